@@ -1,0 +1,26 @@
+"""Errors with a message meant for the user: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+
+class PcsrError(Exception):
+    """Base of every error that this package raises on purpose. The command line prints it without a traceback."""
+
+
+class CloudError(PcsrError, ValueError):
+    """The points or attributes themselves cannot be used (empty, not finite, wrong shape)."""
+
+
+class OptionError(PcsrError, ValueError):
+    """An argument or option has a value that makes no sense; the message names it."""
+
+
+class FileError(PcsrError, OSError):
+    """A file is missing, broken, of an unknown kind, or cannot be written; the message names it."""
+
+    def __str__(self) -> str:  # OSError would print a tuple
+        return str(self.args[0]) if self.args else ""
+
+
+class DependencyError(PcsrError, ImportError):
+    """An optional library is needed and cannot be imported; the message says how to get it."""
