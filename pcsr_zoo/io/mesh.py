@@ -1,0 +1,112 @@
+"""Mesh files: OBJ and OFF by our own readers, STL and glTF by Open3D; and points sampled from a surface."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from .._open3d import import_open3d
+from ..cloud import COLORS, NORMALS, Cloud
+from ..errors import FileError, OptionError
+from .columns import colors_as_uint8
+from .files import readable_file
+from .obj import read_obj
+from .off import read_off
+from .ply import read_ply
+from .trimesh import Mesh
+
+DEFAULT_POINTS = 8192
+_POISSON_LIMIT = 10_000  # Poisson-disk elimination is exact but slow: .5 s for 8 k points, 13 s for 100 k
+_OVERSAMPLING = 4
+
+
+def read_mesh(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The surface in a PLY, OBJ, OFF, STL, GLB or GLTF file.
+
+    Returns:
+        Vertices (V, 3) float64 and triangles (F, 3) int64; polygons are cut into fans.
+
+    Raises:
+        FileError: the file cannot be read, is of another kind, or has no faces.
+    """
+    path = Path(path)
+    readers = {".ply": read_ply, ".obj": read_obj, ".off": read_off}
+    suffix = path.suffix.lower()
+    if suffix not in readers and suffix not in (".stl", ".glb", ".gltf"):
+        raise FileError(f"{path}: '{suffix}' is not a mesh format; use .ply, .obj, .off, .stl, .glb or .gltf")
+    found = readers.get(suffix, read_with_open3d)(path)
+    if isinstance(found, Cloud):
+        raise FileError(f"{path} has no faces: a mesh is needed here")
+    return found.vertices.positions, found.triangles
+
+
+def read_with_open3d(path: str | PathLike[str]) -> Mesh:
+    """A mesh through Open3D, whose readers report a broken file only by an empty mesh.
+
+    Raises:
+        FileError: there is no triangle to be had from the file.
+    """
+    path = readable_file(path)
+    o3d = import_open3d()
+    with o3d.utility.VerbosityContextManager(o3d.utility.VerbosityLevel.Error):
+        mesh = o3d.io.read_triangle_mesh(str(path))
+    triangles = np.asarray(mesh.triangles).astype(np.int64)
+    if not len(triangles):
+        raise FileError(
+            f"{path}: Open3D finds no triangles in it; the file is broken, truncated, or has no mesh"
+        )
+    attributes = {}
+    if mesh.has_vertex_normals():
+        attributes[NORMALS] = np.asarray(mesh.vertex_normals).astype(np.float32)
+    if mesh.has_vertex_colors():
+        attributes[COLORS] = colors_as_uint8(np.asarray(mesh.vertex_colors))
+    metadata = {"format": path.suffix[1:].upper(), "encoding": "mesh", "position_dtype": "float32"}
+    return Mesh(Cloud(np.asarray(mesh.vertices).copy(), attributes, metadata), triangles)
+
+
+def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: str = "the mesh") -> Cloud:
+    """`points` points evenly spread over the surface, with the normals and colours that the vertices have.
+
+    Up to 10,000 by Poisson-disk sampling (Yuksel's sample elimination, Open3D); above, 4 times as many uniform
+    ones thinned by farthest point sampling. The same seed gives the same points.
+
+    Raises:
+        OptionError: `points` is not positive.
+        FileError: the surface has no area.
+    """
+    if points < 1:
+        raise OptionError(f"points must be at least 1, got {points}")
+    o3d = import_open3d()
+    vertices = mesh.vertices.validate(name)
+    centre = vertices.positions.mean(axis=0)  # far from the origin, areas lose their digits
+    surface = o3d.geometry.TriangleMesh(
+        o3d.utility.Vector3dVector(vertices.positions - centre),
+        o3d.utility.Vector3iVector(mesh.triangles.astype(np.int32)),
+    )
+    if NORMALS in vertices.attributes:
+        surface.vertex_normals = o3d.utility.Vector3dVector(vertices.attributes[NORMALS].astype(np.float64))
+    if (colors := vertices.colors_as_float()) is not None:
+        surface.vertex_colors = o3d.utility.Vector3dVector(colors)
+    area = surface.get_surface_area()
+    if not (np.isfinite(area) and area > 0):
+        raise FileError(f"{name}: its faces have no area, so no points can be drawn from it")
+    o3d.utility.random.seed(seed)
+    if points <= _POISSON_LIMIT:
+        drawn = surface.sample_points_poisson_disk(points)
+    else:
+        drawn = surface.sample_points_uniformly(_OVERSAMPLING * points)
+    cloud = Cloud.from_open3d(drawn)
+    if len(cloud) > points:
+        from ..geometry.fps import farthest_point_sample
+
+        cloud = cloud[np.sort(farthest_point_sample(cloud.positions, points, seed=seed))]
+    if NORMALS in cloud.attributes:
+        normals = cloud.attributes[NORMALS]
+        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        cloud.attributes[NORMALS] = (normals / np.where(length > 0, length, 1)).astype(np.float32)
+    if COLORS in cloud.attributes:
+        cloud.attributes[COLORS] = colors_as_uint8(cloud.attributes[COLORS])
+    metadata = {**vertices.metadata, "mesh": {"vertices": len(vertices), "triangles": len(mesh.triangles)}}
+    return Cloud(cloud.positions + centre, cloud.attributes, metadata)

@@ -1,0 +1,69 @@
+"""OBJ meshes: vertices (with colours, where a line has six numbers) and faces, in float64.
+
+Not through Open3D: its reader loses UTM coordinates to float32 and refuses vertices without faces.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ..cloud import COLORS, Cloud
+from ..errors import FileError
+from .columns import normalized_colors
+from .files import read_bytes
+from .trimesh import Mesh, fan_triangles
+
+
+def read_obj(path: str | PathLike[str]) -> Cloud | Mesh:
+    """A mesh; a cloud if it has no faces. Materials, texture and normal records are not read.
+
+    Raises:
+        FileError: names the line that is wrong.
+    """
+    path = Path(path)
+    text = read_bytes(path).decode("utf-8", "replace").replace("\\\n", " ").replace("\\\r\n", " ")
+    vertices: list[list[float]] = []
+    polygons: list[np.ndarray] = []
+    known = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            if words[0] == "v":
+                vertices.append([float(word) for word in words[1:]])
+                if len(words) < 4:
+                    raise ValueError
+            elif words[0] == "f":
+                polygons.append(_corners(words[1:], len(vertices)))
+        except ValueError:
+            raise FileError(f"{path}, line {number}: not an OBJ vertex or face: '{line[:60]}'") from None
+        known = known or words[0] in ("v", "f", "vn", "vt", "o", "g", "mtllib", "usemtl")
+    if not known:
+        raise FileError(f"{path} is not an OBJ file: no line of it is an OBJ record")
+    if any(polygon.max(initial=0) >= len(vertices) for polygon in polygons):
+        highest = max(int(polygon.max(initial=0)) for polygon in polygons) + 1
+        raise FileError(
+            f"{path}: a face names vertex {highest}, but there are only {len(vertices)}; is it truncated?"
+        )
+    attributes = {}
+    if vertices and all(len(row) >= 6 for row in vertices):
+        colors = normalized_colors(np.array([row[3:6] for row in vertices]))
+        if colors is not None:
+            attributes[COLORS] = colors
+    positions = np.array([row[:3] for row in vertices]).reshape(-1, 3)
+    cloud = Cloud(positions, attributes, {"format": "OBJ", "encoding": "ascii"})
+    triangles = fan_triangles(polygons)
+    return Mesh(cloud, triangles) if len(triangles) else cloud
+
+
+def _corners(words: list[str], vertices: int) -> np.ndarray:
+    """'7', '7/1', '7/1/3', '7//3': from 1, or from the end where negative. As numbers from 0."""
+    corners = np.array([int(word.split("/", 1)[0]) for word in words], dtype=np.int64)
+    corners = np.where(corners < 0, corners + vertices, corners - 1)
+    if (corners < 0).any():  # 0 is no vertex, nor is one before the first
+        raise ValueError
+    return corners

@@ -1,0 +1,134 @@
+"""PLY: clouds and meshes, ascii and binary, any property."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cloud import Cloud
+from ..errors import CloudError, FileError
+from .atomic import atomic_path
+from .columns import Columns, cloud_from_columns, columns_from_cloud, float32_is_enough
+from .files import read_bytes
+from .ply_body import Values, parse_body
+from .ply_header import Header, parse_header
+from .trimesh import Mesh, fan_triangles
+
+_NAMES = {
+    **{"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint"},
+    **{"f4": "float", "f8": "double"},
+}
+
+
+def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
+    """The vertices with every scalar property; a `Mesh` if the file has faces.
+
+    Properties become attributes as `columns` describes. Comments and obj_info lie in `metadata["ply"]`.
+    Lists of different lengths on vertices, and elements other than vertices and faces, are not read.
+
+    Raises:
+        FileError: not a PLY file, truncated, or its counts are wrong.
+    """
+    path = Path(path)
+    data = read_bytes(path)
+    header = parse_header(data, path)
+    elements = parse_body(data, header, path)
+    if "vertex" not in elements:
+        raise FileError(f"{path}: the PLY header has no element 'vertex'")
+    columns = {name: values for name, values in elements["vertex"].items() if isinstance(values, np.ndarray)}
+    types = {
+        p.name: p.type for element in header.elements if element.name == "vertex" for p in element.properties
+    }
+    _restore_float32(columns, types)
+    try:
+        cloud = cloud_from_columns(columns, _metadata(header, types))
+    except CloudError as error:
+        raise FileError(f"{path}: {error}") from None
+    triangles = _triangles(elements.get("face", {}), len(cloud), path)
+    return Mesh(cloud, triangles) if len(triangles) else cloud
+
+
+def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
+    """Binary little endian, double positions (float where the source had float and that loses nothing).
+
+    Raises:
+        FileError: the file cannot be written, or an attribute does not fit.
+    """
+    path = Path(path)
+    try:
+        columns = columns_from_cloud(cloud)
+    except CloudError as error:
+        raise FileError(f"cannot write {path}: {error}") from None
+    single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
+    fields = []
+    for name, values in columns.items():
+        values = (
+            values.astype(np.float32) if single and name in ("x", "y", "z") else _storable(name, values, path)
+        )
+        columns[name] = values
+        fields.append((name, values.dtype.str[1:]))
+    table = np.empty(len(cloud), np.dtype([(name, "<" + kind) for name, kind in fields]))
+    for name, values in columns.items():
+        table[name] = values
+    said = cloud.metadata.get("ply", {})
+    lines = ["ply", "format binary_little_endian 1.0"]
+    lines += [f"comment {' '.join(text.split())}" for text in said.get("comments", [])]
+    lines += [f"obj_info {' '.join(text.split())}" for text in said.get("obj_info", [])]
+    lines += [
+        f"element vertex {len(cloud)}",
+        *(f"property {_NAMES[kind]} {name}" for name, kind in fields),
+        "end_header",
+    ]
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        handle.write(("\n".join(lines) + "\n").encode("utf-8"))
+        handle.write(table.tobytes())
+
+
+def _metadata(header: Header, types: dict[str, str]) -> dict[str, Any]:
+    return {
+        "format": "PLY",
+        "encoding": header.encoding,
+        "position_dtype": "float64"
+        if "f8" in (types.get("x"), types.get("y"), types.get("z"))
+        else "float32",
+        "ply": {"comments": header.comments, "obj_info": header.obj_info},
+    }
+
+
+def _restore_float32(columns: Columns, types: dict[str, str]) -> None:
+    """Ascii columns come as float64: give all but the positions the type that the header declares."""
+    for name, values in columns.items():
+        if types[name] == "f4" and values.dtype == np.float64 and name.lower() not in ("x", "y", "z"):
+            columns[name] = values.astype(np.float32)
+
+
+def _triangles(face: dict[str, Values], vertices: int, path: Path) -> np.ndarray:
+    """(F, 3) int64 from the face lists; polygons become fans."""
+    polygons = next((face[name] for name in ("vertex_indices", "vertex_index") if name in face), None)
+    if polygons is None:
+        return np.empty((0, 3), np.int64)
+    triangles = fan_triangles(polygons)
+    if triangles.size and not (triangles.min() >= 0 and triangles.max() < vertices):
+        raise FileError(f"{path}: a face names vertex {triangles.max()}, but there are only {vertices}")
+    return triangles
+
+
+def _storable(name: str, values: np.ndarray, path: Path) -> np.ndarray:
+    """PLY has no 64-bit integers and no half floats: the smallest type that holds every value."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float32 if values.dtype.itemsize == 2 else values.dtype.type)
+    if values.dtype.itemsize < 8:
+        return values
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if -(2**31) <= low and high < 2**31:
+        return values.astype(np.int32)
+    if low >= 0 and high < 2**32:
+        return values.astype(np.uint32)
+    if max(-low, high) <= 2**53:
+        return values.astype(np.float64)
+    raise FileError(
+        f"cannot write {path}: attribute '{name}' holds integers beyond 2^53, which PLY cannot store"
+    )

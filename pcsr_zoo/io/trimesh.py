@@ -1,0 +1,44 @@
+"""A triangle mesh as the readers give it: vertices with attributes, and triangles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..cloud import Cloud
+
+
+class Mesh(NamedTuple):
+    """`vertices` with their attributes; `triangles` (F, 3) int64, each row three vertex numbers."""
+
+    vertices: Cloud
+    triangles: np.ndarray
+
+
+def fan_triangles(polygons: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """Polygons, an array (F, C) or F arrays of any lengths, as fans of triangles (F', 3) int64.
+
+    A polygon of fewer than three corners gives none.
+    """
+    if isinstance(polygons, np.ndarray):
+        if polygons.shape[1] < 3:
+            return np.empty((0, 3), np.int64)
+        return _fan(polygons.astype(np.int64)).reshape(-1, 3)
+    lengths = np.array([len(polygon) for polygon in polygons])
+    parts, order = [], []
+    for length in np.unique(lengths[lengths >= 3]):
+        rows = np.flatnonzero(lengths == length)
+        fans = _fan(np.stack([polygons[row] for row in rows]).astype(np.int64))
+        parts.append(fans.reshape(-1, 3))
+        order.append(np.repeat(rows, length - 2))
+    if not parts:
+        return np.empty((0, 3), np.int64)
+    return np.concatenate(parts)[np.argsort(np.concatenate(order), kind="stable")]
+
+
+def _fan(polygons: np.ndarray) -> np.ndarray:
+    """(F, C) -> (F, C - 2, 3)."""
+    first = np.broadcast_to(polygons[:, :1], (len(polygons), polygons.shape[1] - 2))
+    return np.stack([first, polygons[:, 1:-1], polygons[:, 2:]], axis=2)
