@@ -1,0 +1,30 @@
+"""Distances between point sets and surfaces, and the named conventions in which the field prints them.
+
+Everything is exact and runs on the CPU in float64; nothing here is differentiable (see `pcsr_zoo.losses` for
+that).
+"""
+
+from __future__ import annotations
+
+from .chamfer import chamfer_distance
+from .conventions import CONVENTIONS, Convention, evaluate
+from .emd import earth_movers_distance
+from .hausdorff import hausdorff_distance
+from .nearest import nearest_distances
+from .point_to_surface import point_to_surface
+from .surface import Surface
+from .uniformity import estimate_area, uniformity
+
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "Surface",
+    "chamfer_distance",
+    "earth_movers_distance",
+    "estimate_area",
+    "evaluate",
+    "hausdorff_distance",
+    "nearest_distances",
+    "point_to_surface",
+    "uniformity",
+]

@@ -1,0 +1,174 @@
+"""The named conventions of upsampling tables: a number without its convention is worthless.
+
+Published tables mix squared and plain, summed and halved distances in several normalised frames. Each
+convention here has an id, and every number that this package prints carries it. Values are in plain units:
+multiply by 1000 to print.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CloudError, OptionError
+from .chamfer import chamfer_from_nearest
+from .emd import earth_movers_distance
+from .hausdorff import hausdorff_from_nearest
+from .nearest import as_points, nearest_distances
+from .point_to_surface import point_to_surface
+from .surface import as_surface
+from .uniformity import FRACTIONS, estimate_area
+from .uniformity import uniformity as _uniformity
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How Chamfer and Hausdorff distance are computed.
+
+    Attributes:
+        id: what stands beside every number.
+        own_frames: prediction and ground truth are each moved to their own mean and divided by their own
+            largest radius; otherwise both by the ground truth's.
+        squared: squared distances.
+        summed: the Hausdorff distance adds the two one-sided maxima; otherwise it is the larger one.
+        halved_chamfer, halved_hausdorff: half of the value.
+        description: one line for people.
+    """
+
+    id: str
+    own_frames: bool
+    squared: bool
+    summed: bool
+    halved_chamfer: bool
+    halved_hausdorff: bool
+    description: str
+
+    def normalise(
+        self, prediction: NDArray[np.float64], ground_truth: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both clouds in the frame that the convention asks for.
+
+        Raises:
+            CloudError: the cloud that defines a frame has radius 0 (one point, or all points equal).
+        """
+        centre, radius = _frame(ground_truth, "the ground truth", self.id)
+        normalised = (ground_truth - centre) / radius
+        if self.own_frames:
+            centre, radius = _frame(prediction, "the prediction", self.id)
+        return (prediction - centre) / radius, normalised
+
+
+def _frame(points: NDArray[np.float64], name: str, convention: str) -> tuple[NDArray[np.float64], float]:
+    """Mean (3,) and largest distance from it."""
+    local = (
+        points - points[0]
+    )  # exact zeros where all points are equal, and no digits lost far from the origin
+    if not local.any():
+        raise CloudError(
+            f"all points of {name} are equal, so it has no radius to be normalised by"
+            f" (convention '{convention}')"
+        )
+    centre = local.mean(axis=0)
+    return points[0] + centre, float(np.linalg.norm(local - centre, axis=1).max())
+
+
+CONVENTIONS: dict[str, Convention] = {
+    convention.id: convention
+    for convention in (
+        Convention(
+            "pugan-2019", True, True, True, False, False,
+            "PU-GAN's evaluator: each cloud by its own mean and radius; CD adds the two means of squared "
+            "distances, HD adds the two squared maxima",
+        ),
+        Convention(
+            "half-2024", True, True, True, True, True,
+            "as pugan-2019, CD and HD halved",
+        ),
+        Convention(
+            "plain", False, False, False, True, False,
+            "both clouds by the ground truth's mean and radius; CD is the mean distance of the two "
+            "directions, HD the larger one-sided maximum, neither squared",
+        ),
+    )
+}  # fmt: skip
+
+
+def get_convention(convention: str | Convention) -> Convention:
+    """The convention of that id.
+
+    Raises:
+        OptionError: there is none; the message lists them.
+    """
+    if isinstance(convention, Convention):
+        return convention
+    if convention not in CONVENTIONS:
+        raise OptionError(f"unknown convention '{convention}'; there are: {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[convention]
+
+
+def evaluate(
+    prediction: Any,
+    ground_truth: Any,
+    mesh: Any = None,
+    convention: str | Convention = "pugan-2019",
+    *,
+    emd: bool = False,
+    uniformity: bool = False,
+    per_point: bool = False,
+) -> dict[str, Any]:
+    """Compare a prediction (N, 3) with its ground truth (M, 3), and with the true surface where there is one.
+
+    Args:
+        prediction, ground_truth: clouds (`Cloud`, arrays, tensors, Open3D clouds or paths). Sizes may differ.
+        mesh: the true surface in the same frame (see `point_to_surface`), or None.
+        convention: an id of `CONVENTIONS`.
+        emd: also the earth mover's distance (mean, not squared) in the convention's frame; needs N == M <=
+            10,000.
+        uniformity: also PU-GAN's uniformity of the prediction, by disk size; the area is the mesh's, else it
+            is estimated from the ground truth.
+        per_point: also the raw arrays, to pool them over shapes.
+
+    Returns:
+        convention: its id. cd, hd: in the convention's frame (squared units where it squares). p2f_mean,
+            p2f_std: mean
+        and population standard deviation of the distances to the mesh, in the raw frame; only with a mesh.
+        emd;
+        uniformity: {"0.4%": value, ...}. per_point: {"forward": (N,) prediction to ground truth, "backward":
+            (M,),
+        both not squared and in the convention's frame, "p2f": (N,) in the raw frame, only with a mesh}.
+
+    Raises:
+        CloudError: a cloud is empty, not finite, or has no extent to be normalised by; sizes do not suit
+            `emd`.
+        OptionError: the convention is unknown.
+        FileError: a file cannot be read.
+    """
+    rules = get_convention(convention)
+    raw = as_points(prediction, "the prediction")
+    truth = as_points(ground_truth, "the ground truth")
+    a, b = rules.normalise(raw, truth)
+    forward, backward = nearest_distances(a, b), nearest_distances(b, a)
+    result: dict[str, Any] = {
+        "convention": rules.id,
+        "cd": chamfer_from_nearest(forward, backward, squared=rules.squared, halved=rules.halved_chamfer),
+        "hd": hausdorff_from_nearest(
+            forward, backward, squared=rules.squared, summed=rules.summed, halved=rules.halved_hausdorff
+        ),
+    }
+    arrays = {"forward": forward, "backward": backward}
+    surface = None if mesh is None else as_surface(mesh)
+    if surface is not None:
+        arrays["p2f"] = point_to_surface(raw, surface)
+        result["p2f_mean"], result["p2f_std"] = float(arrays["p2f"].mean()), float(arrays["p2f"].std())
+    if emd:
+        result["emd"] = earth_movers_distance(a, b)
+    if uniformity:
+        area = surface.area if surface is not None else estimate_area(truth)
+        values = _uniformity(raw, area)
+        result["uniformity"] = {f"{p:.1%}": float(v) for p, v in zip(FRACTIONS, values, strict=True)}
+    if per_point:
+        result["per_point"] = arrays
+    return result
