@@ -1,0 +1,7 @@
+"""Data sets: test sets of the field, and what training reads."""
+
+from __future__ import annotations
+
+from .pugan import PUGANShape, PUGANTestSet
+
+__all__ = ["PUGANShape", "PUGANTestSet"]
