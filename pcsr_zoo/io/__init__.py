@@ -1,0 +1,163 @@
+"""Reading and writing point clouds: `read`, `write`, `describe`, `find_clouds`. One file a format family."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..cloud import COLORS, INTENSITY, NORMALS, Cloud
+from ..errors import FileError
+from .kitti import read_kitti, write_kitti
+from .las import read_las, write_las
+from .mesh import DEFAULT_POINTS, read_mesh, read_with_open3d, sample_mesh
+from .numpy_files import read_npy, read_npz, write_npy, write_npz
+from .obj import read_obj
+from .off import read_off
+from .pcd import read_pcd, write_pcd
+from .ply import read_ply, write_ply
+from .text import read_text, write_text
+from .trimesh import Mesh
+
+__all__ = ["READ_SUFFIXES", "WRITE_SUFFIXES", "describe", "find_clouds", "read", "read_mesh", "write"]
+
+_log = logging.getLogger("pcsr_zoo")
+
+
+class _Format(NamedTuple):
+    read: Callable[[Path], Cloud | Mesh]
+    write: Callable[[Cloud, Path], None] | None = None
+    holds: frozenset[str] | None = None  # the attributes that it can store; None: all
+
+
+def _only(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+_FORMATS: dict[str, _Format] = {
+    ".ply": _Format(read_ply, write_ply),
+    ".pcd": _Format(read_pcd, write_pcd),
+    ".las": _Format(read_las, write_las),
+    ".laz": _Format(read_las, write_las),
+    ".xyz": _Format(read_text, write_text, _only(NORMALS)),
+    ".xyzn": _Format(read_text, write_text, _only(NORMALS)),
+    ".xyzrgb": _Format(read_text, write_text, _only(COLORS)),
+    ".pts": _Format(read_text, write_text, _only(INTENSITY, COLORS)),
+    ".txt": _Format(read_text, write_text),
+    ".asc": _Format(read_text, write_text),
+    ".csv": _Format(read_text, write_text),
+    ".bin": _Format(read_kitti, write_kitti, _only(INTENSITY)),
+    ".npy": _Format(read_npy, write_npy, _only("features")),
+    ".npz": _Format(read_npz, write_npz),
+    ".obj": _Format(read_obj),
+    ".off": _Format(read_off),
+    ".stl": _Format(read_with_open3d),
+    ".glb": _Format(read_with_open3d),
+    ".gltf": _Format(read_with_open3d),
+}
+
+READ_SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
+WRITE_SUFFIXES: tuple[str, ...] = tuple(suffix for suffix, entry in _FORMATS.items() if entry.write)
+
+
+def read(path: str | PathLike[str], *, points: int | None = None, seed: int = 0) -> Cloud:
+    """Read a point cloud; the suffix, in any case, tells the format.
+
+    Args:
+        path: a cloud (PLY, PCD, LAS, LAZ, text, KITTI .bin, .npy, .npz) or a mesh (PLY, OBJ, OFF, STL,
+            GLB, GLTF).
+        points: how many points to draw from a mesh's surface by Poisson-disk sampling, 8192 by default. A
+            file that holds a cloud gives all its points, whatever this says.
+        seed: of that sampling.
+
+    Raises:
+        FileError: missing, empty, truncated, broken, or of an unknown kind; the message names the file.
+        OptionError: `points` is not positive.
+        DependencyError: the format needs a library that is not installed.
+    """
+    path = Path(path)
+    found = _load(path)
+    if isinstance(found, Mesh):
+        return sample_mesh(found, DEFAULT_POINTS if points is None else points, seed, str(path))
+    return found
+
+
+def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None) -> None:
+    """Write a point cloud, whole or not at all; the suffix tells the format.
+
+    Args:
+        cloud: what to write. Attributes that the format cannot hold are left out, with a warning in the log.
+        path: in a folder that exists.
+        like: a cloud whose metadata (LAS header, PLY comments) and attribute types the output takes over.
+
+    Raises:
+        FileError: unknown suffix, missing folder, no permission, full disk, or values that do not fit.
+        DependencyError: the format needs a library that is not installed.
+    """
+    path = Path(path)
+    entry = _FORMATS.get(path.suffix.lower())
+    if entry is None or entry.write is None:
+        raise FileError(
+            f"cannot write {path}: the suffix '{path.suffix}' is not one of {' '.join(WRITE_SUFFIXES)}"
+        )
+    if entry.holds is not None and (lost := [name for name in cloud.attributes if name not in entry.holds]):
+        _log.warning("%s cannot hold %s: left out of %s", path.suffix, ", ".join(lost), path)
+    entry.write(cloud if like is None else _styled(cloud, like), path)
+
+
+def find_clouds(path: str | PathLike[str]) -> list[Path]:
+    """A file as it is; a folder's supported files (not those of its subfolders), sorted by name.
+
+    Raises:
+        FileError: there is nothing at `path`, or no supported file in the folder.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        return [path]
+    try:
+        names = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise FileError(f"{path} cannot be listed: {error.strerror or error}") from error
+    found = [p for p in names if p.suffix.lower() in _FORMATS and p.is_file()]
+    if not found:
+        raise FileError(f"the folder {path} holds no file with one of the suffixes {' '.join(READ_SUFFIXES)}")
+    return found
+
+
+def describe(path: str | PathLike[str]) -> dict[str, object]:
+    """What `pcsr info` shows; see `pcsr_zoo.io.about.describe`."""
+    from .about import describe_file
+
+    return describe_file(Path(path), _load(Path(path)))
+
+
+def _load(path: Path) -> Cloud | Mesh:
+    entry = _FORMATS.get(path.suffix.lower())
+    if entry is None:
+        if path.is_dir():
+            raise FileError(f"{path} is a folder; name a file in it")
+        what = f"the unknown suffix '{path.suffix}'" if path.suffix else "no suffix"
+        raise FileError(f"{path} has {what}; supported are: {' '.join(READ_SUFFIXES)}")
+    return entry.read(path)
+
+
+def _styled(cloud: Cloud, like: Cloud) -> Cloud:
+    """The cloud with the metadata of `like`, and integers again where interpolation made them floats."""
+    attributes = dict(cloud.attributes)
+    for name, values in attributes.items():
+        wanted = like.attributes[name].dtype if name in like.attributes else values.dtype
+        if wanted.kind in "iu" and values.dtype.kind == "f":
+            limits = np.iinfo(wanted)
+            scale = limits.max if name == COLORS else 1
+            attributes[name] = np.rint(np.clip(np.nan_to_num(values) * scale, limits.min, limits.max)).astype(
+                wanted
+            )
+        elif wanted.kind == "f" and values.dtype.kind == "f":
+            attributes[name] = values.astype(wanted)
+    return Cloud(cloud.positions, attributes, {**cloud.metadata, **like.metadata})

@@ -28,8 +28,8 @@ if hasattr(errno, "EDQUOT"):  # not on Windows
 def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
     """A temporary path beside `path` (same suffix); it takes the place of `path` when the block ends well.
 
-    The bytes are on the disk before the old file is replaced. On any exception, Ctrl-C included, the temporary
-    file is removed and an older file at `path` stays as it was.
+    The bytes are on the disk before the old file is replaced. On any exception, Ctrl-C included, the
+    temporary file is removed and an older file at `path` stays as it was.
 
     Raises:
         FileError: the folder is missing or not writable, the disk is full, `path` is a folder or a device.

@@ -13,7 +13,7 @@ Every other name stays as it is. Writing does the opposite; float colours are wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -99,10 +99,10 @@ def columns_from_cloud(cloud: Cloud) -> Columns:
         if values.ndim == 1 or values.shape[1] == 1:
             columns[free_name(name, columns)] = values.reshape(-1)
             continue
-        parts = given.get(name, ())
+        parts: Sequence[str] = given.get(name, ())
         if len(parts) < values.shape[1]:
             extra = ["alpha"] if name == COLORS and values.shape[1] == 4 else []
-            parts = (*parts, *extra) if extra else tuple(f"{name}_{i}" for i in range(values.shape[1]))
+            parts = (*parts, *extra) if extra else [f"{name}_{i}" for i in range(values.shape[1])]
         for part, column in zip(parts, values.T, strict=False):
             columns[free_name(part, columns)] = column
     return columns
@@ -151,7 +151,8 @@ def colors_as_uint8(values: np.ndarray) -> np.ndarray:
 def float32_is_enough(positions: np.ndarray, tolerance: float = 1e-3) -> bool:
     """Does rounding to float32 move no point by more than `tolerance` of the mean point spacing?
 
-    The spacing is taken as the bounding box's diagonal over sqrt(N). At UTM coordinates float32 is off by .25 m.
+    The spacing is taken as the bounding box's diagonal over sqrt(N). At UTM coordinates float32 is off by
+    .25 m.
     """
     if not len(positions):
         return True
@@ -182,7 +183,7 @@ def _join_vectors(columns: Columns) -> Columns:
         if name in done:
             continue
         stem = name[:-2]
-        parts = []
+        parts: list[str] = []
         if name.endswith("_0") and stem and stem not in columns:
             while (part := f"{stem}_{len(parts)}") in columns and columns[part].dtype == values.dtype:
                 parts.append(part)

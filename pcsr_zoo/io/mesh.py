@@ -69,8 +69,8 @@ def read_with_open3d(path: str | PathLike[str]) -> Mesh:
 def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: str = "the mesh") -> Cloud:
     """`points` points evenly spread over the surface, with the normals and colours that the vertices have.
 
-    Up to 10,000 by Poisson-disk sampling (Yuksel's sample elimination, Open3D); above, 4 times as many uniform
-    ones thinned by farthest point sampling. The same seed gives the same points.
+    Up to 10,000 by Poisson-disk sampling (Yuksel's sample elimination, Open3D); above, 4 times as many
+    uniform ones thinned by farthest point sampling. The same seed gives the same points.
 
     Raises:
         OptionError: `points` is not positive.

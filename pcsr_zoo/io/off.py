@@ -1,7 +1,7 @@
 """OFF meshes, with every spelling of the first lines that the field's data sets have.
 
-ModelNet writes "OFF490 518 0" on one line; others write "OFF 490 518 0", or leave the word out. COFF, NOFF, CNOFF
-add columns per vertex; they are read only as far as x, y and z. Open3D's reader refuses the first two.
+ModelNet writes "OFF490 518 0" on one line; others write "OFF 490 518 0", or leave the word out: Open3D
+refuses these. COFF, NOFF, CNOFF add columns per vertex; they are read only as far as x, y and z.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
     ]
     lines = [(number, line) for number, line in lines if line]
     magic = re.match(r"(ST|C|N|4|n)*OFF", lines[0][1]) if lines else None
-    if magic and "4" in magic.group() or (lines and "BINARY" in lines[0][1]):
+    if (magic and "4" in magic.group()) or (lines and "BINARY" in lines[0][1]):
         raise FileError(f"{path}: binary and four-dimensional OFF files are not supported; convert it to PLY")
     if magic:
         number, line = lines[0]
@@ -48,7 +48,8 @@ def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
     body = lines[1:]
     if len(body) < vertices + faces:
         raise FileError(
-            f"{path} is truncated: it promises {vertices} vertices and {faces} faces, but has only {len(body)} lines"
+            f"{path} is truncated: it promises {vertices} vertices and {faces} faces, "
+            f"but has only {len(body)} lines"
         )
     positions = np.array([_numbers(path, row, 3, float) for row in body[:vertices]]).reshape(-1, 3)
     polygons = []

@@ -123,7 +123,7 @@ def _storable(name: str, values: np.ndarray, path: Path) -> np.ndarray:
     if values.dtype.itemsize < 8:
         return values
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    if -(2**31) <= low and high < 2**31:
+    if low >= -(2**31) and high < 2**31:
         return values.astype(np.int32)
     if low >= 0 and high < 2**32:
         return values.astype(np.uint32)

@@ -1,7 +1,7 @@
 """The body of a PLY file, ascii or binary, element by element.
 
-A scalar property becomes an array (N,). A list property becomes an array (N, C) where all lists are equally long
-(the usual case, read in one go), else a Python list of N arrays.
+A scalar property becomes an array (N,). A list property becomes an array (N, C) where all lists are equally
+long (the usual case, read in one go), else a Python list of N arrays.
 """
 
 from __future__ import annotations

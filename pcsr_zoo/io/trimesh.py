@@ -30,7 +30,7 @@ def fan_triangles(polygons: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     parts, order = [], []
     for length in np.unique(lengths[lengths >= 3]):
         rows = np.flatnonzero(lengths == length)
-        fans = _fan(np.stack([polygons[row] for row in rows]).astype(np.int64))
+        fans = _fan(np.stack([polygons[row] for row in rows.tolist()]).astype(np.int64))
         parts.append(fans.reshape(-1, 3))
         order.append(np.repeat(rows, length - 2))
     if not parts:

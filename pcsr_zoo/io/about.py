@@ -1,0 +1,52 @@
+"""What a file is, in words and numbers that JSON can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cloud import Cloud
+from .las_header import describe_header
+from .trimesh import Mesh
+
+
+def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
+    """A dictionary with these keys:
+
+    file, kind ("cloud" or "mesh"), format, encoding, points (a mesh: its vertices), triangles (meshes only),
+    attributes (name -> dtype, "uint8 x 3" for a vector), bounds ([low, high] over the finite points, or
+    None), invalid_points (rows that are NaN or infinite), bytes, bits_per_point (None for meshes and empty
+    clouds), and under `details` what the format says beside the points.
+    """
+    cloud = content.vertices if isinstance(content, Mesh) else content
+    finite = cloud.positions[np.isfinite(cloud.positions).all(axis=1)]
+    size = path.stat().st_size
+    about: dict[str, Any] = {
+        "file": str(path),
+        "kind": "mesh" if isinstance(content, Mesh) else "cloud",
+        "format": cloud.metadata.get("format", path.suffix[1:].upper()),
+        "encoding": cloud.metadata.get("encoding", "unknown"),
+        "points": len(cloud),
+    }
+    if isinstance(content, Mesh):
+        about["triangles"] = len(content.triangles)
+    about["position_dtype"] = cloud.metadata.get("position_dtype", "float64")
+    about["attributes"] = {
+        name: str(values.dtype) + (f" x {values.shape[1]}" if values.ndim == 2 else "")
+        for name, values in cloud.attributes.items()
+    }
+    about["bounds"] = [finite.min(axis=0).tolist(), finite.max(axis=0).tolist()] if len(finite) else None
+    about["invalid_points"] = len(cloud) - len(finite)
+    about["bytes"] = size
+    about["bits_per_point"] = 8 * size / len(cloud) if len(cloud) and not isinstance(content, Mesh) else None
+    about["details"] = _details(cloud)
+    return about
+
+
+def _details(cloud: Cloud) -> dict[str, Any]:
+    if header := cloud.metadata.get("las", {}).get("header"):
+        return describe_header(header)
+    said = cloud.metadata.get("ply") or cloud.metadata.get("pcd") or {}
+    return {name: value for name, value in said.items() if value not in ([], None)}

@@ -1,0 +1,55 @@
+"""KITTI's Velodyne scans, .bin: float32 x y z intensity, nothing else."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ..cloud import INTENSITY, Cloud
+from ..errors import FileError
+from .atomic import atomic_path
+from .columns import float32_is_enough
+from .files import read_bytes
+
+_TENTH_MILLIMETRE = 1e-4  # KITTI is in metres
+
+
+def read_kitti(path: str | PathLike[str]) -> Cloud:
+    """Positions and `intensity` float32.
+
+    Raises:
+        FileError: the size is no multiple of the 16 bytes of a point.
+    """
+    path = Path(path)
+    data = read_bytes(path)
+    if len(data) % 16:
+        raise FileError(
+            f"{path} is no KITTI scan: its {len(data)} bytes are not a multiple of 16 (float32 x, y, z, "
+            "intensity); it is truncated or of another kind"
+        )
+    table = np.frombuffer(data, "<f4").reshape(-1, 4)
+    metadata = {"format": "KITTI", "encoding": "binary", "position_dtype": "float32"}
+    return Cloud(table[:, :3], {INTENSITY: table[:, 3].astype(np.float32)}, metadata)
+
+
+def write_kitti(cloud: Cloud, path: str | PathLike[str]) -> None:
+    """Positions and intensity (0 where there is none); nothing else fits.
+
+    Raises:
+        FileError: the file cannot be written, or float32 would move the points visibly (UTM coordinates).
+    """
+    finite = cloud.positions[np.isfinite(cloud.positions).all(axis=1)]
+    error = np.abs(finite - finite.astype(np.float32)).max(initial=0)
+    if error > _TENTH_MILLIMETRE and not float32_is_enough(finite, tolerance=1e-2):
+        raise FileError(
+            f"cannot write {path}: KITTI's .bin holds float32, which would move points at these coordinates by "
+            f"up to {error:.2g}; subtract an origin first, or write .ply or .npz"
+        )
+    table = np.zeros((len(cloud), 4), "<f4")
+    table[:, :3] = cloud.positions
+    if INTENSITY in cloud.attributes:
+        table[:, 3] = cloud.attributes[INTENSITY].reshape(len(cloud), -1)[:, 0]
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        handle.write(table.tobytes())

@@ -1,0 +1,195 @@
+"""LAS and LAZ through laspy (optional: `pip install "pcsr-zoo[las]"`).
+
+Every dimension becomes an attribute: red, green, blue -> `colors` uint16, classification -> `labels`, the
+others under laspy's names. The file's header (point format, scales, offsets, records, extra dimensions) travels in
+`metadata["las"]["header"]`, and what is written from such a cloud has the same one.
+"""
+
+from __future__ import annotations
+
+import copy
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..cloud import COLORS, INTENSITY, LABELS, Cloud
+from ..errors import CloudError, DependencyError, FileError
+from .atomic import atomic_path
+from .columns import Columns, cloud_from_columns, columns_from_cloud, free_name
+from .files import readable_file
+from .las_header import fresh_header, with_colors
+
+_CLASSIFICATION, _RGB = "classification", ("red", "green", "blue")
+_SAME = {f"{stem}{axis}": f"n{axis}" for stem in ("normal_", "normal") for axis in "xyz"}
+
+
+def import_laspy(path: Path) -> ModuleType:
+    """laspy, with a LAZ backend if the file needs one.
+
+    Raises:
+        DependencyError: one of them is missing; the message says how to get it.
+    """
+    remedy = 'install it with: pip install "pcsr-zoo[las]"'
+    try:
+        import laspy
+    except ImportError as error:
+        raise DependencyError(f"{path}: LAS and LAZ files need laspy; {remedy}") from error
+    if path.suffix.lower() == ".laz" and not laspy.LazBackend.detect_available():
+        raise DependencyError(f"{path}: LAZ files need lazrs beside laspy; {remedy}")
+    return laspy
+
+
+def read_las(path: str | PathLike[str]) -> Cloud:
+    """Positions in float64 (scaled), every dimension, and the header.
+
+    Raises:
+        FileError: not a LAS file, or truncated.
+        DependencyError: laspy (for LAZ: lazrs) is not installed.
+    """
+    path = readable_file(path)
+    laspy = import_laspy(path)
+    try:
+        las = laspy.read(str(path))
+        names = [name for name in las.point_format.dimension_names if name not in ("X", "Y", "Z")]
+        columns = {name: np.array(las[name]) for name in names}
+        columns.update(zip("xyz", (np.array(las.x), np.array(las.y), np.array(las.z)), strict=True))
+    except MemoryError:
+        raise
+    except Exception as error:  # laspy, lazrs, struct, numpy: each has its own
+        raise FileError(f"{path} is no LAS file, truncated or broken: {error}") from None
+    if len(las.points) != las.header.point_count:
+        raise FileError(
+            f"{path} is truncated: {las.header.point_count} points promised, {len(las.points)} there; "
+            "copy or download it again"
+        )
+    if _CLASSIFICATION in columns:
+        if LABELS in columns:
+            columns[free_name(LABELS, columns)] = columns[LABELS]
+        columns[LABELS] = columns.pop(_CLASSIFICATION)
+    header = copy.deepcopy(las.header)
+    header.evlrs = copy.deepcopy(las.evlrs)
+    metadata = {"format": "LAS", "encoding": "LAZ" if header.are_points_compressed else "binary"}
+    return cloud_from_columns(columns, {**metadata, "position_dtype": "float64", "las": {"header": header}})
+
+
+def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
+    """With the header that the cloud came with, or a new one.
+
+    The header keeps its point format, scales, offsets and records, whatever the number of points; positions
+    are rounded to its scale, however coarse. A new one is LAS 1.4, point format 7 with colours, else 6, with a
+    scale of 1e-4 of the point spacing or finer, at most .001.
+
+    Attributes that the point format does not have become extra dimensions. A cloud that gained colours gets
+    the point format that adds them. Float colours and intensities in [0, 1] are spread over 16 bits.
+
+    Raises:
+        FileError: the file cannot be written; a position does not fit the header's scale and offset; an
+            attribute does not fit its dimension.
+        DependencyError: laspy (for LAZ: lazrs) is not installed.
+    """
+    path = Path(path)
+    laspy = import_laspy(path)
+    try:
+        cloud.validate(min_points=0)  # integers cannot say NaN
+        columns = _columns(cloud)
+    except CloudError as error:
+        raise FileError(f"cannot write {path}: {error}") from None
+    origin = cloud.metadata.get("las", {}).get("header")
+    if origin is None:
+        header = fresh_header(laspy, cloud.positions, "red" in columns)
+        columns = _for_fresh_header(columns)
+    else:
+        header = copy.deepcopy(origin)
+        if "red" in columns:
+            with_colors(header)
+    try:
+        las = _fill(laspy, header, cloud, columns, path)
+    except OverflowError:
+        raise FileError(
+            f"cannot write {path}: a position does not fit 32 bits at the scale {header.scales} and offset "
+            f"{header.offsets} of the file that the cloud came from; delete metadata['las'] for fitting ones"
+        ) from None
+    with atomic_path(path) as temporary:
+        try:
+            las.write(str(temporary), do_compress=path.suffix.lower() == ".laz")
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise FileError(f"cannot write {path}: {error}; check the path and the disk") from error
+
+
+def _columns(cloud: Cloud) -> Columns:
+    """Scalar columns under laspy's names; colours in 16 bits."""
+    columns = columns_from_cloud(cloud)
+    for axis in "xyz":
+        del columns[axis]
+    colors = cloud.attributes.get(COLORS)
+    if colors is not None and "red" in columns:
+        if colors.dtype == np.uint8:
+            colors = colors.astype(np.uint16) * 257
+        elif colors.dtype.kind == "f":
+            colors = np.rint(np.clip(np.nan_to_num(colors), 0, 1) * 65535).astype(np.uint16)
+        columns.update(zip(_RGB, colors.T, strict=False))
+    if LABELS in columns and columns[LABELS].dtype.kind in "iu":
+        columns = {_CLASSIFICATION if name == LABELS else name: values for name, values in columns.items()}
+    return columns
+
+
+def _for_fresh_header(columns: Columns) -> Columns:
+    """What the standard dimensions cannot hold gets another name, and so an extra dimension."""
+    labels, intensity = columns.get(_CLASSIFICATION), columns.get(INTENSITY)
+    if labels is not None and labels.size and (labels.min() < 0 or labels.max() > 255):
+        columns[LABELS] = columns.pop(_CLASSIFICATION)
+    if intensity is not None and intensity.size and intensity.dtype != np.uint16:
+        low, high = intensity.min(), intensity.max()
+        if intensity.dtype.kind == "f" and low >= 0 and high <= 1:
+            columns[INTENSITY] = np.rint(intensity.astype(np.float64) * 65535).astype(np.uint16)
+        elif not (low >= 0 and high <= 65535 and np.array_equal(intensity, np.rint(intensity))):
+            columns[free_name("raw_intensity", columns)] = columns.pop(INTENSITY)
+    columns.setdefault("return_number", np.ones(len(next(iter(columns.values()), [])), np.uint8))
+    columns.setdefault("number_of_returns", columns["return_number"])
+    return columns
+
+
+def _fill(laspy: ModuleType, header: Any, cloud: Cloud, columns: Columns, path: Path) -> Any:
+    """A `laspy.LasData` with the cloud's points."""
+    known = {dimension.name: dimension for dimension in header.point_format.dimensions}
+    sources = {name: _SAME.get(name.lower(), name) for name in known if name not in columns}
+    taken = {*known, *sources.values()}
+    split = {f"{name}_{i}" for name, d in known.items() for i in range(d.num_elements) if d.num_elements > 1}
+    extra: Columns = {}
+    for name, values in columns.items():
+        if name not in taken and name not in split:
+            short = free_name(name.encode()[:32].decode("utf-8", "ignore"), {**known, **extra})
+            extra[short] = values.astype(np.float32) if values.dtype == np.float16 else values
+    if extra:
+        header.add_extra_dims([laspy.ExtraBytesParams(name, values.dtype) for name, values in extra.items()])
+    las = laspy.LasData(header, laspy.ScaleAwarePointRecord.zeros(len(cloud), header=header))
+    las.x, las.y, las.z = cloud.positions.T
+    for name, dimension in known.items():
+        if dimension.num_elements > 1 and name in cloud.attributes:
+            las[name] = cloud.attributes[name]
+        elif (column := columns.get(sources.get(name, name))) is not None:
+            las[name] = column if dimension.is_scaled else _fitting(column, dimension, name, path)
+    for name, values in extra.items():
+        las[name] = values
+    return las
+
+
+def _fitting(values: np.ndarray, dimension: Any, name: str, path: Path) -> np.ndarray:
+    """The values in the dimension's type; rounded if it is an integer type."""
+    kind = dimension.kind.name
+    if kind == "FloatingPoint":
+        return values
+    whole = np.rint(values) if values.dtype.kind == "f" else values
+    signed = kind == "SignedInteger"
+    low, high = (-(2 ** (dimension.num_bits - 1)) if signed else 0), 2 ** (dimension.num_bits - signed) - 1
+    if whole.size and not (whole.min() >= low and whole.max() <= high):
+        raise FileError(
+            f"cannot write {path}: '{name}' of this point format holds {low} to {high}, the cloud has "
+            f"{whole.min():g} to {whole.max():g}; change or delete this attribute"
+        )
+    return whole.astype(np.int64 if signed else np.uint64)

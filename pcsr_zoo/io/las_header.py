@@ -1,0 +1,79 @@
+"""LAS headers: a new one for a cloud from elsewhere, and what they say in words."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+_COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the same with colours
+_COARSEST = 1e-3
+_LARGEST = 2e9  # coordinates are 32-bit integers
+
+
+def fresh_header(laspy: ModuleType, positions: np.ndarray, colors: bool) -> Any:
+    """LAS 1.4, point format 7 or 6, with the scale and offset that suit the (N, 3) positions."""
+    header = laspy.LasHeader(version="1.4", point_format=7 if colors else 6)
+    header.generating_software = "pcsr-zoo"
+    header.scales, header.offsets = scale_and_offset(positions)
+    return header
+
+
+def scale_and_offset(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One power of ten for all axes, at most 1e-4 of the spacing and .001, unless 32 bits do not reach."""
+    if not len(positions):
+        return np.full(3, _COARSEST), np.zeros(3)
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    extent = float((high - low).max())
+    spacing = float(np.linalg.norm(high - low)) / np.sqrt(len(positions))
+    finest = 4e-16 * max(float(np.abs(positions).max()), 1e-290)  # float64 has no more digits
+    wanted = max(min(_COARSEST, 1e-4 * spacing) if spacing > 0 else _COARSEST, finest)
+    exponent = int(np.floor(np.log10(wanted)))
+    while extent / 10.0**exponent > _LARGEST:
+        exponent += 1
+    digits = min(max(-exponent - 6, 0), 300)  # the offset is a short number near the middle
+    return np.full(3, 10.0**exponent), np.round((low + high) / 2, digits)
+
+
+def with_colors(header: Any) -> None:
+    """Change the header's point format, in place, to the one that adds red, green and blue."""
+    number = header.point_format.id
+    if number not in _COLORED or "red" in header.point_format.dimension_names:
+        return
+    colored = type(header.point_format)(_COLORED[number])
+    colored.dimensions.extend(header.point_format.extra_dimensions)
+    version = str(header.version)
+    header.set_version_and_point_format(type(header.version).from_str(max(version, "1.2")), colored)
+
+
+def describe_header(header: Any) -> dict[str, Any]:
+    """What `pcsr info` shows of a LAS header."""
+    about: dict[str, Any] = {
+        "las_version": str(header.version),
+        "point_format": int(header.point_format.id),
+        "scales": [float(v) for v in header.scales],
+        "offsets": [float(v) for v in header.offsets],
+        "generating_software": str(header.generating_software),
+    }
+    if extra := list(header.point_format.extra_dimension_names):
+        about["extra_dimensions"] = extra
+    if crs := crs_text(header):
+        about["crs"] = crs
+    return about
+
+
+def crs_text(header: Any) -> str | None:
+    """The coordinate system as WKT, else the text of the GeoTIFF keys, else their EPSG code."""
+    records = [*header.vlrs, *(getattr(header, "evlrs", None) or [])]
+    by_kind = {type(record).__name__: record for record in records}
+    if (wkt := by_kind.get("WktCoordinateSystemVlr")) is not None and wkt.string.strip("\0 "):
+        return str(wkt.string).strip("\0 ")
+    keys = by_kind.get("GeoKeyDirectoryVlr")
+    codes = {key.id: key.value_offset for key in keys.geo_keys} if keys is not None else {}
+    epsg = next((codes[k] for k in (3072, 2048) if 0 < codes.get(k, 0) < 32767), None)
+    text = by_kind.get("GeoAsciiParamsVlr")
+    strings = [string.strip("|\0 ") for string in text.strings] if text is not None else []
+    if name := next(filter(None, strings), None):
+        return name + (f" (EPSG:{epsg})" if epsg else "")
+    return f"EPSG:{epsg}" if epsg else None

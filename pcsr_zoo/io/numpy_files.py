@@ -1,0 +1,111 @@
+"""NumPy's .npy and .npz, without pickle."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ..cloud import Cloud
+from ..errors import CloudError, FileError
+from .atomic import atomic_path
+from .columns import float32_is_enough, numeric
+from .files import readable_file
+
+_POSITION_NAMES = ("positions", "xyz", "points", "pos")
+_BROKEN = (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+def read_npy(path: str | PathLike[str]) -> Cloud:
+    """An array (N, 3), or (N, 3 + C) whose further columns become `features`.
+
+    Raises:
+        FileError: not such an array, or truncated.
+    """
+    path = readable_file(path)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except _BROKEN as error:
+        raise FileError(f"{path} is not a .npy file that can be read: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise FileError(f"{path} holds several arrays; rename it to .npz")
+    return _cloud(array, {}, path, "NPY")
+
+
+def write_npy(cloud: Cloud, path: str | PathLike[str]) -> None:
+    """Positions (N, 3), with `features` behind them; other attributes do not fit (use .npz).
+
+    float64, or float32 where the source had float32 and that loses nothing.
+    """
+    parts = [cloud.positions]
+    single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
+    if "features" in cloud.attributes:
+        features = cloud.attributes["features"].reshape(len(cloud), -1)
+        single = single and features.dtype == np.float32
+        parts.append(features.astype(np.float64))
+    array = np.concatenate(parts, axis=1).astype(np.float32 if single else np.float64)
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        np.lib.format.write_array(handle, array, allow_pickle=False)
+
+
+def read_npz(path: str | PathLike[str]) -> Cloud:
+    """`positions` (or `xyz`, `points`, `pos`, or the only array), and every array of the same length.
+
+    Raises:
+        FileError: not such a file, or truncated.
+    """
+    path = readable_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array; rename it to .npy")
+            arrays = {name: archive[name] for name in archive.files}
+    except _BROKEN as error:
+        raise FileError(f"{path} is not a .npz file that can be read: {error}") from None
+    name = next((name for name in _POSITION_NAMES if name in arrays), None)
+    if name is None and len(arrays) == 1:
+        name = next(iter(arrays))
+    if name is None:
+        raise FileError(
+            f"{path} has no array 'positions', 'xyz', 'points' or 'pos', but: {', '.join(arrays) or 'none'}"
+        )
+    return _cloud(arrays.pop(name), arrays, path, "NPZ")
+
+
+def write_npz(cloud: Cloud, path: str | PathLike[str]) -> None:
+    """`positions` float64 and every attribute by its name and in its dtype.
+
+    Raises:
+        FileError: the file cannot be written, or an attribute does not hold numbers.
+    """
+    arrays = {"positions": cloud.positions}
+    try:
+        for name, values in cloud.attributes.items():
+            numeric(name, values)
+            arrays["positions_" if name == "positions" else name] = values
+    except CloudError as error:
+        raise FileError(f"cannot write {path}: {error}") from None
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
+        for name, values in arrays.items():  # np.savez takes no name such as "file"
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as handle:
+                np.lib.format.write_array(handle, values, allow_pickle=False)
+
+
+def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: str) -> Cloud:
+    if array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
+        raise FileError(
+            f"{path}: positions must be numbers of shape (N, 3) or more, got {array.dtype} {array.shape}"
+        )
+    attributes = {
+        name: values
+        for name, values in others.items()
+        if values.ndim in (1, 2) and len(values) == len(array) and values.dtype.kind in "fiub"
+    }
+    if array.shape[1] > 3:
+        attributes.setdefault("features", array[:, 3:])
+    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    metadata = {"format": kind, "encoding": "binary", "position_dtype": "float32" if single else "float64"}
+    return Cloud(array[:, :3], attributes, metadata)
