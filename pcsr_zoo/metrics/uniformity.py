@@ -106,8 +106,8 @@ def estimate_area(points: Any, k: int = 30) -> float:
     """The area of the surface that a cloud (N, 3) samples: sum_i pi r_i^2 / (k + 1/2).
 
     The disk of radius r_i around point i, up to its k-th neighbour, holds the point itself, k - 1 points
-    inside and the k-th on its rim, which counts half. Good to a few per cent on an even sampling without thin parts;
-    too small where points clump.
+    inside and the k-th on its rim, which counts half. Good to a few per cent on an even sampling without
+    thin parts, too small where points clump.
 
     Raises:
         CloudError: fewer than two points, or so many equal ones that the estimate is zero.
