@@ -90,7 +90,7 @@ def coloring(clouds: Sequence[Cloud], color_by: str | None, reference: Any = Non
         if reference is None:
             raise OptionError("colouring by distance needs a reference: give reference= (--reference FILE)")
         measured = [distance_to(cloud.positions, reference) for cloud in clouds]
-        return _scalar("distance to the reference", measured, from_zero=True)
+        return _scalar("distance to the reference, in the files' unit", measured, from_zero=True)
     if color_by in (COLORS, NORMALS):
         own = [c.colors_as_float() if color_by == COLORS else _normals_as_rgb(c) for c in clouds]
         if any(rgb is not None for rgb in own):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -97,14 +96,24 @@ def save_image(image: Image.Image, path: str | PathLike[str]) -> None:
     """
     from ..io.atomic import atomic_path
 
-    path = Path(path)
-    kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind is None or kind not in Image.SAVE:
-        raise FileError(f"{path}: cannot write pictures of the kind '{path.suffix}'; use .png, .jpg or .webp")
+    kind = check_picture_path(path)
     memory = io.BytesIO()
     image.save(memory, format=kind)
     with atomic_path(path) as temporary:
-        Path(os.fspath(temporary)).write_bytes(memory.getvalue())
+        temporary.write_bytes(memory.getvalue())
+
+
+def check_picture_path(path: str | PathLike[str]) -> str:
+    """The picture format that the suffix stands for.
+
+    Raises:
+        FileError: Pillow cannot write such a file.
+    """
+    suffix = Path(path).suffix
+    kind = Image.registered_extensions().get(suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise FileError(f"{path}: cannot write pictures of the kind '{suffix}'; use .png, .jpg or .webp")
+    return kind
 
 
 def _check(
@@ -141,7 +150,7 @@ def _panel(
     pixels, depth = camera.project(cloud.positions)
     spacing = _spacing(pixels)
     # Neighbours nearly touch; within bounds, so that sparse clouds look sparse.
-    fitting = float(np.clip(0.8 * spacing, 2.5, 0.008 * min(size)))
+    fitting = float(np.clip(0.8 * spacing, 2.5, max(2.5, 0.008 * min(size))))
     radius = point_size * _FINER / 2 if point_size else fitting
     buffer = splat(pixels, depth, size, radius, unit=1 / camera.scale)
     covered = buffer.owner >= 0

@@ -1,0 +1,33 @@
+"""The command line `pcsr`: parse, call the Python API, print. Heavy imports wait inside the commands."""
+
+from __future__ import annotations
+
+import click
+
+from .._version import __version__
+from .app import App, Session, common_options
+from .inspect import info, models
+from .measure import benchmark, evaluate
+from .picture import render
+from .resample import sample, upsample
+
+__all__ = ["main"]
+
+
+@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pcsr")
+@common_options
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Make point clouds denser or smaller, look at them, and measure the result.
+
+    \b
+    pcsr upsample scan.ply -x 4        four times the points -> scan_x4.ply
+    pcsr sample scan.laz -n 100000     100,000 well-spread points
+    pcsr render scan.ply scan_x4.ply -o both.png
+    """
+    ctx.ensure_object(Session)
+
+
+for command in (upsample, sample, info, models, render, evaluate, benchmark):
+    main.add_command(command)

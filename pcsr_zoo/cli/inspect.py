@@ -1,0 +1,96 @@
+"""`pcsr info` and `pcsr models`: what is in a file, what is in the zoo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import OptionError
+from .app import common_options, session
+from .files import expand, for_each
+
+
+def to_json(value: Any) -> str:
+    """JSON text; numpy numbers and arrays become numbers and lists, anything else its text."""
+
+    def plain(other: Any) -> Any:
+        return other.tolist() if hasattr(other, "tolist") else str(other)
+
+    return json.dumps(value, indent=2, default=plain, ensure_ascii=False)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="One object; a list of them for several files.")
+@common_options
+def info(files: tuple[str, ...], as_json: bool) -> None:
+    """Show what is in files: points, bounds, attributes, metadata."""
+    from ..io import describe
+
+    paths = expand(files)
+    several = len(paths) > 1 or Path(files[0]).is_dir()
+    found: list[dict[str, Any]] = []
+
+    def one(path: Path) -> None:
+        facts = describe(path)
+        found.append(facts)
+        if not as_json:
+            session().say(f"{path}\n{_indented(facts)}")
+
+    try:
+        for_each(paths, one)
+    finally:
+        if as_json and found:
+            click.echo(to_json(found if several else found[0]))
+
+
+def _indented(facts: dict[str, Any], depth: int = 1) -> str:
+    lines = []
+    for key, value in facts.items():
+        if key == "file" and depth == 1:
+            continue
+        if isinstance(value, dict):
+            inner = _indented(value, depth + 1)
+            lines.append("  " * depth + f"{key}:" + (f"\n{inner}" if inner else " none"))
+        else:
+            lines.append("  " * depth + f"{key}: {_text(value)}")
+    return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, (list, tuple)) and value and all(isinstance(part, (list, tuple)) for part in value):
+        return " to ".join(f"({_text(part)})" for part in value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(part) for part in value)
+    return str(value)
+
+
+@click.command(short_help="List the models by name.")
+@click.argument("pattern", default="*")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@common_options
+def models(pattern: str, as_json: bool) -> None:
+    """List the models by name; PATTERN may have wildcards (quote it: 'jet*')."""
+    from ..registry import list_models, model_info
+
+    rows = [model_info(name) for name in list_models(pattern)]
+    if not rows:
+        raise OptionError(f"no model is called '{pattern}'; see them all with: pcsr models")
+    if as_json:
+        click.echo(to_json(rows))
+        return
+    widths = {key: max(len(str(row[key])) for row in rows) for key in ("name", "task")}
+    for row in rows:
+        name, task = (str(row[key]).ljust(width) for key, width in widths.items())
+        session().say(f"{name}  {task}  {row['summary']}  [{row['source']}]")

@@ -1,0 +1,109 @@
+"""`pcsr render`: clouds side by side in one picture."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import FileError, PcsrError
+from .app import common_options, session
+from .files import check_target, expand
+
+UPS = ("auto", "x", "y", "z", "-x", "-y", "-z")
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", value)
+    if not match:
+        raise click.BadParameter(f"'{value}' is no size; write it like 600x560")
+    return int(match[1]), int(match[2])
+
+
+def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[float, float]]:
+    views = []
+    for value in values:
+        try:
+            azimuth, elevation = (float(part) for part in value.split(","))
+        except ValueError:
+            azimuth = elevation = math.nan
+        if not (math.isfinite(azimuth) and math.isfinite(elevation)):
+            raise click.BadParameter(f"'{value}' is no view; write azimuth,elevation in degrees: -55,20")
+        views.append((azimuth, elevation))
+    return views
+
+
+@click.command(short_help="Draw clouds side by side, without a display.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("-o", "--output", required=True, metavar="PNG", help="Picture to write (.png, .jpg, .webp).")
+@click.option(
+    "--color-by", metavar="WHAT", help="shaded, colors, normals, distance, x, y, z, or an attribute."
+)
+@click.option("--reference", metavar="FILE", help="Cloud or mesh that --color-by distance measures to.")
+@click.option(
+    "--size", default="600x560", show_default=True, callback=_size, metavar="WxH", help="Of one cloud."
+)
+@click.option(
+    "--view", "views", multiple=True, callback=_views, metavar="AZ,EL", help="Degrees; repeat for rows."
+)
+@click.option(
+    "--up", type=click.Choice(UPS), default="auto", show_default=True, help="The axis that points up."
+)
+@click.option("--point-size", type=float, metavar="PX", help="Diameter in pixels; by default by the spacing.")
+@click.option("--background", default="white", show_default=True, metavar="COLOR", help="A name or #rrggbb.")
+@click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+@common_options
+def render(
+    files: tuple[str, ...],
+    output: str,
+    color_by: str | None,
+    reference: str | None,
+    points: int | None,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Draw clouds side by side, from the same side, without a display."""
+    from ..io import read
+    from ..rendering.image import check_picture_path, render, save_image
+
+    if reference and color_by not in (None, "distance"):
+        raise click.UsageError(f"--reference goes with --color-by distance, not with {color_by}")
+    color_by = "distance" if reference else color_by
+    paths, target = expand(files), Path(output)
+    check_picture_path(target)
+    check_target(target, [*paths, *([Path(reference)] if reference else [])], overwrite)
+    clouds = []
+    for path in paths:
+        cloud = read(path, points=points)
+        try:
+            clouds.append(cloud.validate(str(path)))
+        except PcsrError as error:
+            raise FileError(str(error)) from error
+    image = render(
+        clouds,
+        color_by=color_by,
+        reference=_read_reference(Path(reference)) if reference else None,
+        titles=[f"{path.name}\n{_count(len(cloud))}" for path, cloud in zip(paths, clouds, strict=True)],
+        **options,
+    )
+    save_image(image, target)
+    session().say(f"{target}: {image.width} x {image.height} pixels, {_count(sum(map(len, clouds)))}")
+
+
+def _count(points: int) -> str:
+    return f"{points:,} point{'' if points == 1 else 's'}"
+
+
+def _read_reference(path: Path) -> Any:
+    """A mesh where the file has faces, else a cloud."""
+    from ..io import read
+    from ..io.mesh import read_mesh
+
+    try:
+        return read_mesh(path)
+    except FileError:
+        return read(path)

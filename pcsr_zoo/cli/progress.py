@@ -1,0 +1,35 @@
+"""A progress bar on standard error, where there is somebody to see it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from .app import session
+
+
+class Progress(Protocol):
+    """What the pipelines call: a stage's name, and how much of the whole is done, 0 to 1."""
+
+    def __call__(self, stage: str, fraction: float) -> None: ...
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress | None]:
+    """A bar, or None with --quiet or where standard error is no terminal."""
+    if session().quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1.0, desc=title, bar_format=layout, leave=False, file=sys.stderr) as bar:
+
+        def update(stage: str, fraction: float) -> None:
+            bar.set_description_str(f"{title}: {stage}", refresh=False)
+            bar.n = min(max(fraction, 0.0), 1.0)
+            bar.refresh()
+
+        yield update
