@@ -392,3 +392,16 @@ def test_the_floor_on_the_real_shapes():
     assert row["cd"] == pytest.approx(0.203, abs=0.004)  # three seeds: .204 to .205
     assert row["hd"] == pytest.approx(0.97, abs=0.05)
     assert row["p2f"] < 1e-3
+
+
+@pytest.mark.data
+@pytest.mark.skipif("PCSR_DATA" not in os.environ, reason="PCSR_DATA names no data folder")
+@pytest.mark.parametrize(("task", "most"), [("up4", (0.230, 2.70, 1.73)), ("pcsr16", (0.53, 7.4, 4.7))])
+def test_jet_on_the_real_shapes(task, most):
+    """At or better than the first measured version of the method."""
+    pytest.importorskip("pcsr_zoo.pipelines.resample")
+    row = benchmark.run_benchmark(os.environ["PCSR_DATA"], [task], ["jet"])["tasks"][task]["models"]["jet"]
+    assert (row["shapes"], row["p2f_shapes"]) == (27, 21)
+    assert row["cd"] <= most[0] + 0.0005
+    assert row["hd"] <= most[1]
+    assert row["p2f"] <= most[2]
