@@ -241,5 +241,7 @@ def _command(
 ) -> str:
     words = ["pcsr benchmark --data DATA"]
     words += [f"--task {task.id}" for task in tasks] + [f"--model {name}" for name in names]
-    words += [f"--shape {name}" for name in shapes or ()]
-    return " ".join([*words, f"--convention {convention}", f"--seed {seed}"])
+    words += [f"--convention {convention}", f"--seed {seed}"]
+    if shapes is not None:  # only the Python call can choose them
+        words.append(f"  # in Python, with shapes={list(shapes)}")
+    return " ".join(words)
