@@ -29,7 +29,7 @@ class Session:
     verbose: bool = False
 
     def say(self, text: str) -> None:
-        """A result, on standard output."""
+        """What was done, on standard output; not with --quiet."""
         if not self.quiet:
             click.echo(text)
 
@@ -75,7 +75,7 @@ def common_options(command: F) -> F:
     def flag(*names: str, text: str) -> Callable[[F], F]:
         return click.option(*names, is_flag=True, expose_value=False, callback=remember, help=text)
 
-    quiet = flag("-q", "--quiet", text="Print errors only; no results, no progress.")
+    quiet = flag("-q", "--quiet", text="No progress, no line for each file written.")
     verbose = flag("-v", "--verbose", text="Print details, and tracebacks of errors.")
     return quiet(verbose(command))
 

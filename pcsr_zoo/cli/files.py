@@ -136,11 +136,15 @@ def make_folder(path: Path) -> None:
 
 
 def check_target(target: Path, sources: Sequence[Path], overwrite: bool) -> None:
-    """Refuse to write over an input, always, and over an existing file unless asked to.
+    """Refuse, before any work, what cannot be written, an input, and an existing file unless asked to.
 
     Raises:
         FileError: names the file and what to do.
     """
+    if not target.parent.is_dir():
+        raise FileError(f"{target}: there is no folder {target.parent}; make it, or name another with -o")
+    if not os.access(target.parent, os.W_OK):
+        raise FileError(f"{target}: the folder {target.parent} is not writable; name another with -o")
     if not target.exists():
         return
     for source in sources:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..errors import OptionError
-from .app import common_options, session
+from .app import common_options
 from .files import expand, for_each
 
 
@@ -31,14 +31,14 @@ def info(files: tuple[str, ...], as_json: bool) -> None:
     from ..io import describe
 
     paths = expand(files)
-    several = len(paths) > 1 or Path(files[0]).is_dir()
+    several = len(files) > 1 or Path(files[0]).is_dir()
     found: list[dict[str, Any]] = []
 
     def one(path: Path) -> None:
         facts = describe(path)
         found.append(facts)
         if not as_json:
-            session().say(f"{path}\n{_indented(facts)}")
+            click.echo(f"{path}\n{_indented(facts)}")
 
     try:
         for_each(paths, one)
@@ -93,4 +93,4 @@ def models(pattern: str, as_json: bool) -> None:
     widths = {key: max(len(str(row[key])) for row in rows) for key in ("name", "task")}
     for row in rows:
         name, task = (str(row[key]).ljust(width) for key, width in widths.items())
-        session().say(f"{name}  {task}  {row['summary']}  [{row['source']}]")
+        click.echo(f"{name}  {task}  {row['summary']}  [{row['source']}]")

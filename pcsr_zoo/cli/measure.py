@@ -52,13 +52,13 @@ def evaluate(
     if as_json:
         click.echo(to_json({"prediction": prediction, "ground_truth": ground_truth, "mesh": mesh, **result}))
         return
-    session().say(f"{prediction} against {ground_truth}, convention {convention}, times 1000")
+    click.echo(f"{prediction} against {ground_truth}, convention {convention}, times 1000")
     for key, value in result.items():
         if isinstance(value, dict):
             parts = ", ".join(f"{name} {_thousandfold(part)}" for name, part in value.items())
-            session().say(f"  {key}: {parts}")
+            click.echo(f"  {key}: {parts}")
         elif isinstance(value, (int, float)):
-            session().say(f"  {key}: {_thousandfold(value)}")
+            click.echo(f"  {key}: {_thousandfold(value)}")
 
 
 def _thousandfold(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,10 @@ def progress_bar(title: str) -> Iterator[Progress | None]:
     from tqdm import tqdm
 
     layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    with tqdm(total=1.0, desc=title, bar_format=layout, leave=False, file=sys.stderr) as bar:
+    # 80 x 24 where a terminal does not know its size: tqdm would print nothing.
+    size = shutil.get_terminal_size()
+    room = {"ncols": size.columns, "nrows": size.lines}
+    with tqdm(total=1.0, desc=title, bar_format=layout, leave=False, file=sys.stderr, **room) as bar:
 
         def update(stage: str, fraction: float) -> None:
             bar.set_description_str(f"{title}: {stage}", refresh=False)

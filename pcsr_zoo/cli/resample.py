@@ -114,9 +114,9 @@ def _resample(
     from ..io import read, write
     from ..registry import list_models, model_info
 
-    check_name(
-        model, [name for name in list_models() if model_info(name)["task"] == task], "--model", "model"
-    )
+    check_name(model, list_models(), "--model", "model")
+    if (other := model_info(model)["task"]) != task:
+        raise click.BadParameter(f"'{model}' is a model for pcsr {other}, not {task}", param_hint="--model")
     check_device(device)
     sources, out = plan_outputs(inputs, output, tag, overwrite)
 
