@@ -79,7 +79,7 @@ def test_the_option_is_named(folder, command, options, said):
 
 def test_a_misspelt_model_is_suggested(folder):
     message = fail("upsample", folder / "a.ply", "-x", 2, "--model", "midpiont")
-    assert "did you mean midpoint?" in message
+    assert "did you mean midpoint" in message
 
 
 def test_a_sampler_is_no_upsampling_model(folder):

@@ -36,7 +36,7 @@ def check_name(value: str, names: Iterable[str], option: str, what: str) -> None
     known = list(names)
     if value in known:
         return
-    close = difflib.get_close_matches(value, known, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(value, known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
     raise click.BadParameter(f"unknown {what} '{value}'; {hint}", param_hint=option)
 
