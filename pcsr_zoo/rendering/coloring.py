@@ -97,7 +97,7 @@ def coloring(clouds: Sequence[Cloud], color_by: str | None, reference: Any = Non
             rgb = [
                 np.tile(MISSING, (len(c), 1)) if o is None else o for c, o in zip(clouds, own, strict=True)
             ]
-            return Coloring(rgb, 0.0)
+            return Coloring(rgb, 0.25)
     columns = [_column(cloud, color_by) for cloud in clouds]
     if all(column is None for column in columns):
         names = sorted({name for cloud in clouds for name in cloud.attributes})
