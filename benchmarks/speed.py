@@ -1,0 +1,200 @@
+"""Times a model at several sizes, each run in a fresh process, with its peak memory.
+
+    python benchmarks/speed.py                                    2 k, 20 k, 100 k and 1 M points, x4, jet
+    python benchmarks/speed.py --sizes 2048 20000 --json runs/speed.json
+    python benchmarks/speed.py --sizes 1000000 --json runs/speed.json    adds to the same file and table
+
+"In process" is `pcsr_zoo.upsample` on a cloud in memory, after one small call that pays for the imports
+(the median of several runs where they are short). "Command" is all of `pcsr upsample in.ply -x 4`: the start
+of Python, reading, writing. Memory is the largest resident size of the command's process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (2048, 20_000, 100_000, 1_000_000)
+# Measured by this project with the authors' code and weights on a two-core machine (no GPU), 2048 -> 8192
+# points of the PU-GAN test shapes; it is quoted here, not run.
+GRAD_PU = {"model": "Grad-PU (authors' weights)", "points": 2048, "result": 8192, "in_process_s": 21.0}
+
+
+def bumpy_torus(count: int, seed: int = 0) -> np.ndarray:
+    """`count` points (N, 3), spread evenly but not regularly over a torus with waves, in linear time.
+
+    A golden-ratio lattice in coordinates that preserve the torus's area, each point moved by up to a third of
+    the mean spacing; the waves (4 % of the radius) give it curvature of both signs.
+    """
+    rng = np.random.default_rng(seed)
+    big, small = 1.0, 0.4
+    grid = np.linspace(-np.pi, np.pi, 2049)
+    area = (big * grid + small * np.sin(grid)) / (2 * np.pi * big) + 0.5
+    around = 2 * np.pi * np.modf(np.arange(count) * (np.sqrt(5) - 1) / 2)[0]
+    along = np.interp((np.arange(count) + 0.5) / count, area, grid)
+    spacing = np.sqrt(4 * np.pi**2 * big * small / count)
+    jitter = rng.uniform(-0.33, 0.33, (2, count)) * spacing
+    along = along + jitter[0] / small
+    around = around + jitter[1] / (big + small * np.cos(along))
+    radius = small * (1 + 0.04 * np.sin(7 * around) * np.cos(3 * along))
+    ring = big + radius * np.cos(along)
+    return np.stack([ring * np.cos(around), ring * np.sin(around), radius * np.sin(along)], axis=1)
+
+
+def worker(options: argparse.Namespace) -> None:
+    """In a process of its own: print the seconds of each run as JSON."""
+    from pcsr_zoo import upsample
+
+    points = bumpy_torus(options.worker)
+    upsample(bumpy_torus(256), ratio=options.ratio, model=options.model)
+    seconds = []
+    while not seconds or (len(seconds) < 7 and sum(seconds) < 10):
+        start = time.perf_counter()
+        result = upsample(points, ratio=options.ratio, model=options.model)
+        seconds.append(time.perf_counter() - start)
+        assert len(result) == round(options.ratio * len(points))
+    print(json.dumps(seconds))
+
+
+def time_in_process(points: int, options: argparse.Namespace) -> list[float]:
+    command = [sys.executable, __file__, "--worker", str(points), "--model", options.model]
+    done = subprocess.run(
+        [*command, "--ratio", str(options.ratio)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return [float(value) for value in json.loads(done.stdout.splitlines()[-1])]
+
+
+def time_command(points: int, options: argparse.Namespace) -> tuple[float, float | None]:
+    """Wall seconds and peak memory in GB of `pcsr upsample` on a binary PLY file."""
+    from pcsr_zoo import Cloud, write
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in.ply", Path(folder) / "out.ply"
+        write(Cloud(bumpy_torus(points)), source)
+        command = [sys.executable, "-m", "pcsr_zoo", "upsample", str(source), "-x", f"{options.ratio:g}"]
+        command += ["-o", str(target), "--model", options.model, "--quiet"]
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=environment())
+        if hasattr(os, "wait4"):
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+        else:
+            process.wait()
+            memory = None
+        wall = time.perf_counter() - start
+        if process.returncode:
+            sys.exit(f"the command failed with status {process.returncode}: {' '.join(command)}")
+        return wall, memory
+
+
+def environment() -> dict[str, str]:
+    """This checkout first, so that what stands here is what is timed."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+
+
+def machine() -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [
+            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0].partition(":")[2].strip() if names else processor
+    return {
+        "processor": processor,
+        "cores": cores,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("numpy", "scipy", "torch")},
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| model | points in | points out | in process, s | command, s | peak memory, GB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        numbers = [row.get("in_process_s"), row.get("command_s"), row.get("memory_gb")]
+        text = ["" if value is None else f"{value:.3g}" for value in numbers]
+        lines.append(f"| {row['model']} | {row['points']:,} | {row['result']:,} | {' | '.join(text)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
+    parser.add_argument("--model", default="jet")
+    parser.add_argument("--ratio", type=float, default=4.0)
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the rows; rows of other runs are kept"
+    )
+    parser.add_argument("--also", action="store_true", help="end the table with Grad-PU's quoted row")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    if options.worker:
+        worker(options)
+        return
+
+    here, rows = machine(), []
+    if options.json and options.json.exists():
+        before = json.loads(options.json.read_text(encoding="utf-8"))
+        if before["machine"] != here:
+            sys.exit(f"{options.json} was measured elsewhere or with other versions; name another file")
+        rows = before["rows"]
+    for points in options.sizes:
+        print(f"{options.model}, {points:,} points x{options.ratio:g} ...", file=sys.stderr, flush=True)
+        seconds = time_in_process(points, options)
+        wall, memory = time_command(points, options)
+        row = {
+            "model": options.model,
+            "ratio": options.ratio,
+            "points": points,
+            "result": round(options.ratio * points),
+            "in_process_s": statistics.median(seconds),
+            "runs_s": seconds,
+            "command_s": wall,
+            "memory_gb": memory,
+        }
+        key = ("model", "ratio", "points")
+        rows = [other for other in rows if any(other[name] != row[name] for name in key)] + [row]
+        rows.sort(key=lambda row: (row["model"], row["ratio"], row["points"]))
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps({"machine": here, "rows": rows}, indent=1), encoding="utf-8")
+    print(table([*rows, GRAD_PU] if options.also else rows))
+    facts = ", ".join(f"{name} {value}" for name, value in here.items())
+    words = " ".join(["python benchmarks/speed.py", *sys.argv[1:]])
+    print(f"\n`{words}` on {facts}.")
+    if options.also:
+        print(
+            "Grad-PU's row is quoted from this project's earlier measurement on two cores (see this script)."
+        )
+
+
+if __name__ == "__main__":
+    main()
