@@ -62,7 +62,8 @@ def cloud_from_columns(
             return None
         return [left.pop(name) for name in found]
 
-    positions = np.stack([left.pop(by_lower[axis]).astype(np.float64) for axis in _AXES], axis=1)
+    with np.errstate(invalid="ignore"):  # a NaN of the signalling kind is still a NaN
+        positions = np.stack([left.pop(by_lower[axis]).astype(np.float64) for axis in _AXES], axis=1)
     attributes: Columns = {}
     for names in _NORMALS:
         if NORMALS not in attributes and (found := take(names)):

@@ -44,12 +44,13 @@ def write_kitti(cloud: Cloud, path: str | PathLike[str]) -> None:
     error = np.abs(finite - finite.astype(np.float32)).max(initial=0)
     if error > _TENTH_MILLIMETRE and not float32_is_enough(finite, tolerance=1e-2):
         raise FileError(
-            f"cannot write {path}: KITTI's .bin holds float32, which would move points at these coordinates by "
-            f"up to {error:.2g}; subtract an origin first, or write .ply or .npz"
+            f"cannot write {path}: KITTI's .bin holds float32, which would move points at these coordinates "
+            f"by up to {error:.2g}; subtract an origin first, or write .ply or .npz"
         )
     table = np.zeros((len(cloud), 4), "<f4")
     table[:, :3] = cloud.positions
     if INTENSITY in cloud.attributes:
-        table[:, 3] = cloud.attributes[INTENSITY].reshape(len(cloud), -1)[:, 0]
+        intensity = cloud.attributes[INTENSITY]
+        table[:, 3] = intensity if intensity.ndim == 1 else intensity[:, 0]
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
         handle.write(table.tobytes())

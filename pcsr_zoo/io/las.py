@@ -1,8 +1,9 @@
 """LAS and LAZ through laspy (optional: `pip install "pcsr-zoo[las]"`).
 
-Every dimension becomes an attribute: red, green, blue -> `colors` uint16, classification -> `labels`, the
-others under laspy's names. The file's header (point format, scales, offsets, records, extra dimensions) travels in
-`metadata["las"]["header"]`, and what is written from such a cloud has the same one.
+Every dimension becomes an attribute: red, green, blue -> `colors` uint16 (uint8 if no value is above 255, as
+many files store bytes there), classification -> `labels`, the others under laspy's names. The file's header
+(point format, scales, offsets, records, extra dimensions) travels in `metadata["las"]["header"]`, and what is
+written from such a cloud has the same one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 from ..cloud import COLORS, INTENSITY, LABELS, Cloud
 from ..errors import CloudError, DependencyError, FileError
 from .atomic import atomic_path
-from .columns import Columns, cloud_from_columns, columns_from_cloud, free_name
+from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, free_name
 from .files import readable_file
-from .las_header import fresh_header, with_colors
+from .las_header import check_sizes, copied_header, fresh_header, with_colors
 
 _CLASSIFICATION, _RGB = "classification", ("red", "green", "blue")
 _SAME = {f"{stem}{axis}": f"n{axis}" for stem in ("normal_", "normal") for axis in "xyz"}
@@ -51,19 +52,17 @@ def read_las(path: str | PathLike[str]) -> Cloud:
     """
     path = readable_file(path)
     laspy = import_laspy(path)
+    check_sizes(path)
     try:
         las = laspy.read(str(path))
         names = [name for name in las.point_format.dimension_names if name not in ("X", "Y", "Z")]
         columns = {name: np.array(las[name]) for name in names}
         columns.update(zip("xyz", (np.array(las.x), np.array(las.y), np.array(las.z)), strict=True))
-    except MemoryError:
-        raise
     except Exception as error:  # laspy, lazrs, struct, numpy: each has its own
         raise FileError(f"{path} is no LAS file, truncated or broken: {error}") from None
     if len(las.points) != las.header.point_count:
         raise FileError(
-            f"{path} is truncated: {las.header.point_count} points promised, {len(las.points)} there; "
-            "copy or download it again"
+            f"{path} is truncated: {las.header.point_count} points promised, {len(las.points)} there"
         )
     if _CLASSIFICATION in columns:
         if LABELS in columns:
@@ -71,16 +70,22 @@ def read_las(path: str | PathLike[str]) -> Cloud:
         columns[LABELS] = columns.pop(_CLASSIFICATION)
     header = copy.deepcopy(las.header)
     header.evlrs = copy.deepcopy(las.evlrs)
+    eight_bits = "red" in columns and 0 < max(columns[name].max(initial=0) for name in _RGB) < 256
+    if eight_bits:
+        columns.update({name: columns[name].astype(np.uint8) for name in _RGB})
     metadata = {"format": "LAS", "encoding": "LAZ" if header.are_points_compressed else "binary"}
-    return cloud_from_columns(columns, {**metadata, "position_dtype": "float64", "las": {"header": header}})
+    return cloud_from_columns(
+        columns,
+        {**metadata, "position_dtype": "float64", "las": {"header": header, "eight_bits": eight_bits}},
+    )
 
 
 def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
     """With the header that the cloud came with, or a new one.
 
     The header keeps its point format, scales, offsets and records, whatever the number of points; positions
-    are rounded to its scale, however coarse. A new one is LAS 1.4, point format 7 with colours, else 6, with a
-    scale of 1e-4 of the point spacing or finer, at most .001.
+    are rounded to its scale, however coarse. A new one is LAS 1.4, point format 7 with colours, else 6, with
+    a scale of 1e-4 of the point spacing or finer, at most .001.
 
     Attributes that the point format does not have become extra dimensions. A cloud that gained colours gets
     the point format that adds them. Float colours and intensities in [0, 1] are spread over 16 bits.
@@ -94,7 +99,7 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
     laspy = import_laspy(path)
     try:
         cloud.validate(min_points=0)  # integers cannot say NaN
-        columns = _columns(cloud)
+        columns = _columns(cloud, cloud.metadata.get("las", {}).get("eight_bits", False))
     except CloudError as error:
         raise FileError(f"cannot write {path}: {error}") from None
     origin = cloud.metadata.get("las", {}).get("header")
@@ -102,7 +107,7 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
         header = fresh_header(laspy, cloud.positions, "red" in columns)
         columns = _for_fresh_header(columns)
     else:
-        header = copy.deepcopy(origin)
+        header = copied_header(origin)
         if "red" in columns:
             with_colors(header)
     try:
@@ -121,14 +126,16 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
             raise FileError(f"cannot write {path}: {error}; check the path and the disk") from error
 
 
-def _columns(cloud: Cloud) -> Columns:
-    """Scalar columns under laspy's names; colours in 16 bits."""
+def _columns(cloud: Cloud, eight_bits: bool) -> Columns:
+    """Scalar columns under laspy's names; colours in 16 bits, or as the 8 bits that the source had."""
     columns = columns_from_cloud(cloud)
     for axis in "xyz":
         del columns[axis]
     colors = cloud.attributes.get(COLORS)
     if colors is not None and "red" in columns:
-        if colors.dtype == np.uint8:
+        if eight_bits:
+            colors = colors_as_uint8(colors).astype(np.uint16)
+        elif colors.dtype == np.uint8:
             colors = colors.astype(np.uint16) * 257
         elif colors.dtype.kind == "f":
             colors = np.rint(np.clip(np.nan_to_num(colors), 0, 1) * 65535).astype(np.uint16)

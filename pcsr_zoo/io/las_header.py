@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ..errors import FileError
+
 _COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the same with colours
 _COARSEST = 1e-3
+_RECORD, _LONG_RECORD = 54, 60  # the least bytes that a variable length record takes
+_MOST_COMPRESSED = 10_000  # LAZ takes 10 % or so of the size, far less where all points are alike
 _LARGEST = 2e9  # coordinates are 32-bit integers
+
+
+def check_sizes(path: Path) -> None:
+    """Do the numbers in the header fit into the file? laspy makes room for whatever they promise.
+
+    Raises:
+        FileError: they do not, or this is no LAS file.
+    """
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(255)
+        size = path.stat().st_size
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    if head[:4] != b"LASF" or len(head) < 227:
+        raise FileError(f"{path} is no LAS file, or truncated: it does not begin with a LAS header")
+    start, header_size = int.from_bytes(head[96:100], "little"), int.from_bytes(head[94:96], "little")
+    records, row = int.from_bytes(head[100:104], "little"), int.from_bytes(head[105:107], "little")
+    points, first_long, long_records = int.from_bytes(head[107:111], "little"), size, 0
+    if head[25] >= 4 and len(head) == 255:
+        first_long, long_records = (
+            int.from_bytes(head[235:243], "little"),
+            int.from_bytes(head[243:247], "little"),
+        )
+        points = int.from_bytes(head[247:255], "little")
+    packed = _MOST_COMPRESSED if head[104] & 0x80 else 1
+    if (
+        start > size
+        or points * row > (size - start) * packed
+        or header_size + records * _RECORD > start
+        or (long_records and first_long + long_records * _LONG_RECORD > size)
+    ):
+        raise FileError(
+            f"{path} is truncated or its header is broken: {points} points of {row} bytes from byte {start} "
+            f"on and {records + long_records} records do not fit into {size} bytes; copy or download it again"
+        )
 
 
 def fresh_header(laspy: ModuleType, positions: np.ndarray, colors: bool) -> Any:
@@ -17,6 +59,15 @@ def fresh_header(laspy: ModuleType, positions: np.ndarray, colors: bool) -> Any:
     header = laspy.LasHeader(version="1.4", point_format=7 if colors else 6)
     header.generating_software = "pcsr-zoo"
     header.scales, header.offsets = scale_and_offset(positions)
+    return header
+
+
+def copied_header(origin: Any) -> Any:
+    """The header of another file, without the records of a COPC octree: they describe that file's chunks."""
+    header = copy.deepcopy(origin)
+    header.vlrs = [record for record in header.vlrs if record.user_id != "copc"]
+    if header.evlrs is not None:
+        header.evlrs = type(header.evlrs)(record for record in header.evlrs if record.user_id != "copc")
     return header
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from os import PathLike
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from .columns import float32_is_enough, numeric
 from .files import readable_file
 
 _POSITION_NAMES = ("positions", "xyz", "points", "pos")
-_BROKEN = (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def read_npy(path: str | PathLike[str]) -> Cloud:
@@ -27,8 +25,9 @@ def read_npy(path: str | PathLike[str]) -> Cloud:
     """
     path = readable_file(path)
     try:
-        array = np.load(path, allow_pickle=False)
-    except _BROKEN as error:
+        with open(path, "rb") as handle:  # np.load forgets to close a broken file
+            array = np.load(handle, allow_pickle=False)
+    except Exception as error:  # zipfile, zlib, tokenize and more shine through np.load
         raise FileError(f"{path} is not a .npy file that can be read: {error}") from None
     if not isinstance(array, np.ndarray):
         raise FileError(f"{path} holds several arrays; rename it to .npz")
@@ -43,7 +42,8 @@ def write_npy(cloud: Cloud, path: str | PathLike[str]) -> None:
     parts = [cloud.positions]
     single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
     if "features" in cloud.attributes:
-        features = cloud.attributes["features"].reshape(len(cloud), -1)
+        features = cloud.attributes["features"]
+        features = features[:, None] if features.ndim == 1 else features
         single = single and features.dtype == np.float32
         parts.append(features.astype(np.float64))
     array = np.concatenate(parts, axis=1).astype(np.float32 if single else np.float64)
@@ -59,11 +59,11 @@ def read_npz(path: str | PathLike[str]) -> Cloud:
     """
     path = readable_file(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it holds a single array; rename it to .npy")
             arrays = {name: archive[name] for name in archive.files}
-    except _BROKEN as error:
+    except Exception as error:
         raise FileError(f"{path} is not a .npz file that can be read: {error}") from None
     name = next((name for name in _POSITION_NAMES if name in arrays), None)
     if name is None and len(arrays) == 1:

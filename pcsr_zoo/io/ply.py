@@ -11,7 +11,7 @@ import numpy as np
 from ..cloud import Cloud
 from ..errors import CloudError, FileError
 from .atomic import atomic_path
-from .columns import Columns, cloud_from_columns, columns_from_cloud, float32_is_enough
+from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, float32_is_enough
 from .files import read_bytes
 from .ply_body import Values, parse_body
 from .ply_header import Header, parse_header
@@ -54,6 +54,8 @@ def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
 def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
     """Binary little endian, double positions (float where the source had float and that loses nothing).
 
+    Colours are uchar, all that most readers know, except where a PLY file brought ushort.
+
     Raises:
         FileError: the file cannot be written, or an attribute does not fit.
     """
@@ -62,6 +64,8 @@ def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
         columns = columns_from_cloud(cloud)
     except CloudError as error:
         raise FileError(f"cannot write {path}: {error}") from None
+    if cloud.metadata.get("format") != "PLY" and "red" in columns:
+        columns.update({name: colors_as_uint8(columns[name]) for name in ("red", "green", "blue")})
     single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
     fields = []
     for name, values in columns.items():

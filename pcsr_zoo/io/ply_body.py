@@ -82,10 +82,15 @@ class _Body:
                 if length < 0:
                     raise FileError(f"{self.path}: a list in '{element.name}' has the length {length}")
                 columns[p.name].append(self.take(p.type, length))
-        return {
-            p.name: np.concatenate(columns[p.name]) if p.count is None else columns[p.name]
-            for p in element.properties
-        }
+        out: dict[str, Values] = {}
+        for p in element.properties:
+            values = columns[p.name]
+            if p.count is None:
+                out[p.name] = np.concatenate(values)
+            else:
+                equal = all(len(value) == len(values[0]) for value in values)
+                out[p.name] = np.stack(values) if equal else values
+        return out
 
     def take(self, dtype: str, count: int) -> np.ndarray:
         raise NotImplementedError
