@@ -1,0 +1,192 @@
+"""Farthest point sampling (Gonzalez 1985; Eldar et al. 1997): exact, and fast without compiled code.
+
+The greedy algorithm picks, again and again, the point farthest from all picked ones. Its picks depend on each other
+only locally: a point whose distance to the picked set is v can lose its place only to a pick nearer than v. So all
+points that are the largest within their own v-ball will be picked whatever happens elsewhere, and one round can
+take all of them at once. `_fps_numpy` does that level by level (a level is a band of the largest distances), with
+neighbour lists from a k-d tree: the result is the greedy one, in the greedy order, at a cost of about n log n.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..errors import CloudError, OptionError
+
+# A level holds as many of the farthest points as keep its pairwise neighbour list near this length.
+_PAIR_BUDGET = 100_000
+
+
+def farthest_point_sample(
+    points: Any, n: int, *, start: int | None = None, selected: Any | None = None, seed: int | None = None
+) -> Any:
+    """Indices (n,) of the farthest point sampling of `points`, in the order of the picks.
+
+    Args:
+        points: (N, 3) array or tensor; or a batch (B, N, 3) as a tensor, which gives (B, n).
+        n: how many to pick, 0 to N.
+        start: index of the first pick; by default the point farthest from the centroid, which depends neither on the
+            order of the points nor on where the cloud lies. A `seed` draws it at random instead.
+        selected: (S, 3) points that count as picked already (they are not part of the result); unbatched input only.
+        seed: see `start`.
+
+    Returns:
+        int64 indices of the kind of `points`. Duplicates are picked last, lowest index first; no index comes twice.
+
+    Raises:
+        OptionError: n is negative or larger than N.
+        CloudError: `points` has another shape, or is not finite.
+    """
+    if type(points).__module__.partition(".")[0] == "torch":
+        return _from_torch(points, n, start, selected, seed)
+    array = np.ascontiguousarray(points, dtype=np.float64)
+    if array.ndim != 2:
+        raise CloudError(f"farthest point sampling needs points of shape (N, C), got {array.shape}")
+    if not np.isfinite(array).all():
+        raise CloudError("farthest point sampling needs finite points")
+    _check_count(n, len(array))
+    return _fps_numpy(array, int(n), start, None if selected is None else np.asarray(selected, np.float64), seed)
+
+
+def _check_count(n: int, size: int) -> None:
+    if n < 0 or n > size:
+        raise OptionError(f"cannot pick {n} of {size} points")
+
+
+def _first(points: np.ndarray, start: int | None, seed: int | None) -> int:
+    if start is not None:
+        return int(start)
+    if seed is not None:
+        return int(np.random.default_rng(seed).integers(len(points)))
+    return int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
+
+
+def _fps_numpy(
+    points: np.ndarray, n: int, start: int | None, selected: np.ndarray | None, seed: int | None
+) -> np.ndarray:
+    size = len(points)
+    if n == 0:
+        return np.empty(0, np.int64)
+    picks: list[np.ndarray] = []
+    if selected is not None and len(selected):
+        value = cKDTree(selected).query(points, workers=-1)[0]
+        count = len(selected)
+        done = 0
+    else:
+        first = _first(points, start, seed)
+        value = np.sqrt(((points - points[first]) ** 2).sum(axis=1))
+        value[first] = -1.0
+        picks.append(np.array([first]))
+        count = done = 1
+    tree: cKDTree | None = None
+    while done < n:
+        wanted = int(np.clip(np.sqrt(_PAIR_BUDGET * count), 16, size))
+        order = np.argpartition(value, size - wanted)[size - wanted :] if wanted < size else np.arange(size)
+        bound = float(value[order].min()) if wanted < size else 0.0  # every other point is at or below
+        top = float(value[order].max())
+        if top <= 0.0:  # only duplicates of picks are left
+            rest = np.flatnonzero(value == 0.0)[: n - done]
+            picks.append(rest)
+            break
+        bound = max(bound, 0.8 * top) if count > 64 else bound
+        taken, taken_value = _level(points, value, order[value[order] > bound], n - done)
+        if len(taken) == 0:  # ties at the bound: take one
+            taken = np.array([order[np.argmax(value[order])]])
+        picks.append(taken)
+        done += len(taken)
+        count += len(taken)
+        if done >= n:
+            break
+        if len(taken) * 64 < size and len(taken) <= 8:
+            for index in taken:
+                np.minimum(value, np.sqrt(((points - points[index]) ** 2).sum(axis=1)), out=value)
+        else:
+            tree = tree or cKDTree(points)
+            pairs = cKDTree(points[taken]).sparse_distance_matrix(tree, top, output_type="ndarray")
+            np.minimum.at(value, pairs["j"], pairs["v"])
+        value[taken] = -1.0
+    return np.concatenate(picks).astype(np.int64)
+
+
+def _level(
+    points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The greedy picks among `active` until none of them is above the level's bound; at most `most`, in order."""
+    if len(active) == 0:
+        return active, value[active]
+    active = np.sort(active)
+    own = value[active].copy()
+    bound = own.min() if len(active) < len(points) else 0.0
+    bound = np.nextafter(bound, -1.0) if bound > 0 else 0.0
+    tree = cKDTree(points[active])
+    pairs = tree.sparse_distance_matrix(tree, float(own.max()), output_type="ndarray")
+    i, j, d = pairs["i"], pairs["j"], pairs["v"]
+    keep = i != j
+    i, j, d = i[keep], j[keep], d[keep]
+    waiting = np.ones(len(active), bool)
+    done = np.zeros(len(active), bool)
+    while waiting.any():
+        # i waits while a point that goes before it (larger, or equal with a lower index) is nearer than own[i]
+        before = (own[j] > own[i]) | ((own[j] == own[i]) & (j < i))
+        near = before & (d < own[i])
+        blocked = np.zeros(len(active), bool)
+        blocked[i[near]] = True
+        now = waiting & ~blocked
+        done |= now
+        waiting &= ~now
+        # a pick counts only for the points that go after it; the pair stays until its turn has come
+        touched = near & done[j]
+        np.minimum.at(own, i[touched], d[touched])
+        waiting &= own > bound
+        keep = waiting[i] & (waiting[j] | done[j])
+        i, j, d = i[keep], j[keep], d[keep]
+    chosen = np.flatnonzero(done)
+    order = np.lexsort((chosen, -own[chosen]))[:most]
+    return active[chosen[order]], own[chosen[order]]
+
+
+def _from_torch(points: Any, n: int, start: int | None, selected: Any, seed: int | None) -> Any:
+    import torch
+
+    if points.ndim == 2 and points.device.type == "cpu":
+        array = points.detach().double().numpy()
+        chosen = None if selected is None else torch.as_tensor(selected).detach().cpu().double().numpy()
+        return torch.from_numpy(farthest_point_sample(array, n, start=start, selected=chosen, seed=seed))
+    batch = points if points.ndim == 3 else points[None]
+    _check_count(n, batch.shape[1])
+    if n == 0:
+        picks = torch.empty(len(batch), 0, dtype=torch.int64, device=points.device)
+    else:
+        picks = _fps_torch(batch.detach(), n, start, selected, seed)
+    return picks if points.ndim == 3 else picks[0]
+
+
+def _fps_torch(points: Any, n: int, start: int | None, selected: Any, seed: int | None) -> Any:
+    """The plain greedy loop over a batch (B, N, C), for devices where a step costs one launch."""
+    import torch
+
+    size = points.shape[1]
+    rows = torch.arange(len(points), device=points.device)
+    picks = torch.empty(len(points), n, dtype=torch.int64, device=points.device)
+    if selected is not None and len(selected):
+        chosen = torch.as_tensor(selected, dtype=points.dtype, device=points.device)
+        parts = [torch.cdist(part, chosen).amin(dim=1) ** 2 for part in points[0].split(16384)]
+        value = torch.cat(parts)[None].expand(len(points), size).clone()
+        last = value.argmax(dim=1)
+    else:
+        value = points.new_full(points.shape[:2], torch.inf)
+        if start is not None:
+            last = torch.full((len(points),), int(start), device=points.device)
+        elif seed is not None:
+            last = torch.full((len(points),), int(np.random.default_rng(seed).integers(size)), device=points.device)
+        else:
+            last = ((points - points.mean(dim=1, keepdim=True)) ** 2).sum(dim=2).argmax(dim=1)
+    for k in range(n):
+        picks[:, k] = last
+        value = torch.minimum(value, ((points - points[rows, last, None]) ** 2).sum(dim=2))
+        value[rows, picks[:, k]] = -1.0
+        last = value.argmax(dim=1)
+    return picks

@@ -1,0 +1,59 @@
+"""Attributes for new points from the old ones: colours and intensities blend, labels jump, normals stay unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..cloud import COLORS, INTENSITY, LABELS, NORMALS
+from .knn import KNN
+
+# Integer attributes that measure something and may be averaged; every other integer is a code.
+_MEASURED = {COLORS, INTENSITY}
+
+
+def transfer_attributes(
+    source: np.ndarray, attributes: dict[str, np.ndarray], target: np.ndarray, k: int = 4
+) -> dict[str, np.ndarray]:
+    """Attributes (M, ...) of `target` points from those of `source` points.
+
+    Floats, colours and intensities are means of the k nearest source points, weighted by the inverse square of the
+    distance (Shepard 1968), in the dtype that they had (integers rounded). Labels, flags and all other integers
+    come from the nearest one. Normals are averaged after turning them to one side, and have unit length. A target
+    that lies on a source point takes its values unchanged.
+
+    Args:
+        source: (N, 3) float64; attributes: name -> (N,) or (N, C); target: (M, 3) float64.
+    """
+    if not attributes:
+        return {}
+    distance, index = KNN(source).query(target, k)
+    weight = 1.0 / np.maximum(distance, 1e-300) ** 2
+    weight[distance[:, 0] == 0.0] = 0.0
+    weight[distance[:, 0] == 0.0, 0] = 1.0
+    weight /= weight.max(axis=1, keepdims=True)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return {name: _blend(name, values, index, weight) for name, values in attributes.items()}
+
+
+def _blend(name: str, values: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    kind = values.dtype.kind
+    if name == LABELS or (kind != "f" and name not in _MEASURED):
+        return values[index[:, 0]]
+    column = values if values.ndim == 2 else values[:, None]
+    mixed = np.zeros((len(index), column.shape[1]), np.float64)
+    first = column[index[:, 0]].astype(np.float64)
+    for neighbour in range(index.shape[1]):
+        part = column[index[:, neighbour]].astype(np.float64)
+        if name == NORMALS:
+            part *= np.where((part * first).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+        mixed += weight[:, neighbour, None] * part
+    if name == NORMALS:
+        length = np.linalg.norm(mixed, axis=1, keepdims=True)
+        mixed = np.where(length > 1e-12, mixed / np.maximum(length, 1e-12), first)
+    if kind != "f":
+        bounds = np.iinfo(values.dtype)
+        mixed = np.clip(np.rint(mixed), bounds.min, bounds.max)
+    exact = weight[:, 0] == 1.0
+    mixed = mixed.astype(values.dtype)
+    mixed[exact] = column[index[exact, 0]]
+    return mixed if values.ndim == 2 else mixed[:, 0]

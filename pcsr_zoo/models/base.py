@@ -1,0 +1,80 @@
+"""The contract of every model: what the whole-cloud pipeline asks of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run decides for all of its steps.
+
+    Attributes:
+        seed: of everything that is drawn at random.
+        device: a torch device, as a string.
+        progress: called with (stage, fraction done).
+        noise: the estimated noise of the input, in units of its point spacing; 0 for a clean cloud.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    progress: Progress = field(default=lambda stage, fraction: None)
+    noise: float = 0.0
+
+
+class Upsampler(ABC):
+    """Makes new points on the surface that a cloud samples."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    task: ClassVar[str] = "upsample"
+    min_points: ClassVar[int] = 2
+    max_step: ClassVar[float] = 4.0
+
+    @abstractmethod
+    def propose(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
+        """Candidates (M, 3) for new points, in no particular order; any M, the pipeline selects.
+
+        Args:
+            points: (N, 3) float64, distinct, in the unit frame: the cloud so far.
+            anchors: (A, 3), the points that were measured: the surface is theirs (`points` on the first step).
+            context: the run.
+        """
+
+    def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
+        """Input points (N, 3) moved onto the surface of `anchors`, for those who do not keep them as they are."""
+        return points
+
+    def upsample(self, x: Any, ratio: float = 4, **options: Any) -> Any:
+        """`pcsr_zoo.upsample` with this model."""
+        from ..pipelines.resample import upsample
+
+        return upsample(x, ratio, model=self, **options)
+
+
+class Sampler(ABC):
+    """Chooses some of the points of a cloud."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    task: ClassVar[str] = "sample"
+    min_points: ClassVar[int] = 1
+
+    @abstractmethod
+    def choose(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+        """n distinct indices into (N, 3) points in the unit frame, 1 <= n <= N."""
+
+    def sample(self, x: Any, ratio: float | None = None, **options: Any) -> Any:
+        """`pcsr_zoo.sample` with this model."""
+        from ..pipelines.resample import sample
+
+        return sample(x, ratio, model=self, **options)

@@ -1,0 +1,1 @@
+"""Pipelines: whole clouds through models."""
