@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("PCSR_VENV") or ROOT / ".venv").absolute()
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+# System libraries that Open3D's Linux wheels link to and slim images lack (libusb comes with a wheel).
+OPEN3D_NEEDS = "libegl1 libgl1 libx11-6"
 INSTALL = ["-m", "pip", "install", "-c", "constraints.txt", "-e", ".[dev]"]
 
 
@@ -70,6 +72,16 @@ def demo() -> None:
     print(f"The result: {dense}\nThe picture: {picture}")
 
 
+def test(arguments: list[str]) -> None:
+    """The tests compare with Open3D, so say plainly when it is there and cannot be loaded."""
+    probe = "from pcsr_zoo._open3d import import_open3d; import_open3d()"
+    done = subprocess.run([str(PYTHON), "-c", probe], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        hint = f"\nOn Debian and Ubuntu: apt-get install {OPEN3D_NEEDS}" if sys.platform == "linux" else ""
+        sys.exit(done.stderr.strip().splitlines()[-1] + hint)
+    run(PYTHON, "-m", "pytest", *arguments)
+
+
 def check() -> None:
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
@@ -88,7 +100,7 @@ def main(arguments: list[str]) -> None:
     elif command == "check":
         check()
     elif command == "test":
-        run(PYTHON, "-m", "pytest", *rest)
+        test(rest)
 
 
 if __name__ == "__main__":
