@@ -32,8 +32,9 @@ COLUMN = np.array(
     ]
 )
 SOFTEN = 0.015
-# The plinth: two octagonal steps, each (apothem, lowest z, highest z).
-STEPS = ((0.50, -0.60, -0.50), (0.40, -0.50, -0.42))
+# The plinth: two octagonal steps, each (apothem, lowest z, highest z); they overlap, or the face that they share
+# would be a surface inside of the solid.
+STEPS = ((0.50, -0.60, -0.50), (0.40, -0.55, -0.42))
 
 
 def _knot_curve(count: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
