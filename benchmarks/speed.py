@@ -117,9 +117,7 @@ def machine() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processor = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
-        names = [
-            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
-        ]
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
         processor = names[0].partition(":")[2].strip() if names else processor
     return {
         "processor": processor,
@@ -143,15 +141,11 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
     parser.add_argument("--model", default="jet")
     parser.add_argument("--ratio", type=float, default=4.0)
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the rows; rows of other runs are kept"
-    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows; rows of other runs are kept")
     parser.add_argument("--also", action="store_true", help="end the table with Grad-PU's quoted row")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -191,9 +185,7 @@ def main() -> None:
     words = " ".join(["python benchmarks/speed.py", *sys.argv[1:]])
     print(f"\n`{words}` on {facts}.")
     if options.also:
-        print(
-            "Grad-PU's row is quoted from this project's earlier measurement on two cores (see this script)."
-        )
+        print("Grad-PU's row is quoted from this project's earlier measurement on two cores (see this script).")
 
 
 if __name__ == "__main__":

@@ -21,10 +21,7 @@ def isosurface(values: np.ndarray, low: np.ndarray, step: float) -> tuple[np.nda
     shape = np.array(values.shape)
     stride = np.array([shape[1] * shape[2], shape[2], 1])
     flat = values.ravel()
-    cells = (
-        np.stack(np.meshgrid(*[np.arange(n - 1) for n in shape], indexing="ij"), axis=-1).reshape(-1, 3)
-        @ stride
-    )
+    cells = np.stack(np.meshgrid(*[np.arange(n - 1) for n in shape], indexing="ij"), axis=-1).reshape(-1, 3) @ stride
     corners = np.array(list(np.ndindex(2, 2, 2))) @ stride
     signs = flat[cells[:, None] + corners] < 0
     cells = cells[signs.any(axis=1) & ~signs.all(axis=1)]

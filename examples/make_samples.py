@@ -40,9 +40,7 @@ def sculpture_mesh(step: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.array([-0.7203, -0.7203, -0.6203]), np.array([0.72, 0.72, 1.32])
     axes = [np.arange(a, b, step) for a, b in zip(low, high, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    values = np.concatenate([sculpture.distance(layer.reshape(-1, 3)) for layer in grid]).reshape(
-        grid.shape[:3]
-    )
+    values = np.concatenate([sculpture.distance(layer.reshape(-1, 3)) for layer in grid]).reshape(grid.shape[:3])
     vertices, triangles = isosurface(values, low, step)
     return sculpture.project(vertices), triangles
 
@@ -53,12 +51,8 @@ def street_cloud() -> Cloud:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--truth", type=Path, metavar="DIR", help="also write the sculpture's exact surface to DIR"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--truth", type=Path, metavar="DIR", help="also write the sculpture's exact surface to DIR")
     options = parser.parse_args()
     DATA.mkdir(exist_ok=True)
     write(sculpture_cloud(4096, seed=1), DATA / "sculpture.ply")

@@ -41,9 +41,7 @@ def _knot_curve(count: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (M, 3) of the trefoil, unit tangents (M, 3) and the ribbon's unit width directions (M, 3)."""
     t = np.arange(count) * (2 * np.pi / count)
     # The trefoil stands upright: its plane is x-z.
-    curve = np.stack(
-        [np.sin(t) + 2 * np.sin(2 * t), -1.15 * np.sin(3 * t), np.cos(t) - 2 * np.cos(2 * t)], axis=1
-    )
+    curve = np.stack([np.sin(t) + 2 * np.sin(2 * t), -1.15 * np.sin(3 * t), np.cos(t) - 2 * np.cos(2 * t)], axis=1)
     curve = KNOT_CENTRE + KNOT_SIZE / 2 * curve
     tangent = np.roll(curve, -1, axis=0) - np.roll(curve, 1, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -153,16 +151,12 @@ def surface_points(count: int, rng: np.random.Generator) -> np.ndarray:
 def colors(points: np.ndarray) -> np.ndarray:
     """Colours (N, 3) uint8: enamel that runs along the ribbon, bronze column, veined stone plinth."""
     ribbon, place = ribbon_distance(points)
-    stops = np.array(
-        [[18, 60, 140], [10, 150, 170], [245, 190, 60], [225, 80, 50], [120, 30, 110], [18, 60, 140]]
-    )
+    stops = np.array([[18, 60, 140], [10, 150, 170], [245, 190, 60], [225, 80, 50], [120, 30, 110], [18, 60, 140]])
     at = place * (len(stops) - 1)
     low = np.floor(at).astype(int)
     enamel = stops[low] + (stops[low + 1] - stops[low]) * (at - low)[:, None]
     bronze = np.array([150, 98, 48]) * (0.85 + 0.15 * np.sin(60 * points[:, 2]))[:, None]
-    vein = np.abs(
-        np.sin(9 * points[:, 0] + 5 * points[:, 1] + 2.5 * np.sin(7 * points[:, 2] + 6 * points[:, 1]))
-    )
+    vein = np.abs(np.sin(9 * points[:, 0] + 5 * points[:, 1] + 2.5 * np.sin(7 * points[:, 2] + 6 * points[:, 1])))
     stone = np.array([120, 118, 125]) + np.array([110, 108, 100]) * np.sqrt(vein)[:, None]
     part = np.argmin(np.stack([ribbon, column_distance(points), plinth_distance(points)], axis=1), axis=1)
     chosen = np.choose(part[:, None], [enamel, bronze, stone])

@@ -73,9 +73,7 @@ def scene(seed: int = 7) -> list[tuple[str, object]]:
         for _ in range(14):
             crown = make.create_sphere(rng.uniform(0.45, 0.9), 12)
             vertices = np.asarray(crown.vertices) * rng.normal(1, 0.12, (len(crown.vertices), 1))
-            crown.vertices = o3d.utility.Vector3dVector(
-                vertices + np.array([x, y, 4.1]) + rng.normal(0, 0.75, 3)
-            )
+            crown.vertices = o3d.utility.Vector3dVector(vertices + np.array([x, y, 4.1]) + rng.normal(0, 0.75, 3))
             parts.append(("leaf", crown))
     for x in (-22.0, 0.8, 24.0):  # lamps
         pole("steel", x, -4.6, 0.1, 0.08, 6.0)
@@ -101,9 +99,7 @@ def scan(seed: int = 7) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         np.radians(np.linspace(-25, 15, BEAMS)), np.arange(TURN) * 2 * np.pi / TURN, indexing="ij"
     )
     flat = np.cos(elevation)
-    direction = np.stack(
-        [flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], axis=-1
-    ).reshape(-1, 3)
+    direction = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], axis=-1).reshape(-1, 3)
     rays = np.concatenate([np.broadcast_to(SENSOR, direction.shape), direction], axis=1).astype(np.float32)
     hits = caster.cast_rays(o3d.core.Tensor(rays))
     distance = hits["t_hit"].numpy()

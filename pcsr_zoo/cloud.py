@@ -87,7 +87,9 @@ class Cloud:
 
     def copy(self) -> Cloud:
         return Cloud(
-            self.positions.copy(), {name: values.copy() for name, values in self.attributes.items()}, self.metadata
+            self.positions.copy(),
+            {name: values.copy() for name, values in self.attributes.items()},
+            self.metadata,
         )
 
     def __repr__(self) -> str:
@@ -242,9 +244,9 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
 
         if not isinstance(x, torch.Tensor):
             raise CloudError(f"cannot use a {type(x).__name__} of torch as a point cloud")
-        dtype, device = x.dtype, x.device
-        cloud = _from_columns(x.detach().cpu().double().numpy() if dtype == torch.bfloat16 else x.detach().cpu().numpy())
-        return cloud, lambda out: torch.as_tensor(_to_columns(out), dtype=dtype, device=device)
+        kind, device = x.dtype, x.device
+        cloud = _from_columns(x.detach().cpu().double().numpy() if kind == torch.bfloat16 else x.detach().cpu().numpy())
+        return cloud, lambda out: torch.as_tensor(_to_columns(out), dtype=kind, device=device)
     try:
         array = np.asarray(x)
     except ValueError as error:

@@ -21,7 +21,7 @@ _MODELS: dict[str, str | type] = {
 
 
 def register_model(cls: type) -> type:
-    """Class decorator: makes a model of your own known by its `name` to `load`, the pipelines and the benchmark."""
+    """Class decorator: makes a model of yours known by its `name` to `load`, the pipelines and the benchmark."""
     _MODELS[cls.name] = cls  # type: ignore[attr-defined]
     return cls
 

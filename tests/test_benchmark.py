@@ -26,9 +26,7 @@ def sphere_points(n, seed):
 def write_off(path, mesh):
     vertices, triangles = np.asarray(mesh.vertices), np.asarray(mesh.triangles)
     rows = [f"OFF\n{len(vertices)} {len(triangles)} 0"]
-    rows += [" ".join(map(repr, map(float, v))) for v in vertices] + [
-        f"3 {a} {b} {c}" for a, b, c in triangles
-    ]
+    rows += [" ".join(map(repr, map(float, v))) for v in vertices] + [f"3 {a} {b} {c}" for a, b, c in triangles]
     path.write_text("\n".join(rows) + "\n")
 
 
@@ -299,16 +297,12 @@ def test_floor_leaves_out_shapes_without_a_mesh(root, calls):
 def test_wrong_options_fail_before_any_row(root, calls, tasks, models, options, message):
     rows = []
     with pytest.raises(OptionError, match=message):
-        benchmark.run_benchmark(
-            root, tasks, ["repeat", *models] if models else [], on_row=rows.append, **options
-        )
+        benchmark.run_benchmark(root, tasks, ["repeat", *models] if models else [], on_row=rows.append, **options)
     assert not rows
 
 
 def test_a_model_must_return_what_was_asked(root, calls):
-    with pytest.raises(
-        CloudError, match=r"short returned an array of shape \(8191, 3\) for ball in task up4"
-    ):
+    with pytest.raises(CloudError, match=r"short returned an array of shape \(8191, 3\) for ball in task up4"):
         benchmark.run_benchmark(root, ["up4"], ["short"])
 
 

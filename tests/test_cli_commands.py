@@ -185,9 +185,7 @@ def test_one_bad_input_does_not_stop_the_others(bunny, calls):
     (bunny.parent / "broken.ply").write_bytes(b"ply\nformat ascii 1.0\nelement ver")
     (bunny.parent / "empty").mkdir()
     missing = bunny.with_name("missing.ply")
-    code, out, err = run(
-        "upsample", bunny.parent / "broken.ply", missing, bunny.parent / "empty", bunny, "-x", 2
-    )
+    code, out, err = run("upsample", bunny.parent / "broken.ply", missing, bunny.parent / "empty", bunny, "-x", 2)
     assert code == 1
     assert "bunny_x2.ply" in out
     assert len([line for line in err.splitlines() if line.startswith("Error: ")]) == 3
@@ -221,9 +219,7 @@ def test_info_json_stays_json_beside_a_broken_file(bunny):
 def test_models_are_listed_by_pattern():
     code, out, _ = run("models")
     assert code == 0
-    assert {"jet", "midpoint", "fps", "random", "poisson", "voxel"} <= {
-        line.split()[0] for line in out.splitlines()
-    }
+    assert {"jet", "midpoint", "fps", "random", "poisson", "voxel"} <= {line.split()[0] for line in out.splitlines()}
     assert [line.split()[0] for line in run("models", "mid*")[1].splitlines()] == ["midpoint"]
     assert json.loads(run("models", "jet", "--json")[1])[0]["task"] == "upsample"
 
@@ -233,9 +229,7 @@ def test_models_are_listed_by_pattern():
 
 def test_render_draws_side_by_side(bunny):
     target = bunny.with_name("both.png")
-    code, out, _ = run(
-        "render", bunny, bunny, "-o", target, "--size", "120x100", "--view", "0,0", "--view", "90,10"
-    )
+    code, out, _ = run("render", bunny, bunny, "-o", target, "--size", "120x100", "--view", "0,0", "--view", "90,10")
     assert code == 0
     with Image.open(target) as image:
         assert image.width == 120  # the same file twice is drawn once

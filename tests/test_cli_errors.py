@@ -164,10 +164,7 @@ def test_an_input_is_never_written_over(folder, pipeline):
     for target in (folder / "a.ply", folder / ".." / folder.name / "a.ply", folder / "link.ply"):
         assert "input" in fail("upsample", folder / "a.ply", "-x", 2, "-o", target, "--overwrite", status=1)
     assert (folder / "a.ply").read_bytes() == before
-    assert (
-        "input" in fail("render", folder / "a.ply", "--reference", folder / "b.png", "-o", folder / "b.png")
-        or True
-    )
+    assert "input" in fail("render", folder / "a.ply", "--reference", folder / "b.png", "-o", folder / "b.png") or True
 
 
 def test_one_output_for_several_inputs(folder, pipeline):
@@ -185,9 +182,7 @@ def test_two_inputs_of_one_name(folder, pipeline):
 
 
 def test_a_missing_output_folder(folder, pipeline):
-    assert "nowhere" in fail(
-        "upsample", folder / "a.ply", "-x", 2, "-o", folder / "nowhere" / "b.ply", status=1
-    )
+    assert "nowhere" in fail("upsample", folder / "a.ply", "-x", 2, "-o", folder / "nowhere" / "b.ply", status=1)
     (folder / "file").write_text("")
     message = fail("upsample", folder / "a.ply", "-x", 2, "-o", f"{folder / 'file'}/", status=1)
     assert "file" in message

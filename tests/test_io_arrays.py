@@ -55,11 +55,7 @@ def test_npy(tmp_path, dtype, width: int) -> None:
 @pytest.mark.parametrize("name", ["positions", "xyz", "points", "pos", "only_one"])
 def test_npz_names(tmp_path, name: str) -> None:
     points = np.random.default_rng(0).random((5, 3))
-    others = (
-        {}
-        if name == "only_one"
-        else {"labels": np.arange(5), "mesh": np.zeros((9, 3)), "title": np.array("cat")}
-    )
+    others = {} if name == "only_one" else {"labels": np.arange(5), "mesh": np.zeros((9, 3)), "title": np.array("cat")}
     np.savez_compressed(tmp_path / "a.npz", **{name: points}, **others)
     cloud = read(tmp_path / "a.npz")
     np.testing.assert_array_equal(cloud.positions, points)

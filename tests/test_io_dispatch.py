@@ -123,9 +123,7 @@ def test_like_gives_metadata_and_types(tmp_path) -> None:
         "property uchar blue\nend_header\n1 2 3 4 5 6 7\n1 2 3 4 5 6 7\n"
     )
     source = read(tmp_path / "a.ply")
-    new = Cloud(
-        np.eye(3), {"intensity": [0.6, 70000.0, -3.0], "colors": np.full((3, 3), 0.5), "curvature": [0.1] * 3}
-    )
+    new = Cloud(np.eye(3), {"intensity": [0.6, 70000.0, -3.0], "colors": np.full((3, 3), 0.5), "curvature": [0.1] * 3})
     write(new, tmp_path / "b.ply", like=source)
     back = read(tmp_path / "b.ply")
     assert back.metadata["ply"]["comments"] == ["by hand"]
@@ -142,9 +140,7 @@ def test_nothing_but_our_errors_leaves_a_broken_file(tmp_path) -> None:
     rng = np.random.default_rng(0)
     cloud = utm_cloud(30)
     near = Cloud(cloud.positions - [5e5, 4e6, 0], cloud.attributes)
-    suffixes = [
-        suffix for suffix in WRITE_SUFFIXES if suffix != ".laz"
-    ]  # lazrs may abort Python on absurd sizes
+    suffixes = [suffix for suffix in WRITE_SUFFIXES if suffix != ".laz"]  # lazrs may abort Python on absurd sizes
     refused = unnamed = 0
     for suffix in suffixes:
         write(near, tmp_path / f"good{suffix}")
@@ -175,7 +171,5 @@ def test_importing_is_cheap() -> None:
     code = "import sys, pcsr_zoo.io; print(*{'open3d', 'torch', 'scipy', 'laspy'} & set(sys.modules))"
     root = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == ""

@@ -66,9 +66,7 @@ FORMATS = [(7, "1.4"), (6, "1.4"), (8, "1.4"), (3, "1.2"), (1, "1.1"), (0, "1.2"
 
 @pytest.mark.parametrize("suffix", [".las", ".laz"])
 @pytest.mark.parametrize(("point_format", "version"), FORMATS)
-def test_read_write_with_another_number_of_points(
-    tmp_path, suffix: str, point_format: int, version: str
-) -> None:
+def test_read_write_with_another_number_of_points(tmp_path, suffix: str, point_format: int, version: str) -> None:
     las = make_las(tmp_path / f"a{suffix}", point_format, version)
     cloud = read(tmp_path / f"a{suffix}")
     np.testing.assert_array_equal(cloud.positions, np.asarray(las.xyz))
@@ -85,13 +83,9 @@ def test_read_write_with_another_number_of_points(
     assert records(back) == records(las)
     assert ("somebody", 77, b"keep me") in records(back)
     if version == "1.4":
-        assert [(v.user_id, v.record_id, v.record_data) for v in back.evlrs] == [
-            ("somebody", 78, b"x" * 70000)
-        ]
+        assert [(v.user_id, v.record_id, v.record_data) for v in back.evlrs] == [("somebody", 78, b"x" * 70000)]
     for name in las.point_format.dimension_names:  # raw integers, so X Y Z and scaled dimensions too
-        np.testing.assert_array_equal(
-            back.points.array[name] if name in "XYZ" else back[name], las[name][index], name
-        )
+        np.testing.assert_array_equal(back.points.array[name] if name in "XYZ" else back[name], las[name][index], name)
     for name, text in (("amplitude", "echo amplitude"), ("depth", "scaled"), ("beam", "a vector")):
         assert back.point_format.dimension_by_name(name).description == text
     np.testing.assert_array_equal(back.header.mins, np.asarray(back.xyz).min(axis=0))
@@ -108,9 +102,7 @@ def test_the_header_can_be_copied_and_sent_to_another_process(tmp_path) -> None:
 def test_attributes(tmp_path) -> None:
     las = make_las(tmp_path / "a.las")
     cloud = read(tmp_path / "a.las")
-    np.testing.assert_array_equal(
-        cloud.attributes["colors"], np.stack([las.red, las.green, las.blue], axis=1)
-    )
+    np.testing.assert_array_equal(cloud.attributes["colors"], np.stack([las.red, las.green, las.blue], axis=1))
     assert cloud.attributes["colors"].dtype == np.uint16
     np.testing.assert_array_equal(cloud.attributes["labels"], las.classification)
     np.testing.assert_array_equal(cloud.attributes["intensity"], las.intensity)

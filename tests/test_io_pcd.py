@@ -27,9 +27,7 @@ DATA {data}
 """
 
 
-def header(
-    data: str, width: int, height: int = 1, fields="", sizes="", types="", counts="", points=None
-) -> bytes:
+def header(data: str, width: int, height: int = 1, fields="", sizes="", types="", counts="", points=None) -> bytes:
     points = width * height if points is None else points
     return HEADER.format(**locals()).encode()
 
@@ -155,9 +153,7 @@ def test_lzf_by_hand() -> None:
 BINARY = header("binary", 4) + struct.pack("<12f", *range(12))
 COLUMNS = struct.pack("<12f", *range(12))
 COMPRESSED = (
-    header("binary_compressed", 4)
-    + struct.pack("<II", len(literals(COLUMNS)), len(COLUMNS))
-    + literals(COLUMNS)
+    header("binary_compressed", 4) + struct.pack("<II", len(literals(COLUMNS)), len(COLUMNS)) + literals(COLUMNS)
 )
 ASCII = header("ascii", 2) + b"1 2 3\n4 5 6\n"
 

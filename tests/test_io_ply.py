@@ -27,9 +27,7 @@ CODES = {
 }
 
 
-def make_ply(
-    encoding: str, types: dict[str, str], rows: list[tuple], head: str = "", tail: bytes = b""
-) -> bytes:
+def make_ply(encoding: str, types: dict[str, str], rows: list[tuple], head: str = "", tail: bytes = b"") -> bytes:
     """A PLY file packed value by value; `head` goes before the elements."""
     lines = ["ply", f"format {encoding} 1.0", *head.splitlines(), f"element vertex {len(rows)}"]
     lines += [f"property {kind} {name}" for name, kind in types.items()]
@@ -74,9 +72,7 @@ def test_reads_what_open3d_writes(tmp_path, ascii_text: bool) -> None:
     tensor = cloud.to_open3d_tensor()
     assert o3d.t.io.write_point_cloud(str(tmp_path / "a.ply"), tensor, write_ascii=ascii_text)
     back = read(tmp_path / "a.ply")
-    np.testing.assert_allclose(
-        back.positions, cloud.positions, rtol=5e-6 if ascii_text else 0
-    )  # Open3D: 6 digits
+    np.testing.assert_allclose(back.positions, cloud.positions, rtol=5e-6 if ascii_text else 0)  # Open3D: 6 digits
     for name in ("colors", "labels", "echo", "intensity"):
         np.testing.assert_array_equal(back.attributes[name], cloud.attributes[name])
     np.testing.assert_allclose(back.attributes["normals"], cloud.attributes["normals"], atol=1e-5)
@@ -94,9 +90,7 @@ def test_open3d_reads_what_we_write(tmp_path) -> None:
     for name in ("labels", "gps_time", "echo", "intensity"):
         np.testing.assert_array_equal(tensor.point[name].numpy()[:, 0], cloud.attributes[name])
     for i in range(4):
-        np.testing.assert_array_equal(
-            tensor.point[f"features_{i}"].numpy()[:, 0], cloud.attributes["features"][:, i]
-        )
+        np.testing.assert_array_equal(tensor.point[f"features_{i}"].numpy()[:, 0], cloud.attributes["features"][:, i])
     legacy = o3d.io.read_point_cloud(str(tmp_path / "a.ply"))
     np.testing.assert_array_equal(np.asarray(legacy.points), cloud.positions)
     np.testing.assert_allclose(np.asarray(legacy.colors), cloud.attributes["colors"] / 255)
@@ -256,9 +250,7 @@ def test_broken_files(tmp_path, content: bytes, message: str) -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian"])
 def test_no_truncation_goes_unseen(tmp_path, encoding: str) -> None:
     whole = pyramid(encoding)
-    for size in range(
-        1, len(whole) - (2 if encoding == "ascii" else 0)
-    ):  # the last digit and line end: not seen
+    for size in range(1, len(whole) - (2 if encoding == "ascii" else 0)):  # the last digit and line end: not seen
         (tmp_path / "cut.ply").write_bytes(whole[:size])
         with pytest.raises(FileError, match=r"cut\.ply"):
             read_ply(tmp_path / "cut.ply")

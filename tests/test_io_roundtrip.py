@@ -109,9 +109,7 @@ def test_none_and_one_point(tmp_path, suffix: str, n: int) -> None:
 
 @pytest.mark.parametrize("suffix", [".ply", ".pcd", ".xyz", ".npy"])
 def test_float32_sources_stay_float32_only_where_that_loses_nothing(tmp_path, suffix: str) -> None:
-    near = Cloud(
-        np.random.default_rng(0).random((100, 3)).astype(np.float32), None, {"position_dtype": "float32"}
-    )
+    near = Cloud(np.random.default_rng(0).random((100, 3)).astype(np.float32), None, {"position_dtype": "float32"})
     far = Cloud(near.positions + np.array([5e5, 4e6, 0]), None, {"position_dtype": "float32"})
     for name, cloud in (("near", near), ("far", far)):
         write(cloud, tmp_path / f"{name}{suffix}")
@@ -140,9 +138,7 @@ def test_float_and_16_bit_colours(tmp_path) -> None:
     colors = np.array([[0, 0.5, 1], [0.2, 0.4, 0.6]])
     for suffix in (".ply", ".pcd", ".csv", ".las"):
         write(Cloud(np.eye(3)[:2], {"colors": colors}), tmp_path / f"f{suffix}")
-        np.testing.assert_allclose(
-            read(tmp_path / f"f{suffix}").colors_as_float(), colors, atol=0.5 / 255 + 1e-9
-        )
+        np.testing.assert_allclose(read(tmp_path / f"f{suffix}").colors_as_float(), colors, atol=0.5 / 255 + 1e-9)
         deep = (colors * 65535).astype(np.uint16)
         write(Cloud(np.eye(3)[:2], {"colors": deep}), tmp_path / f"d{suffix}")
         atol = 0.5 / 255 + 1e-9 if suffix in (".pcd", ".ply") else 1e-9

@@ -93,9 +93,7 @@ def test_p2f_is_in_the_raw_frame_and_pools(cube):
     for convention in CONVENTIONS:
         result = evaluate(prediction, truth, cube, convention, per_point=True)
         assert result["p2f_mean"] == pytest.approx(distances.mean(), abs=1e-6)
-        assert result["p2f_std"] == pytest.approx(
-            np.sqrt(np.mean((distances - distances.mean()) ** 2)), abs=1e-6
-        )
+        assert result["p2f_std"] == pytest.approx(np.sqrt(np.mean((distances - distances.mean()) ** 2)), abs=1e-6)
         np.testing.assert_allclose(result["per_point"]["p2f"], distances, atol=1e-6)
     forward, backward = result["per_point"]["forward"], result["per_point"]["backward"]
     assert (len(forward), len(backward)) == (64, 50)
@@ -151,9 +149,7 @@ def test_no_extent(pair, at):
 
 def test_errors(pair):
     prediction, truth = pair
-    with pytest.raises(
-        OptionError, match="unknown convention 'cvpr'; there are: pugan-2019, half-2024, plain"
-    ):
+    with pytest.raises(OptionError, match="unknown convention 'cvpr'; there are: pugan-2019, half-2024, plain"):
         evaluate(prediction, truth, convention="cvpr")
     bad = truth.copy()
     bad[3] = np.inf

@@ -91,9 +91,7 @@ def test_permutation_changes_nothing(clouds):
 def test_emd_of_a_translation_is_its_length(clouds):
     a, _ = clouds
     t = np.array([0.3, -0.4, 1.2])
-    assert earth_movers_distance(a, np.random.default_rng(3).permutation(a + t)) == pytest.approx(
-        1.3, rel=1e-12
-    )
+    assert earth_movers_distance(a, np.random.default_rng(3).permutation(a + t)) == pytest.approx(1.3, rel=1e-12)
 
 
 def test_emd_is_the_best_of_all_matchings():
@@ -120,9 +118,7 @@ def test_single_and_equal_points():
     assert earth_movers_distance(one, one + np.array([0, 0, 2])) == pytest.approx(2)
 
 
-@pytest.mark.parametrize(
-    "metric", [nearest_distances, chamfer_distance, hausdorff_distance, earth_movers_distance]
-)
+@pytest.mark.parametrize("metric", [nearest_distances, chamfer_distance, hausdorff_distance, earth_movers_distance])
 def test_bad_points_are_named(metric, clouds):
     a, _ = clouds
     bad = a.copy()

@@ -63,9 +63,7 @@ def test_sphere_samples():
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     radii = np.linspace(0.5, 4, 300)
     # the mesh is inscribed: its faces lie up to 2 (1 - cos(pi / 160)) below the sphere
-    np.testing.assert_allclose(
-        point_to_surface(directions * radii[:, None], mesh), np.abs(radii - 2), atol=1.2e-3
-    )
+    np.testing.assert_allclose(point_to_surface(directions * radii[:, None], mesh), np.abs(radii - 2), atol=1.2e-3)
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e5])

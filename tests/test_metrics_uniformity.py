@@ -42,9 +42,7 @@ def by_definition(points, area, mean):
             members = [k for k in range(len(points)) if d[j, k] <= radius]
             lattice = np.sqrt(2 * np.pi * radius**2 / (len(members) * np.sqrt(3)))
             clutter = sum((nearest[k] - lattice) ** 2 / lattice for k in members)
-            products.append(
-                (len(members) - expected) ** 2 / expected * clutter / (len(members) if mean else 1)
-            )
+            products.append((len(members) - expected) ** 2 / expected * clutter / (len(members) if mean else 1))
         values.append(np.mean(products))
     return values
 

@@ -71,9 +71,7 @@ def test_up_matrix_is_a_rotation_that_lifts_its_axis(up):
 def test_up_is_guessed_from_what_the_object_stands_on():
     rng = np.random.default_rng(0)
     top = np.c_[rng.uniform(-1, 1, (500, 2)), np.ones(500)]
-    legs = [
-        np.c_[np.full(60, x), np.full(60, y), np.linspace(0, 1, 60)] for x in (-0.9, 0.9) for y in (-0.9, 0.9)
-    ]
+    legs = [np.c_[np.full(60, x), np.full(60, y), np.linspace(0, 1, 60)] for x in (-0.9, 0.9) for y in (-0.9, 0.9)]
     table = np.concatenate([top, *legs])
     assert guess_up(table) == "z"
     assert guess_up(table[:, [0, 2, 1]] * [1, 1, -1]) == "y"
@@ -203,9 +201,7 @@ def test_coordinates_and_normals_can_be_coloured():
 def test_distance_to_a_cloud_and_to_a_mesh():
     a, b = sphere(80), sphere(50, 1) * 1.3
     offset = np.array([5e5, 4e6, 0])
-    np.testing.assert_allclose(
-        distance_to(a + offset, Cloud(b + offset)), cdist(a, b).min(axis=1), rtol=0, atol=1e-8
-    )
+    np.testing.assert_allclose(distance_to(a + offset, Cloud(b + offset)), cdist(a, b).min(axis=1), rtol=0, atol=1e-8)
     square = np.array([[-9, -9, 0], [9, -9, 0], [9, 9, 0], [-9, 9, 0]], dtype=float)
     triangles = np.array([[0, 1, 2], [0, 2, 3]])
     np.testing.assert_allclose(distance_to(a, (square, triangles)), np.abs(a[:, 2]), atol=1e-5)
@@ -322,9 +318,7 @@ def test_a_picture_is_saved_whole_or_not_at_all(tmp_path, monkeypatch):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), np.asarray(image))
     with pytest.raises(FileError, match=r"\.xyz"):
         save_image(image, tmp_path / "b.xyz")
-    monkeypatch.setattr(
-        "os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device"))
-    )
+    monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(FileError, match="No space"):
         save_image(image, tmp_path / "c.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

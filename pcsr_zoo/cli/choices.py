@@ -48,9 +48,7 @@ def check_device(device: str | None) -> None:
     import torch
 
     def refuse(why: str) -> None:
-        raise click.BadParameter(
-            f"'{device}' {why}; use cpu, cuda, cuda:0, ... or mps", param_hint="--device"
-        )
+        raise click.BadParameter(f"'{device}' {why}; use cpu, cuda, cuda:0, ... or mps", param_hint="--device")
 
     try:
         kind = torch.device(device)

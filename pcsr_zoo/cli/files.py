@@ -83,9 +83,7 @@ class Output:
         check_target(target, sources, self.overwrite)
 
 
-def plan_outputs(
-    inputs: Sequence[str], given: str | None, tag: str, overwrite: bool
-) -> tuple[list[Path], Output]:
+def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: bool) -> tuple[list[Path], Output]:
     """The input files and where their results go.
 
     Raises:
@@ -118,9 +116,7 @@ def plan_outputs(
     for source in sources:
         other = taken.setdefault(output.path(source), source)
         if other != source:
-            raise click.UsageError(
-                f"{other} and {source} would both become {output.path(source)}; do them one by one"
-            )
+            raise click.UsageError(f"{other} and {source} would both become {output.path(source)}; do them one by one")
     if folder and given is not None:
         make_folder(Path(given))
     return sources, output
@@ -130,9 +126,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(
-            f"{path}: this folder cannot be made ({error.strerror}); name another with -o"
-        ) from None
+        raise FileError(f"{path}: this folder cannot be made ({error.strerror}); name another with -o") from None
 
 
 def check_target(target: Path, sources: Sequence[Path], overwrite: bool) -> None:

@@ -68,9 +68,7 @@ def _thousandfold(value: float) -> str:
 @click.command(short_help="Run models over the PU-GAN test shapes.")
 @click.option("--data", required=True, metavar="DIR", help="Folder with gt_8192, input_2048 and mesh.")
 @click.option("--task", "tasks", multiple=True, required=True, metavar="TASK", help="Repeatable.")
-@click.option(
-    "--model", "models", multiple=True, required=True, metavar="NAME", help="Or SAMPLER+NAME; repeatable."
-)
+@click.option("--model", "models", multiple=True, required=True, metavar="NAME", help="Or SAMPLER+NAME; repeatable.")
 @click.option("--convention", default=CONVENTION, show_default=True, metavar="ID")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "json_file", metavar="FILE", help="Write all results, shape by shape.")
@@ -114,9 +112,7 @@ def benchmark(
     columns = "{task:<18} {model:<16} {cd:>8} {hd:>8} {p2f:>8} {shapes:>6} {seconds:>9}"
     session().say(f"convention {convention}, times 1000")
     session().say(
-        columns.format(
-            task="task", model="model", cd="CD", hd="HD", p2f="P2F", shapes="shapes", seconds="s a shape"
-        )
+        columns.format(task="task", model="model", cd="CD", hd="HD", p2f="P2F", shapes="shapes", seconds="s a shape")
     )
 
     def on_row(row: dict[str, Any]) -> None:

@@ -39,19 +39,11 @@ def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.command(short_help="Draw clouds side by side, without a display.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", required=True, metavar="PNG", help="Picture to write (.png, .jpg, .webp).")
-@click.option(
-    "--color-by", metavar="WHAT", help="shaded, colors, normals, distance, x, y, z, or an attribute."
-)
+@click.option("--color-by", metavar="WHAT", help="shaded, colors, normals, distance, x, y, z, or an attribute.")
 @click.option("--reference", metavar="FILE", help="Cloud or mesh that --color-by distance measures to.")
-@click.option(
-    "--size", default="600x560", show_default=True, callback=_size, metavar="WxH", help="Of one cloud."
-)
-@click.option(
-    "--view", "views", multiple=True, callback=_views, metavar="AZ,EL", help="Degrees; repeat for rows."
-)
-@click.option(
-    "--up", type=click.Choice(UPS), default="auto", show_default=True, help="The axis that points up."
-)
+@click.option("--size", default="600x560", show_default=True, callback=_size, metavar="WxH", help="Of one cloud.")
+@click.option("--view", "views", multiple=True, callback=_views, metavar="AZ,EL", help="Degrees; repeat for rows.")
+@click.option("--up", type=click.Choice(UPS), default="auto", show_default=True, help="The axis that points up.")
 @click.option("--point-size", type=float, metavar="PX", help="Diameter in pixels; by default by the spacing.")
 @click.option("--background", default="white", show_default=True, metavar="COLOR", help="A name or #rrggbb.")
 @click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh.")

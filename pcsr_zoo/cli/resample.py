@@ -24,14 +24,10 @@ def _shared_options(model: str) -> Callable[[F], F]:
             click.option("-x", "--ratio", type=float, metavar="R", help="How many times (4, 2.5, ...)."),
             click.option("-n", "n", type=int, metavar="N", help="Exactly this many points."),
             click.option("-o", "--output", metavar="OUT", help="File (its suffix is its format), or folder."),
-            click.option(
-                "--model", default=model, show_default=True, metavar="NAME", help="See: pcsr models"
-            ),
+            click.option("--model", default=model, show_default=True, metavar="NAME", help="See: pcsr models"),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
             click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; by default the best."),
-            click.option(
-                "--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh."
-            ),
+            click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh."),
             click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
             common_options,
         )

@@ -100,20 +100,14 @@ class PUGANTestSet(Sequence[PUGANShape]):
             name = input_path.stem
             gt_path = self.root / GROUND_TRUTH / f"{name}.xyz"
             if not gt_path.is_file():
-                raise FileError(
-                    f"{gt_path}: the ground truth of '{name}' is missing ({input_path} has its input)"
-                )
+                raise FileError(f"{gt_path}: the ground truth of '{name}' is missing ({input_path} has its input)")
             mesh_path = self.root / MESH / f"{name}.off"
             found[name] = PUGANShape(name, input_path, gt_path, mesh_path if mesh_path.is_file() else None)
         if not found:
-            raise FileError(
-                f"{self.root / INPUT}: no .xyz files; the inputs of the test shapes should be here"
-            )
+            raise FileError(f"{self.root / INPUT}: no .xyz files; the inputs of the test shapes should be here")
         unknown = [name for name in shapes or () if name not in found]
         if unknown:
-            raise OptionError(
-                f"no test shape named '{unknown[0]}' in {self.root}; there are: {', '.join(found)}"
-            )
+            raise OptionError(f"no test shape named '{unknown[0]}' in {self.root}; there are: {', '.join(found)}")
         self._shapes = list(found.values()) if shapes is None else [found[name] for name in shapes]
 
     @property
@@ -143,9 +137,7 @@ def _find_root(root: Path) -> Path:
     for candidate in (root, root / "pugan"):
         if (candidate / INPUT).is_dir():
             if not (candidate / GROUND_TRUTH).is_dir():
-                raise FileError(
-                    f"{candidate / GROUND_TRUTH}: the folder of the 8192-point ground truths is missing"
-                )
+                raise FileError(f"{candidate / GROUND_TRUTH}: the folder of the 8192-point ground truths is missing")
             return candidate
     raise FileError(
         f"{root}: no PU-GAN test set here; it should hold the folders {INPUT}, {GROUND_TRUTH} and {MESH},"

@@ -111,9 +111,7 @@ def _fps_numpy(
     return np.concatenate(picks).astype(np.int64)
 
 
-def _level(
-    points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _level(points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """The greedy picks among `active` until none of them is above the level's bound; at most `most`, in order."""
     if len(active) == 0:
         return active, value[active]

@@ -73,14 +73,14 @@ def fit_jets(neighbours: Any, *, sharpness: float = 6.0, rounds: int = 2, tolera
     import torch
 
     near = torch.exp(-sharpness * (neighbours * neighbours).sum(dim=2))
-    origin, axes, _ = local_frames(neighbours, near)
-    local = (neighbours - origin[:, None]) @ axes
-    height, design = local[:, :, 0], monomials(local[:, :, 1], local[:, :, 2])
-    ridge = torch.diag(torch.tensor(_RIDGE, dtype=design.dtype, device=design.device))
     weights, misfit = near, None
     for left in range(rounds, -1, -1):
+        origin, axes, _ = local_frames(neighbours, weights)  # anew: doubted neighbours must not tilt the frame
+        local = (neighbours - origin[:, None]) @ axes
+        height, design = local[:, :, 0], monomials(local[:, :, 1], local[:, :, 2])
         share = weights / weights.sum(dim=1, keepdim=True)
         weighted = design * share[:, :, None]
+        ridge = torch.diag(torch.tensor(_RIDGE, dtype=design.dtype, device=design.device))
         coefficients = torch.linalg.solve(weighted.mT @ design + ridge, (weighted.mT @ height[:, :, None])[:, :, 0])
         residual = height - (design @ coefficients[:, :, None])[:, :, 0]
         if misfit is None:

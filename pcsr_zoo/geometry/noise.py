@@ -8,28 +8,34 @@ from .jets import fit_jets
 from .knn import KNN
 
 _PROBES = 4096
-_NEIGHBOURS = 24
+_NEIGHBOURS = 10
 _TERMS = 6  # coefficients of a quadric
+_QUANTILE = 0.05
+# sqrt(q / 4) for the 5 % quantile q of a chi-square variable with 10 - 6 degrees of freedom
+_CHI = 0.4215
+# Above this, noise cannot be told from two sheets that lie nearer to each other than their points.
+_LIMIT = 0.5
 
 
 def estimate_noise(points: np.ndarray, tree: KNN | None = None) -> float:
     """The standard deviation of the noise across the surface, in units of the point spacing.
 
-    Quadrics are fitted to 24 neighbours of up to 4096 of (N, 3) points; what they leave, corrected for their six
-    coefficients, is noise where the surface is smooth. The lower quartile over the points is taken, since creases
-    and thin parts only ever add to it. The spacing is the median distance to the sixth neighbour over sqrt(6 / pi),
-    the side of the square that a point has to itself. Clouds of fewer than 48 points count as clean.
+    Quadrics are fitted to the 10 nearest of up to 4096 of (N, 3) points. Noise is everywhere, geometry that a quadric
+    cannot follow is not: so the 5 % quantile of the residuals is taken, over its expectation for Gaussian noise. The
+    spacing is the median distance to the sixth neighbour over sqrt(6 / pi), the side of the square that a point has
+    to itself. Clouds of fewer than 48 points, and those that read above 0.5, count as clean.
     """
     import torch
 
-    if len(points) < 2 * _NEIGHBOURS:
+    if len(points) < 48:
         return 0.0
     tree = tree or KNN(points)
     probes = points[:: max(1, len(points) // _PROBES)]
     distance, index = tree.query(probes, _NEIGHBOURS)
     radius = np.maximum(distance[:, -1:], 1e-12)
     near = torch.from_numpy((points[index] - probes[:, None]) / radius[:, :, None])
-    jets = fit_jets(near, sharpness=0.0, rounds=0)
-    spread = jets.misfit.numpy() * np.sqrt(_NEIGHBOURS / (_NEIGHBOURS - _TERMS)) * radius[:, 0]
+    misfit = fit_jets(near, sharpness=0.0, rounds=0).misfit.numpy()
+    spread = misfit * np.sqrt(_NEIGHBOURS / (_NEIGHBOURS - _TERMS)) * radius[:, 0]
     spacing = float(np.median(distance[:, 6])) / np.sqrt(6 / np.pi)
-    return float(np.quantile(spread, 0.25)) / spacing if spacing > 0 else 0.0
+    noise = float(np.quantile(spread, _QUANTILE)) / _CHI / spacing if spacing > 0 else 0.0
+    return noise if noise < _LIMIT else 0.0

@@ -101,9 +101,7 @@ def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None)
     path = Path(path)
     entry = _FORMATS.get(path.suffix.lower())
     if entry is None or entry.write is None:
-        raise FileError(
-            f"cannot write {path}: the suffix '{path.suffix}' is not one of {' '.join(WRITE_SUFFIXES)}"
-        )
+        raise FileError(f"cannot write {path}: the suffix '{path.suffix}' is not one of {' '.join(WRITE_SUFFIXES)}")
     if entry.holds is not None and (lost := [name for name in cloud.attributes if name not in entry.holds]):
         _log.warning("%s cannot hold %s: left out of %s", path.suffix, ", ".join(lost), path)
     entry.write(cloud if like is None else _styled(cloud, like), path)
@@ -155,9 +153,7 @@ def _styled(cloud: Cloud, like: Cloud) -> Cloud:
         if wanted.kind in "iu" and values.dtype.kind == "f":
             limits = np.iinfo(wanted)
             scale = limits.max if name == COLORS else 1
-            attributes[name] = np.rint(np.clip(np.nan_to_num(values) * scale, limits.min, limits.max)).astype(
-                wanted
-            )
+            attributes[name] = np.rint(np.clip(np.nan_to_num(values) * scale, limits.min, limits.max)).astype(wanted)
         elif wanted.kind == "f" and values.dtype.kind == "f":
             attributes[name] = values.astype(wanted)
     return Cloud(cloud.positions, attributes, {**cloud.metadata, **like.metadata})

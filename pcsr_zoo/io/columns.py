@@ -42,9 +42,7 @@ _LABELS = (
 )
 
 
-def cloud_from_columns(
-    columns: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None
-) -> Cloud:
+def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None) -> Cloud:
     """A cloud from columns of shape (N,) or (N, C), among them x, y and z.
 
     Raises:
@@ -78,9 +76,7 @@ def cloud_from_columns(
         for alias in aliases:
             if name not in attributes and (found := take((alias,))):
                 attributes[name] = _as_labels(found[0]) if name == LABELS else found[0]
-    attributes.update(
-        _join_vectors({name: values for name, values in left.items() if name not in attributes})
-    )
+    attributes.update(_join_vectors({name: values for name, values in left.items() if name not in attributes}))
     return Cloud(positions, attributes, metadata)
 
 

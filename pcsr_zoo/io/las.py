@@ -61,9 +61,7 @@ def read_las(path: str | PathLike[str]) -> Cloud:
     except Exception as error:  # laspy, lazrs, struct, numpy: each has its own
         raise FileError(f"{path} is no LAS file, truncated or broken: {error}") from None
     if len(las.points) != las.header.point_count:
-        raise FileError(
-            f"{path} is truncated: {las.header.point_count} points promised, {len(las.points)} there"
-        )
+        raise FileError(f"{path} is truncated: {las.header.point_count} points promised, {len(las.points)} there")
     if _CLASSIFICATION in columns:
         if LABELS in columns:
             columns[free_name(LABELS, columns)] = columns[LABELS]

@@ -54,9 +54,7 @@ def read_with_open3d(path: str | PathLike[str]) -> Mesh:
         mesh = o3d.io.read_triangle_mesh(str(path))
     triangles = np.asarray(mesh.triangles).astype(np.int64)
     if not len(triangles):
-        raise FileError(
-            f"{path}: Open3D finds no triangles in it; the file is broken, truncated, or has no mesh"
-        )
+        raise FileError(f"{path}: Open3D finds no triangles in it; the file is broken, truncated, or has no mesh")
     attributes = {}
     if mesh.has_vertex_normals():
         attributes[NORMALS] = np.asarray(mesh.vertex_normals).astype(np.float32)

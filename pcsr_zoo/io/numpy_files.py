@@ -96,9 +96,7 @@ def write_npz(cloud: Cloud, path: str | PathLike[str]) -> None:
 
 def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: str) -> Cloud:
     if array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
-        raise FileError(
-            f"{path}: positions must be numbers of shape (N, 3) or more, got {array.dtype} {array.shape}"
-        )
+        raise FileError(f"{path}: positions must be numbers of shape (N, 3) or more, got {array.dtype} {array.shape}")
     attributes = {
         name: values
         for name, values in others.items()

@@ -46,9 +46,7 @@ def read_obj(path: str | PathLike[str]) -> Cloud | Mesh:
         raise FileError(f"{path} is not an OBJ file: no line of it is an OBJ record")
     if any(polygon.max(initial=0) >= len(vertices) for polygon in polygons):
         highest = max(int(polygon.max(initial=0)) for polygon in polygons) + 1
-        raise FileError(
-            f"{path}: a face names vertex {highest}, but there are only {len(vertices)}; is it truncated?"
-        )
+        raise FileError(f"{path}: a face names vertex {highest}, but there are only {len(vertices)}; is it truncated?")
     attributes = {}
     if vertices and all(len(row) >= 6 for row in vertices):
         colors = normalized_colors(np.array([row[3:6] for row in vertices]))

@@ -26,9 +26,7 @@ def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
     """
     path = Path(path)
     text = read_bytes(path).decode("utf-8", "replace")
-    lines = [
-        (number, line.split("#", 1)[0].strip()) for number, line in enumerate(text.splitlines(), start=1)
-    ]
+    lines = [(number, line.split("#", 1)[0].strip()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line) for number, line in lines if line]
     magic = re.match(r"(ST|C|N|4|n)*OFF", lines[0][1]) if lines else None
     if (magic and "4" in magic.group()) or (lines and "BINARY" in lines[0][1]):
@@ -42,14 +40,11 @@ def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
         if vertices < 0 or faces < 0:
             raise ValueError
     except (ValueError, IndexError):
-        raise FileError(
-            f"{path} is not an OFF file: no line with the numbers of vertices and faces"
-        ) from None
+        raise FileError(f"{path} is not an OFF file: no line with the numbers of vertices and faces") from None
     body = lines[1:]
     if len(body) < vertices + faces:
         raise FileError(
-            f"{path} is truncated: it promises {vertices} vertices and {faces} faces, "
-            f"but has only {len(body)} lines"
+            f"{path} is truncated: it promises {vertices} vertices and {faces} faces, but has only {len(body)} lines"
         )
     positions = np.array([_numbers(path, row, 3, float) for row in body[:vertices]]).reshape(-1, 3)
     polygons = []
@@ -57,9 +52,7 @@ def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
         count = _numbers(path, row, 1, int)[0]
         polygon = _numbers(path, row, count + 1, int)[1:]
         if polygon and not (min(polygon) >= 0 and max(polygon) < vertices):
-            raise FileError(
-                f"{path}, line {row[0]}: a vertex number is outside 0..{vertices - 1}: '{row[1][:60]}'"
-            )
+            raise FileError(f"{path}, line {row[0]}: a vertex number is outside 0..{vertices - 1}: '{row[1][:60]}'")
         polygons.append(np.array(polygon, dtype=np.int64))
     cloud = Cloud(positions, metadata={"format": "OFF", "encoding": "ascii"})
     triangles = fan_triangles(polygons)

@@ -148,9 +148,7 @@ def _from_rows(body: bytes, header: Header, path: Path) -> Columns:
         )
     table = np.frombuffer(body, header.row, header.points)
     return {
-        name: np.ascontiguousarray(table[name])
-        for name in header.row.names or ()
-        if header.row[name].base.kind != "V"
+        name: np.ascontiguousarray(table[name]) for name in header.row.names or () if header.row[name].base.kind != "V"
     }
 
 
@@ -161,13 +159,9 @@ def _from_compressed(body: bytes, header: Header, path: Path) -> Columns:
         return {name: np.empty(0, header.row[name].base) for name in header.row.names or ()}
     packed, size = (int(v) for v in np.frombuffer(body[:8].ljust(8, b"\0"), "<u4"))
     if len(body) < 8 or len(body) - 8 < packed:
-        raise FileError(
-            f"{path} is truncated: {packed} compressed bytes promised, {max(len(body) - 8, 0)} there"
-        )
+        raise FileError(f"{path} is truncated: {packed} compressed bytes promised, {max(len(body) - 8, 0)} there")
     if size != expected:
-        raise FileError(
-            f"{path}: {header.points} points need {expected} bytes, the compressed block holds {size}"
-        )
+        raise FileError(f"{path}: {header.points} points need {expected} bytes, the compressed block holds {size}")
     try:
         plain = lzf.decompress(body[8 : 8 + packed], size)
     except ValueError as error:

@@ -39,9 +39,7 @@ def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
     if "vertex" not in elements:
         raise FileError(f"{path}: the PLY header has no element 'vertex'")
     columns = {name: values for name, values in elements["vertex"].items() if isinstance(values, np.ndarray)}
-    types = {
-        p.name: p.type for element in header.elements if element.name == "vertex" for p in element.properties
-    }
+    types = {p.name: p.type for element in header.elements if element.name == "vertex" for p in element.properties}
     _restore_float32(columns, types)
     try:
         cloud = cloud_from_columns(columns, _metadata(header, types))
@@ -69,9 +67,7 @@ def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
     single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
     fields = []
     for name, values in columns.items():
-        values = (
-            values.astype(np.float32) if single and name in ("x", "y", "z") else _storable(name, values, path)
-        )
+        values = values.astype(np.float32) if single and name in ("x", "y", "z") else _storable(name, values, path)
         columns[name] = values
         fields.append((name, values.dtype.str[1:]))
     table = np.empty(len(cloud), np.dtype([(name, "<" + kind) for name, kind in fields]))
@@ -95,9 +91,7 @@ def _metadata(header: Header, types: dict[str, str]) -> dict[str, Any]:
     return {
         "format": "PLY",
         "encoding": header.encoding,
-        "position_dtype": "float64"
-        if "f8" in (types.get("x"), types.get("y"), types.get("z"))
-        else "float32",
+        "position_dtype": "float64" if "f8" in (types.get("x"), types.get("y"), types.get("z")) else "float32",
         "ply": {"comments": header.comments, "obj_info": header.obj_info},
     }
 
@@ -133,6 +127,4 @@ def _storable(name: str, values: np.ndarray, path: Path) -> np.ndarray:
         return values.astype(np.uint32)
     if max(-low, high) <= 2**53:
         return values.astype(np.float64)
-    raise FileError(
-        f"cannot write {path}: attribute '{name}' holds integers beyond 2^53, which PLY cannot store"
-    )
+    raise FileError(f"cannot write {path}: attribute '{name}' holds integers beyond 2^53, which PLY cannot store")

@@ -50,8 +50,7 @@ class _Body:
         start = self.at
         try:
             lengths = [
-                1 if p.count is None else self.peek_lengths(element, i)
-                for i, p in enumerate(element.properties)
+                1 if p.count is None else self.peek_lengths(element, i) for i, p in enumerate(element.properties)
             ]
             if (table := self.read_table(element, lengths)) is not None:
                 return table
@@ -193,9 +192,7 @@ class _Ascii(_Body):
         limits = np.iinfo(dtype)
         if not ((values >= limits.min) & (values <= limits.max)).all():
             bad = values[~((values >= limits.min) & (values <= limits.max))][0]
-            raise FileError(
-                f"{self.path}: the number {bad:g} does not fit the integer type that the header declares"
-            )
+            raise FileError(f"{self.path}: the number {bad:g} does not fit the integer type that the header declares")
         return values.astype(dtype)
 
     def _numbers(self) -> np.ndarray:

@@ -79,11 +79,7 @@ def _header_lines(data: bytes, path: Path) -> tuple[list[str], int]:
     start = 0
     lines: list[str] = []
     while start < min(len(data), _MAX_HEADER):
-        ends = [
-            end
-            for end in (data.find(b"\n", start, _MAX_HEADER), data.find(b"\r", start, _MAX_HEADER))
-            if end >= 0
-        ]
+        ends = [end for end in (data.find(b"\n", start, _MAX_HEADER), data.find(b"\r", start, _MAX_HEADER)) if end >= 0]
         end = min(ends) if ends else len(data)
         lines.append(data[start:end].decode("utf-8", "replace").strip())
         start = end + (2 if data[end : end + 2] == b"\r\n" else 1)

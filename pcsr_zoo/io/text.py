@@ -48,9 +48,7 @@ def read_text(path: str | PathLike[str]) -> Cloud:
         text = text.replace(",", ".")
     table = parse_table(text, path, delimiter)
     if count is not None and count != len(table):
-        raise FileError(
-            f"{path} promises {count} points, but has {len(table)}; it is truncated or its count is wrong"
-        )
+        raise FileError(f"{path} promises {count} points, but has {len(table)}; it is truncated or its count is wrong")
     if not table.size:
         return Cloud(np.empty((0, 3)), metadata={"format": path.suffix[1:].upper(), "encoding": "ascii"})
     if table.shape[1] < 3:

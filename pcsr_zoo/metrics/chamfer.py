@@ -21,9 +21,7 @@ def chamfer_distance(a: Any, b: Any, *, squared: bool = True, halved: bool = Fal
         squared: q = 2 (the unit is the input's, squared); otherwise q = 1.
         halved: half of the sum, that is the mean of the two directions.
     """
-    return chamfer_from_nearest(
-        nearest_distances(a, b), nearest_distances(b, a), squared=squared, halved=halved
-    )
+    return chamfer_from_nearest(nearest_distances(a, b), nearest_distances(b, a), squared=squared, halved=halved)
 
 
 def chamfer_from_nearest(

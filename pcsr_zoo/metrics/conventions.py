@@ -63,13 +63,10 @@ class Convention:
 
 def _frame(points: NDArray[np.float64], name: str, convention: str) -> tuple[NDArray[np.float64], float]:
     """Mean (3,) and largest distance from it."""
-    local = (
-        points - points[0]
-    )  # exact zeros where all points are equal, and no digits lost far from the origin
+    local = points - points[0]  # exact zeros where all points are equal, and no digits lost far from the origin
     if not local.any():
         raise CloudError(
-            f"all points of {name} are equal, so it has no radius to be normalised by"
-            f" (convention '{convention}')"
+            f"all points of {name} are equal, so it has no radius to be normalised by (convention '{convention}')"
         )
     centre = local.mean(axis=0)
     return points[0] + centre, float(np.linalg.norm(local - centre, axis=1).max())

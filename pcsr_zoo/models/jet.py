@@ -37,9 +37,9 @@ class Jet(Upsampler):
     def __init__(
         self,
         neighbours: int = 10,
-        edges: int = 10,
+        edges: int = 6,
         emptiness: float = 0.6,
-        misfit: float = 0.06,
+        misfit: float = 0.12,
         best: int = 5,
     ) -> None:
         self.neighbours, self.edges = neighbours, edges
@@ -93,6 +93,6 @@ class Jet(Upsampler):
 
     def _width(self, noise: float) -> tuple[int, float, int]:
         """(neighbours, sharpness, rounds) for a noise in units of the point spacing."""
-        if noise < 0.05:
+        if noise == 0.0:
             return self.neighbours, 6.0, 2
-        return (16, 2.0, 0) if noise < 0.12 else (24, 2.0, 0) if noise < 0.25 else (36, 2.0, 0)
+        return (self.neighbours, 2.0, 0) if noise < 0.1 else (16, 2.0, 0) if noise < 0.2 else (24, 2.0, 0)

@@ -146,9 +146,7 @@ def _run_model(
             distances.append(found["per_point"]["p2f"])
         per_shape[shape.name] = {**values, "seconds": seconds}
         if on_shape is not None:
-            on_shape(
-                {"task": task.id, "model": name, "shape": shape.name, "done": done, "total": len(shapes)}
-            )
+            on_shape({"task": task.id, "model": name, "shape": shape.name, "done": done, "total": len(shapes)})
     pooled = np.concatenate(distances) if distances else None
     rows = per_shape.values()
     return {
@@ -175,8 +173,7 @@ def _check(task: Task, name: str, data: PUGANTestSet) -> None:
     sampler, _ = split_model(name)
     if sampler is not None and not task.recovers:
         raise OptionError(
-            f"'{name}' names a sampler, but task '{task.id}' gives the input;"
-            " samplers are for pcsr4, pcsr8 and pcsr16"
+            f"'{name}' names a sampler, but task '{task.id}' gives the input; samplers are for pcsr4, pcsr8 and pcsr16"
         )
     if name == "floor" and not data.with_mesh:
         raise OptionError("'floor' needs shapes with a mesh, and none of the chosen ones has one")

@@ -41,16 +41,12 @@ def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]], tas
     """
     merged = _merge([results] if isinstance(results, Mapping) else list(results))
     sections = [
-        _section(name, convention, rows)
-        for (name, convention), rows in merged.items()
-        if task is None or name == task
+        _section(name, convention, rows) for (name, convention), rows in merged.items() if task is None or name == task
     ]
     return "\n".join(sections)
 
 
-def write_benchmarks_md(
-    results: Mapping[str, Any] | Sequence[Mapping[str, Any]], path: str | os.PathLike[str]
-) -> None:
+def write_benchmarks_md(results: Mapping[str, Any] | Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
     """Write BENCHMARKS.md, atomically: one section per task and convention.
 
     Args:

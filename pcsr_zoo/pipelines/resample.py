@@ -17,7 +17,7 @@ from ..models.base import Context, Progress, Sampler, Upsampler
 from ..registry import load
 
 # Below this estimated noise (in point spacings) the measured points are taken as they are.
-CLEAN = 0.05
+CLEAN = 0.11
 
 
 def upsample(
@@ -66,7 +66,9 @@ def upsample(
             f"'{upsampler.name}' needs at least {upsampler.min_points}"
         )
     noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-    context = Context(seed, _device(device), progress or (lambda stage, fraction: None), noise if noise > CLEAN else 0.0)
+    context = Context(
+        seed, _device(device), progress or (lambda stage, fraction: None), noise if noise > CLEAN else 0.0
+    )
     keep = context.noise == 0.0 if keep_input is None else keep_input
     base = points if keep else upsampler.refine(points, distinct, context)
     fresh = _densify(upsampler, base, distinct, count - len(base), context)
@@ -85,7 +87,7 @@ def sample(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """A thinner cloud of exactly round(N / ratio) points (at least 1), or of exactly n: a subset, with attributes.
+    """A subset of exactly round(N / ratio) points (at least 1), or of exactly n, with their attributes.
 
     Arguments and errors are those of `upsample`; ratio is how many times thinner, n at most N.
     """

@@ -96,9 +96,7 @@ def look_at(
             -y (after `up` has become z), elevation 90 looks straight down.
     """
     azimuth, elevation = np.radians(view[0]), np.radians(view[1])
-    towards = np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    )
+    towards = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
     right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     axes = np.stack([right, np.cross(towards, right), towards]) @ up_matrix(up)
     low = np.min([cloud.min(axis=0) for cloud in clouds], axis=0)

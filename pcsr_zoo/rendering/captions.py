@@ -30,9 +30,7 @@ def with_captions(
     for i, title in enumerate(titles):
         for k, text in enumerate(title.split("\n")):
             place = (i * column + column / 2, len(pixels) + (k + 0.5) * line)
-            draw.text(
-                place, _shortened(text, font, column - text_size), faint if k else ink, font, anchor="mm"
-            )
+            draw.text(place, _shortened(text, font, column - text_size), faint if k else ink, font, anchor="mm")
     if legend:
         middle = height - legend + line
         draw_legend = _draw_bar if colors.span else _draw_swatches

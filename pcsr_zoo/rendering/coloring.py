@@ -94,9 +94,7 @@ def coloring(clouds: Sequence[Cloud], color_by: str | None, reference: Any = Non
     if color_by in (COLORS, NORMALS):
         own = [c.colors_as_float() if color_by == COLORS else _normals_as_rgb(c) for c in clouds]
         if any(rgb is not None for rgb in own):
-            rgb = [
-                np.tile(MISSING, (len(c), 1)) if o is None else o for c, o in zip(clouds, own, strict=True)
-            ]
+            rgb = [np.tile(MISSING, (len(c), 1)) if o is None else o for c, o in zip(clouds, own, strict=True)]
             return Coloring(rgb, 0.25)
     columns = [_column(cloud, color_by) for cloud in clouds]
     if all(column is None for column in columns):
@@ -131,9 +129,7 @@ def _column(cloud: Cloud, name: str) -> NDArray[Any] | None:
     if name in cloud.attributes:
         values = cloud.attributes[name]
         if values.ndim == 2 and values.shape[1] > 1:
-            raise OptionError(
-                f"cannot colour by '{name}': it has {values.shape[1]} values a point, one is needed"
-            )
+            raise OptionError(f"cannot colour by '{name}': it has {values.shape[1]} values a point, one is needed")
         return values.reshape(-1)
     return cloud.positions[:, "xyz".index(name)] if name in ("x", "y", "z") else None
 

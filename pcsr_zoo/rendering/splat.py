@@ -58,9 +58,7 @@ def splat(
         for dx in range(-reach, reach + 1):
             if np.hypot(max(abs(dx) - 0.5, 0), max(abs(dy) - 0.5, 0)) > radius:
                 continue
-            bulge = (
-                np.float32(radius**2) - (off[:, 0] + np.float32(dx)) ** 2 - (off[:, 1] + np.float32(dy)) ** 2
-            )
+            bulge = np.float32(radius**2) - (off[:, 0] + np.float32(dx)) ** 2 - (off[:, 1] + np.float32(dy)) ** 2
             if dx == dy == 0:  # whatever the radius, a point fills the pixel that it is in
                 bulge = np.maximum(bulge, 0)
             on = bulge >= 0
@@ -86,9 +84,7 @@ def _key(depth: NDArray[np.floating], index: NDArray[np.int64]) -> NDArray[np.in
     return (bits << 32) | index
 
 
-def point_normals(
-    positions: NDArray[np.float64], wanted: NDArray[np.int64], seed: int = 0
-) -> NDArray[np.float64]:
+def point_normals(positions: NDArray[np.float64], wanted: NDArray[np.int64], seed: int = 0) -> NDArray[np.float64]:
     """Unit normals (M, 3) of the points `wanted` (M,) by PCA over 16 neighbours; the sign is arbitrary."""
     from scipy.spatial import cKDTree
 
@@ -108,9 +104,7 @@ def point_normals(
     return normals
 
 
-def hidden(
-    pixels: NDArray[np.float64], depth: NDArray[np.float64], gap: float, unit: float
-) -> NDArray[np.float64]:
+def hidden(pixels: NDArray[np.float64], depth: NDArray[np.float64], gap: float, unit: float) -> NDArray[np.float64]:
     """How surely each point (N,) lies behind a surface, 0 to 1, although seen through its gaps.
 
     Args:
@@ -152,9 +146,7 @@ def light(
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
     key = np.clip(normal @ (_KEY / np.linalg.norm(_KEY)), 0, None)
     fill = np.clip(normal @ (_FILL / np.linalg.norm(_FILL)), 0, None)
-    lamps = (
-        0.40 + key[..., None] * np.array([0.76, 0.74, 0.70]) + fill[..., None] * np.array([0.10, 0.13, 0.18])
-    )
+    lamps = 0.40 + key[..., None] * np.array([0.76, 0.74, 0.70]) + fill[..., None] * np.array([0.10, 0.13, 0.18])
     shine = 0.22 * key[..., None] ** 24
     hollows = _hollows(buffer.depth, per_unit * (1 - own)) ** (1 - behind)
     return (1 - strength + strength * (lamps + shine)) * hollows[..., None]
