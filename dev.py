@@ -68,7 +68,8 @@ def demo() -> None:
     )
     pcsr = [PYTHON, "-m", "pcsr_zoo"]
     run(*pcsr, "upsample", sparse, "-x", "4", "-o", dense, "--overwrite")
-    run(*pcsr, "render", sparse, dense, "-o", picture, "--color-by", "colors", "--overwrite")
+    look = ["--color-by", "colors", "--view=-60,15", "--size", "520x500"]
+    run(*pcsr, "render", sparse, dense, "-o", picture, *look, "--overwrite")
     print(f"The result: {dense}\nThe picture: {picture}")
 
 
