@@ -113,6 +113,15 @@ def environment() -> dict[str, str]:
     }
 
 
+def commit() -> str | None:
+    """What was timed, if this is a clone."""
+    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def machine() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processor = platform.processor() or platform.machine()
@@ -173,6 +182,7 @@ def main() -> None:
             "runs_s": seconds,
             "command_s": wall,
             "memory_gb": memory,
+            "commit": commit(),
         }
         key = ("model", "ratio", "points")
         rows = [other for other in rows if any(other[name] != row[name] for name in key)] + [row]
