@@ -86,8 +86,9 @@ def test(arguments: list[str]) -> None:
 def check() -> None:
     """All three run, so that one run tells everything."""
     tools = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
-    if sum(subprocess.run([str(PYTHON), "-m", *tool], cwd=ROOT).returncode != 0 for tool in tools):
-        sys.exit(1)
+    failed = [tool for tool in tools if subprocess.run([str(PYTHON), "-m", *tool], cwd=ROOT).returncode]
+    if failed:
+        sys.exit("failed: " + ", ".join(" ".join(tool) for tool in failed))
 
 
 def main(arguments: list[str]) -> None:
