@@ -18,6 +18,8 @@ from ..errors import CloudError, OptionError
 
 # A level holds as many of the farthest points as keep its pairwise neighbour list near this length.
 _PAIR_BUDGET = 100_000
+# ... and below this length wherever a dense cluster would exceed it (24 bytes a pair).
+_MOST_PAIRS = 500_000
 
 
 def farthest_point_sample(
@@ -37,7 +39,7 @@ def farthest_point_sample(
         int64 indices of the kind of `points`. Duplicates are picked last, lowest index first; no index comes twice.
 
     Raises:
-        OptionError: n is negative or larger than N.
+        OptionError: n is negative or larger than N, or `start` is no index.
         CloudError: `points` has another shape, or is not finite.
     """
     if type(points).__module__.partition(".")[0] == "torch":
@@ -47,13 +49,15 @@ def farthest_point_sample(
         raise CloudError(f"farthest point sampling needs points of shape (N, C), got {array.shape}")
     if not np.isfinite(array).all():
         raise CloudError("farthest point sampling needs finite points")
-    _check_count(n, len(array))
+    _check(n, len(array), start)
     return _fps_numpy(array, int(n), start, None if selected is None else np.asarray(selected, np.float64), seed)
 
 
-def _check_count(n: int, size: int) -> None:
+def _check(n: int, size: int, start: int | None) -> None:
     if n < 0 or n > size:
         raise OptionError(f"cannot pick {n} of {size} points")
+    if start is not None and not 0 <= start < size:
+        raise OptionError(f"the start {start} is not the index of one of {size} points")
 
 
 def _first(points: np.ndarray, start: int | None, seed: int | None) -> int:
@@ -83,18 +87,14 @@ def _fps_numpy(
         count = done = 1
     tree: cKDTree | None = None
     while done < n:
-        wanted = int(np.clip(np.sqrt(_PAIR_BUDGET * count), 16, size))
-        order = np.argpartition(value, size - wanted)[size - wanted :] if wanted < size else np.arange(size)
-        bound = float(value[order].min()) if wanted < size else 0.0  # every other point is at or below
-        top = float(value[order].max())
+        active = _largest(value, int(np.clip(np.sqrt(_PAIR_BUDGET * count), 16, size)))
+        top = float(value[active].max())
         if top <= 0.0:  # only duplicates of picks are left
-            rest = np.flatnonzero(value == 0.0)[: n - done]
-            picks.append(rest)
+            picks.append(np.flatnonzero(value == 0.0)[: n - done])
             break
-        bound = max(bound, 0.8 * top) if count > 64 else bound
-        taken, taken_value = _level(points, value, order[value[order] > bound], n - done)
-        if len(taken) == 0:  # ties at the bound: take one
-            taken = np.array([order[np.argmax(value[order])]])
+        spread = count > 64
+        active = active[value[active] > (0.8 * top if spread else 0.0)]
+        taken = _level(points, value, active, n - done)
         picks.append(taken)
         done += len(taken)
         count += len(taken)
@@ -103,23 +103,41 @@ def _fps_numpy(
         if len(taken) * 64 < size and len(taken) <= 8:
             for index in taken:
                 np.minimum(value, np.sqrt(((points - points[index]) ** 2).sum(axis=1)), out=value)
-        else:
+        elif spread:  # picks lie 0.8 top apart: few are within top of any point
             tree = tree or cKDTree(points)
             pairs = cKDTree(points[taken]).sparse_distance_matrix(tree, top, output_type="ndarray")
             np.minimum.at(value, pairs["j"], pairs["v"])
+        else:
+            np.minimum(value, cKDTree(points[taken]).query(points, workers=-1)[0], out=value)
         value[taken] = -1.0
     return np.concatenate(picks).astype(np.int64)
 
 
-def _level(points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """The greedy picks among `active` until none of them is above the level's bound; at most `most`, in order."""
-    if len(active) == 0:
-        return active, value[active]
-    active = np.sort(active)
-    own = value[active].copy()
-    bound = own.min() if len(active) < len(points) else 0.0
-    bound = np.nextafter(bound, -1.0) if bound > 0 else 0.0
+def _largest(value: np.ndarray, most: int) -> np.ndarray:
+    """Ascending indices of the `most` largest values; of equal ones, those with the lowest index."""
+    if most >= len(value):
+        return np.arange(len(value))
+    bound = np.partition(value, len(value) - most)[len(value) - most]
+    above = np.flatnonzero(value > bound)
+    return np.sort(np.concatenate([above, np.flatnonzero(value == bound)[: most - len(above)]]))
+
+
+def _level(points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int) -> np.ndarray:
+    """The greedy picks among `active` until none of them is above the level's bound; at most `most`, in order.
+
+    `active` are the points of largest value (of equal ones those with the lowest index), ascending. In a dense cluster
+    they may all be neighbours of each other: then the level takes fewer of them.
+    """
     tree = cKDTree(points[active])
+    while len(active) ** 2 > _MOST_PAIRS:
+        probes = points[active[:: max(1, len(active) // 256)]]
+        degree = tree.query_ball_point(probes, value[active].max(), return_length=True).mean()
+        if degree * len(active) <= _MOST_PAIRS:
+            break
+        active = active[_largest(value[active], len(active) // 2)]
+        tree = cKDTree(points[active])
+    own = value[active].copy()
+    bound = np.nextafter(own.min(), -1.0)  # every other point is at or below `own.min()`
     pairs = tree.sparse_distance_matrix(tree, float(own.max()), output_type="ndarray")
     i, j, d = pairs["i"], pairs["j"], pairs["v"]
     keep = i != j
@@ -143,7 +161,7 @@ def _level(points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int)
         i, j, d = i[keep], j[keep], d[keep]
     chosen = np.flatnonzero(done)
     order = np.lexsort((chosen, -own[chosen]))[:most]
-    return active[chosen[order]], own[chosen[order]]
+    return active[chosen[order]]
 
 
 def _from_torch(points: Any, n: int, start: int | None, selected: Any, seed: int | None) -> Any:
@@ -154,7 +172,9 @@ def _from_torch(points: Any, n: int, start: int | None, selected: Any, seed: int
         chosen = None if selected is None else torch.as_tensor(selected).detach().cpu().double().numpy()
         return torch.from_numpy(farthest_point_sample(array, n, start=start, selected=chosen, seed=seed))
     batch = points if points.ndim == 3 else points[None]
-    _check_count(n, batch.shape[1])
+    _check(n, batch.shape[1], start)
+    if selected is not None and points.ndim == 3:
+        raise OptionError("farthest point sampling takes `selected` points only for an unbatched cloud")
     if n == 0:
         picks = torch.empty(len(batch), 0, dtype=torch.int64, device=points.device)
     else:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import OptionError
+from .fps import farthest_point_sample
 
 _BISECTIONS = 24
 
@@ -16,14 +17,26 @@ def poisson_disk_thin(points: np.ndarray, radius: float, seed: int = 0) -> NDArr
 
     Returns ascending indices; every point left out has a kept one nearer than `radius` (Bridson's criterion).
     """
+    order = np.random.default_rng(seed).permutation(len(points))
     if radius <= 0:
         return np.arange(len(points))
-    order = np.random.default_rng(seed).permutation(len(points))
-    turn = np.empty(len(points), np.int64)
-    turn[order] = np.arange(len(points))
+    # In blocks of doubling size, the first points rule out nearly all of a dense region before its pairs are listed.
+    kept = order[:0]
+    begin = 0
+    while begin < len(points):
+        block = order[begin : begin + max(1024, begin)]
+        begin += len(block)
+        if len(kept):
+            gap = cKDTree(points[kept]).query(points[block], distance_upper_bound=2 * radius, workers=-1)[0]
+            block = block[gap >= radius]
+        kept = np.concatenate([kept, block[_throw(points[block], radius)]])
+    return np.sort(kept)
+
+
+def _throw(points: np.ndarray, radius: float) -> NDArray[np.bool_]:
+    """Mask of the points that stay where each, in their order, stays unless an earlier kept one is nearer."""
     pairs = cKDTree(points).query_pairs(np.nextafter(radius, 0.0), output_type="ndarray")
-    first = np.where(turn[pairs[:, 0]] < turn[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
-    second = pairs[:, 0] + pairs[:, 1] - first
+    first, second = pairs[:, 0], pairs[:, 1]  # first < second
     waiting = np.ones(len(points), bool)
     kept = np.zeros(len(points), bool)
     while waiting.any():
@@ -35,34 +48,35 @@ def poisson_disk_thin(points: np.ndarray, radius: float, seed: int = 0) -> NDArr
         waiting[second[now[first]]] = False
         left = waiting[first] & waiting[second]
         first, second = first[left], second[left]
-    return np.flatnonzero(kept)
+    return kept
 
 
 def poisson_disk_sample(points: np.ndarray, n: int, seed: int = 0) -> NDArray[np.int64]:
-    """A Poisson-disk subset of exactly n of (N, C) points, with the largest radius (to 2^-24) that leaves n of them.
+    """A Poisson-disk subset of exactly n of (N, C) points, ascending.
 
-    Where ties leave more than n, those nearest to another kept point go.
+    The radius is the smallest (to the search's precision) that leaves at most n; where ties make it leave fewer, the
+    farthest of the other points fill up.
     """
     _check(n, len(points))
     if n == len(points):
         return np.arange(n)
-    low, high = 0.0, float(np.ptp(points, axis=0).max()) or 1.0
-    # a disk of radius r / 2 around each of n points: start near the packing bound of a surface, for short pair lists
-    guess = 2.0 * float(np.median(cKDTree(points).query(points[:: max(1, len(points) // 4096)], k=2)[0][:, -1]))
-    guess = min(high, max(guess * np.sqrt(len(points) / n), 1e-12 * high))
-    best = np.arange(len(points))
-    for step in range(_BISECTIONS):
-        middle = guess if step == 0 else (low + high) / 2 if high < 4 * guess else 2 * max(low, guess)
+    extent = float(np.linalg.norm(np.ptp(points, axis=0))) or 1.0
+    low, high, few = 0.0, 2.0 * extent, poisson_disk_thin(points, 2.0 * extent, seed)
+    # the spacing of n random points is about half of what disks of their number need
+    some = points[np.random.default_rng(seed).permutation(len(points))[: max(n, 2)]]
+    middle = 1.6 * float(np.median(cKDTree(some).query(some, k=2)[0][:, 1])) or extent / np.sqrt(n)
+    for _ in range(_BISECTIONS):
         kept = poisson_disk_thin(points, middle, seed)
-        if len(kept) >= n:
-            low, best = middle, kept
-            if len(kept) == n:
-                return kept
+        if len(kept) > n:
+            low = middle
         else:
-            high = middle
-        if len(best) - n <= max(1, n // 500) and step >= 8:
+            high, few = middle, kept
+        if 0 <= n - len(few) <= n // 500:
             break
-    return _drop_nearest(points, best, n)
+        middle = (low + high) / 2 if low and high < 4 * low else 2 * low if low else high / 2
+    rest = np.delete(np.arange(len(points)), few)
+    fill = farthest_point_sample(points[rest], n - len(few), selected=points[few])
+    return np.sort(np.concatenate([few, rest[fill]]))
 
 
 def voxel_sample(points: np.ndarray, n: int, seed: int = 0) -> NDArray[np.int64]:
@@ -75,24 +89,24 @@ def voxel_sample(points: np.ndarray, n: int, seed: int = 0) -> NDArray[np.int64]
         return np.arange(n)
     origin = points.min(axis=0)
     low, high = 0.0, float(np.ptp(points, axis=0).max()) * 1.001 or 1.0
-    best = np.arange(len(points))
     for _ in range(_BISECTIONS):
         size = (low + high) / 2
-        kept = voxel_thin(points, size, origin)
-        if len(kept) >= n:
-            low, best = size, kept
+        cells = np.sort(_cells(points, size, origin))  # np.unique hashes, which takes far longer
+        count = 1 + np.count_nonzero(cells[1:] != cells[:-1])
+        if count >= n:
+            low = size
         else:
             high = size
-        if len(best) == n:
-            return best
-    return np.sort(np.random.default_rng(seed).choice(best, n, replace=False))
+        if count == n:
+            break
+    best = voxel_thin(points, low, origin) if low else np.arange(len(points))
+    return best if len(best) == n else np.sort(np.random.default_rng(seed).choice(best, n, replace=False))
 
 
 def voxel_thin(points: np.ndarray, size: float, origin: np.ndarray | None = None) -> NDArray[np.int64]:
     """Ascending indices of one of (N, 3) points for each occupied voxel: the one nearest to the voxel's mean."""
-    cell = np.floor((points - (points.min(axis=0) if origin is None else origin)) / size).astype(np.int64)
-    _, voxel = np.unique(cell, axis=0, return_inverse=True)
-    voxel = voxel.ravel()
+    cells = _cells(points, size, points.min(axis=0) if origin is None else origin)
+    _, voxel = np.unique(cells, return_inverse=True)
     counts = np.bincount(voxel)
     mean = np.stack([np.bincount(voxel, points[:, c]) for c in range(points.shape[1])], axis=1) / counts[:, None]
     distance = ((points - mean[voxel]) ** 2).sum(axis=1)
@@ -100,11 +114,14 @@ def voxel_thin(points: np.ndarray, size: float, origin: np.ndarray | None = None
     return np.sort(order[np.cumsum(counts) - counts])
 
 
-def _drop_nearest(points: np.ndarray, kept: np.ndarray, n: int) -> NDArray[np.int64]:
-    if len(kept) > n:
-        gap = cKDTree(points[kept]).query(points[kept], k=2)[0][:, 1]
-        kept = kept[np.sort(np.argsort(gap, kind="stable")[len(kept) - n :])]
-    return kept
+def _cells(points: np.ndarray, size: float, origin: np.ndarray) -> NDArray[np.int64]:
+    """A number (N,) for each point's voxel; equal where the voxels are."""
+    cell = np.floor((points - origin) / size).astype(np.int64)
+    cell -= cell.min(axis=0)
+    shape = cell.max(axis=0) + 1
+    if np.prod(shape.astype(np.float64)) < 2.0**62:  # sorting one number a point is ten times faster than rows
+        return (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
+    return np.unique(cell, axis=0, return_inverse=True)[1].ravel()
 
 
 def _check(n: int, size: int) -> None:
