@@ -198,7 +198,7 @@ class Cloud:
         """From a legacy or a tensor Open3D point cloud."""
         if hasattr(cloud, "point"):  # tensor
             columns = {name: cloud.point[name].cpu().numpy() for name in cloud.point}
-            positions = columns.pop("positions")
+            positions = columns.pop("positions", np.empty((0, 3)))
             flat = {n: c[:, 0] if c.ndim == 2 and c.shape[1] == 1 else c for n, c in columns.items()}
             return Cloud(positions, flat)
         attributes = {}
@@ -213,7 +213,8 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
     """Any accepted input as a Cloud, and the function that turns a Cloud back into the kind that was given.
 
     Accepted: Cloud; numpy or torch (N, 3) or (N, 3 + C), whose further columns travel as the attribute `features`;
-    legacy and tensor Open3D clouds; nested lists (come back as numpy); a path (comes back as a Cloud).
+    legacy and tensor Open3D clouds; nested lists (come back as numpy); a path (comes back as a Cloud). Floats come
+    back in their dtype, whole numbers as float64.
 
     Raises:
         CloudError: the input is none of these.
@@ -226,6 +227,8 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
     if module == "open3d":
         if hasattr(x, "point"):
             dtypes = {name: x.point[name].dtype for name in x.point}
+            if "positions" in dtypes and not str(dtypes["positions"]).startswith("Float"):
+                del dtypes["positions"]  # new points lie between whole numbers
             device = x.device
 
             def back(cloud: Cloud) -> Any:
@@ -244,7 +247,9 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
 
         if not isinstance(x, torch.Tensor):
             raise CloudError(f"cannot use a {type(x).__name__} of torch as a point cloud")
-        kind, device = x.dtype, x.device
+        if x.is_complex() or x.dtype == torch.bool:
+            raise CloudError(f"cannot use a tensor of {x.dtype} as a point cloud; give numbers of shape (N, 3)")
+        kind, device = x.dtype if x.is_floating_point() else torch.float64, x.device
         cloud = _from_columns(x.detach().cpu().double().numpy() if kind == torch.bfloat16 else x.detach().cpu().numpy())
         return cloud, lambda out: torch.as_tensor(_to_columns(out), dtype=kind, device=device)
     try:

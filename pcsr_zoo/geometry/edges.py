@@ -7,17 +7,35 @@ from numpy.typing import NDArray
 
 from .knn import KNN
 
+_CHUNK = 1 << 16
 
-def neighbour_edges(points: np.ndarray, k: int, tree: KNN | None = None) -> NDArray[np.int64]:
-    """The edges (E, 2), i < j and sorted, between each of (N, 3) points and its k nearest others."""
+
+def neighbour_edges(points: np.ndarray, k: int, tree: KNN | None = None, emptiness: float = 0.0) -> NDArray[np.int64]:
+    """The edges (E, 2), i < j and sorted, between each of (N, 3) points and its k nearest others.
+
+    With `emptiness` only those around whose middle it is empty: no point is nearer to the middle than that fraction
+    (below 1) of half the edge, as in the beta-skeletons of Kirkpatrick and Radke (1985). Any such point is nearer to
+    i than j is, and so is among the neighbours before j: no further search is needed.
+    """
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
-    _, index = (tree or KNN(points)).query(points, k + 1)
-    i = np.repeat(np.arange(len(points)), index.shape[1])
-    j = index.ravel()
-    low, high = np.minimum(i, j), np.maximum(i, j)
-    keys = np.unique((low * len(points) + high)[low != high])
-    return np.stack(np.divmod(keys, len(points)), axis=1)
+    tree = tree or KNN(points)
+    keys = []
+    for begin in range(0, len(points), _CHUNK):
+        centre = points[begin : begin + _CHUNK]
+        _, index = tree.query(centre, k + 1)
+        i = np.arange(begin, begin + len(centre))[:, None]
+        empty = index != i
+        if emptiness > 0:
+            offset = points[index] - centre[:, None]
+            for far in range(2, index.shape[1]):
+                half = offset[:, far] / 2
+                gap = ((offset[:, :far] - half[:, None]) ** 2).sum(axis=2)
+                blocked = (gap < emptiness**2 * (half**2).sum(axis=1)[:, None]) & (index[:, :far] != i)
+                empty[:, far] &= ~blocked.any(axis=1)
+        low, high = np.minimum(i, index), np.maximum(i, index)
+        keys.append((low * len(points) + high)[empty])
+    return np.stack(np.divmod(np.unique(np.concatenate(keys)), len(points)), axis=1)
 
 
 def rank_at_ends(edges: np.ndarray, score: np.ndarray, n: int) -> NDArray[np.int64]:

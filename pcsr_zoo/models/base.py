@@ -40,12 +40,13 @@ class Upsampler(ABC):
     max_step: ClassVar[float] = 4.0
 
     @abstractmethod
-    def propose(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
+    def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         """Candidates (M, 3) for new points, in no particular order; any M, the pipeline selects.
 
         Args:
             points: (N, 3) float64, distinct, in the unit frame: the cloud so far.
             anchors: (A, 3), the points that were measured: the surface is theirs (`points` on the first step).
+            wanted: how many will be selected; with fewer candidates the pipeline takes a further step.
             context: the run.
         """
 

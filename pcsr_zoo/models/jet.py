@@ -8,6 +8,9 @@ quadric cannot explain are taken only where nothing better is near; noise widens
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from ..geometry.edges import neighbour_edges, rank_at_ends
@@ -15,7 +18,7 @@ from ..geometry.jets import fit_jets
 from ..geometry.knn import KNN
 from .base import Context, Upsampler
 
-_CHUNK = 65_536
+_CHUNK = 32_768
 
 
 class Jet(Upsampler):
@@ -45,32 +48,35 @@ class Jet(Upsampler):
         self.neighbours, self.edges = neighbours, edges
         self.emptiness, self.misfit, self.best = emptiness, misfit, best
 
-    def propose(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
+    def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         context.progress("neighbours", 0.0)
         tree = KNN(points)
-        edges = neighbour_edges(points, self.edges, tree)
+        edges = neighbour_edges(points, self.edges, tree, self.emptiness)
+        if len(edges) < wanted:  # an uneven cloud
+            edges = neighbour_edges(points, 2 * self.edges, tree, self.emptiness)
         surface = tree if anchors is points else KNN(anchors)
-        found, misfits, kept = [], [], []
-        for begin in range(0, len(edges), _CHUNK):
-            part = edges[begin : begin + _CHUNK]
-            middle = points[part].mean(axis=1)
-            half = np.linalg.norm(points[part[:, 0]] - points[part[:, 1]], axis=1) / 2
-            empty = tree.query(middle, 1)[0][:, 0] > self.emptiness * half
-            moved, misfit = self._project(middle[empty], surface, context)
-            found.append(moved)
-            misfits.append(misfit)
-            kept.append(part[empty])
-            context.progress("surface", min(1.0, (begin + _CHUNK) / len(edges)))
-        if not found:
-            return np.empty((0, 3))
-        candidates, misfit, ends = np.concatenate(found), np.concatenate(misfits), np.concatenate(kept)
-        good = (misfit < self.misfit) | (rank_at_ends(ends, misfit, len(points)) < self.best)
+        candidates, misfit = self._project_all(points[edges].mean(axis=1), surface, context)
+        good = (misfit < self.misfit) | (rank_at_ends(edges, misfit, len(points)) < self.best)
+        if good.sum() < wanted:
+            good[np.argsort(misfit + 1e3 * good, kind="stable")[: wanted - int(good.sum())]] = True
         return candidates[good]
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
-        surface = KNN(anchors)
-        chunks = [points[begin : begin + _CHUNK] for begin in range(0, len(points), _CHUNK)]
-        return np.concatenate([self._project(chunk, surface, context)[0] for chunk in chunks])
+        return self._project_all(points, KNN(anchors), context)[0]
+
+    def _project_all(self, points: np.ndarray, surface: KNN, context: Context) -> tuple[np.ndarray, np.ndarray]:
+        """`_project` in pieces of bounded memory, as many at a time as there are cores."""
+        moved, misfit = np.empty((len(points), 3)), np.empty(len(points))
+
+        def work(begin: int) -> None:
+            part = slice(begin, begin + _CHUNK)
+            moved[part], misfit[part] = self._project(points[part], surface, context)
+
+        begins = range(0, len(points), _CHUNK)
+        with ThreadPoolExecutor(1 if context.device != "cpu" else min(8, os.cpu_count() or 1)) as pool:
+            for done, _ in enumerate(pool.map(work, begins)):
+                context.progress("surface", (done + 1) / len(begins))
+        return moved, misfit
 
     def _project(self, points: np.ndarray, surface: KNN, context: Context) -> tuple[np.ndarray, np.ndarray]:
         """Points (M, 3) moved onto the quadric of their nearest measured points; and each quadric's misfit (M,)."""
@@ -95,4 +101,4 @@ class Jet(Upsampler):
         """(neighbours, sharpness, rounds) for a noise in units of the point spacing."""
         if noise == 0.0:
             return self.neighbours, 6.0, 2
-        return (self.neighbours, 2.0, 0) if noise < 0.1 else (16, 2.0, 0) if noise < 0.2 else (24, 2.0, 0)
+        return (self.neighbours, 2.0, 0) if noise < 0.18 else (16, 2.0, 0) if noise < 0.35 else (24, 2.0, 0)

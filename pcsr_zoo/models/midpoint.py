@@ -16,6 +16,6 @@ class Midpoint(Upsampler):
     source = "baseline (the input of Grad-PU, He et al., CVPR 2023)"
     neighbours = 8
 
-    def propose(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
+    def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         edges = neighbour_edges(points, self.neighbours)
         return points[edges].mean(axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..cloud import Cloud, as_cloud
 from ..errors import CloudError, OptionError
+from ..geometry.distinct import first_occurrences
 from ..geometry.fps import farthest_point_sample
 from ..geometry.frames import UnitFrame
 from ..geometry.noise import estimate_noise
@@ -17,7 +18,7 @@ from ..models.base import Context, Progress, Sampler, Upsampler
 from ..registry import load
 
 # Below this estimated noise (in point spacings) the measured points are taken as they are.
-CLEAN = 0.11
+CLEAN = 0.08
 
 
 def upsample(
@@ -117,35 +118,34 @@ def _densify(model: Upsampler, base: np.ndarray, anchors: np.ndarray, wanted: in
     fresh: list[np.ndarray] = []
     steps = max(1, math.ceil(math.log(max((len(base) + wanted) / len(base), 1)) / math.log(model.max_step) - 1e-9))
     while wanted > 0:
-        left = 1 if steps <= 1 else steps
-        step = math.ceil(len(base) * (((len(base) + wanted) / len(base)) ** (1 / left) - 1))
-        candidates = model.propose(current, anchors, context)
-        take = min(wanted, step if left > 1 else wanted, len(candidates))
+        growth = (1 + wanted / len(current)) ** (1 / max(1, steps))
+        take = min(wanted, math.ceil(len(current) * (growth - 1)))
+        candidates = model.propose(current, anchors, take, context)
         context.progress("selection", 0.0)
-        picks = candidates[farthest_point_sample(candidates, take, selected=current)] if take else candidates
+        if take < len(candidates):
+            candidates = candidates[farthest_point_sample(candidates, take, selected=current)]
         context.progress("selection", 1.0)
-        picks = _off(picks, current)
+        picks = _off(candidates, current)
         if len(picks) == 0:
             raise CloudError(f"'{model.name}' finds no place for {wanted} more points; ask for fewer")
         fresh.append(picks)
         wanted -= len(picks)
         steps -= 1
         if wanted > 0:
-            base = current = np.concatenate([current, picks])
+            current = np.concatenate([current, picks])
     return np.concatenate(fresh) if fresh else np.empty((0, 3))
 
 
 def _off(picks: np.ndarray, current: np.ndarray) -> np.ndarray:
     """Picks without those that repeat each other or a current point exactly (they would stop the growth)."""
-    merged = np.concatenate([current, picks])
-    _, first = np.unique(merged, axis=0, return_index=True)
-    return picks[np.sort(first[first >= len(current)]) - len(current)]
+    first = first_occurrences(np.concatenate([current, picks]))
+    return picks[first[first >= len(current)] - len(current)]
 
 
 def _distinct(points: np.ndarray) -> np.ndarray:
     """The distinct rows, in their order; the same array where all are."""
-    _, first = np.unique(points, axis=0, return_index=True)
-    return points if len(first) == len(points) else points[np.sort(first)]
+    first = first_occurrences(points)
+    return points if len(first) == len(points) else points[first]
 
 
 def _carry(cloud: Cloud, frame: UnitFrame, points: np.ndarray, positions: np.ndarray, keep: bool) -> Cloud:
