@@ -27,10 +27,8 @@ def transfer_attributes(
     if not attributes:
         return {}
     distance, index = KNN(source).query(target, k)
-    weight = 1.0 / np.maximum(distance, 1e-300) ** 2
-    weight[distance[:, 0] == 0.0] = 0.0
-    weight[distance[:, 0] == 0.0, 0] = 1.0
-    weight /= weight.max(axis=1, keepdims=True)
+    nearest = distance[:, :1]  # weights relative to the nearest one's: nothing overflows
+    weight = np.where(nearest > 0, (nearest / np.maximum(distance, 1e-300)) ** 2, np.arange(distance.shape[1]) == 0)
     weight /= weight.sum(axis=1, keepdims=True)
     return {name: _blend(name, values, index, weight) for name, values in attributes.items()}
 
