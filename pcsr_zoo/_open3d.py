@@ -23,6 +23,12 @@ def _preload_libusb() -> None:
         pass  # import_open3d reports what is missing
 
 
+def _remedy(error: str) -> str:
+    if ".so" in error:  # the wheel is there, a system library is not
+        return "on Debian and Ubuntu: apt-get install libusb-1.0-0 libegl1 libgl1 libx11-6"
+    return "install it with: pip install open3d-cpu (Linux x86-64) or: pip install open3d"
+
+
 def import_open3d() -> ModuleType:
     """Import and return `open3d` (either wheel, `open3d` or `open3d-cpu`).
 
@@ -37,10 +43,7 @@ def import_open3d() -> ModuleType:
         import open3d
     except ImportError as error:
         sys.modules.pop("open3d", None)
-        remedy = (
-            "install the system library: apt-get install libusb-1.0-0 (or: pip install libusb-package)"
-            if "libusb" in str(error)
-            else "install it with: pip install open3d-cpu (Linux x86-64) or: pip install open3d"
-        )
-        raise DependencyError(f"Open3D is needed here and cannot be imported ({error}); {remedy}") from error
+        raise DependencyError(
+            f"Open3D is needed here and cannot be imported ({error}); {_remedy(str(error))}"
+        ) from error
     return open3d
