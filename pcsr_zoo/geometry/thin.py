@@ -74,7 +74,7 @@ def poisson_disk_sample(points: np.ndarray, n: int, seed: int = 0) -> NDArray[np
         if 0 <= n - len(few) <= n // 500:
             break
         middle = (low + high) / 2 if low and high < 4 * low else 2 * low if low else high / 2
-    rest = np.delete(np.arange(len(points)), few)
+    rest = np.random.default_rng(seed).permutation(np.delete(np.arange(len(points)), few))  # ties fall anywhere
     fill = farthest_point_sample(points[rest], n - len(few), selected=points[few])
     return np.sort(np.concatenate([few, rest[fill]]))
 

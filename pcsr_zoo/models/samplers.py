@@ -10,14 +10,15 @@ from .base import Context, Sampler
 
 
 class FPS(Sampler):
-    """Farthest point sampling: covers the shape best; the same result for any order of the points."""
+    """Farthest point sampling: covers the shape best; the same for any order of the points and any seed, ties aside."""
 
     name = "fps"
     summary = "farthest point sampling: even cover, deterministic; the default"
     source = "Eldar et al., IEEE TIP 1997"
 
     def choose(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
-        return farthest_point_sample(points, n)
+        order = np.random.default_rng(context.seed).permutation(len(points))  # ties, as on a grid, fall anywhere
+        return order[farthest_point_sample(points[order], n)]
 
 
 class Random(Sampler):

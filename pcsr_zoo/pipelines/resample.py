@@ -116,6 +116,7 @@ def _densify(model: Upsampler, base: np.ndarray, anchors: np.ndarray, wanted: in
     """`wanted` new points (wanted, 3), chosen from the model's candidates so that they cover best."""
     current = _distinct(base)
     fresh: list[np.ndarray] = []
+    draw = np.random.default_rng(context.seed)
     steps = max(1, math.ceil(math.log(max((len(base) + wanted) / len(base), 1)) / math.log(model.max_step) - 1e-9))
     while wanted > 0:
         growth = (1 + wanted / len(current)) ** (1 / max(1, steps))
@@ -123,6 +124,7 @@ def _densify(model: Upsampler, base: np.ndarray, anchors: np.ndarray, wanted: in
         candidates = model.propose(current, anchors, take, context)
         context.progress("selection", 0.0)
         if take < len(candidates):
+            candidates = draw.permutation(candidates)  # on a grid most distances tie: no side of it goes first
             candidates = candidates[farthest_point_sample(candidates, take, selected=current)]
         context.progress("selection", 1.0)
         picks = _off(candidates, current)
