@@ -182,9 +182,13 @@ def _ratio(ratio: float, below_one: str) -> float:
 
 
 def _count(n: int) -> int:
-    if isinstance(n, bool) or int(n) != n or n < 1:
-        raise OptionError(f"the count n must be a whole number of at least 1, got {n}")
-    return int(n)
+    try:
+        count = 0 if isinstance(n, bool) or int(n) != n else int(n)
+    except (TypeError, ValueError, OverflowError):
+        count = 0
+    if count < 1:
+        raise OptionError(f"the count n must be a whole number of at least 1, got {n!r}")
+    return count
 
 
 def _device(device: str | None) -> str:
