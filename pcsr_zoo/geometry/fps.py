@@ -15,6 +15,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..errors import CloudError, OptionError
+from .kinds import is_tensor
 
 # A level holds as many of the farthest points as keep its pairwise neighbour list near this length.
 _PAIR_BUDGET = 100_000
@@ -42,7 +43,7 @@ def farthest_point_sample(
         OptionError: n is negative or larger than N, or `start` is no index.
         CloudError: `points` has another shape, or is not finite.
     """
-    if type(points).__module__.partition(".")[0] == "torch":
+    if is_tensor(points):
         return _from_torch(points, n, start, selected, seed)
     array = np.ascontiguousarray(points, dtype=np.float64)
     if array.ndim != 2:

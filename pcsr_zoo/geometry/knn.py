@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..errors import CloudError, OptionError
+from .kinds import is_tensor
 
 # Blocks of pairwise distances on a CUDA device stay below this many entries.
 _BLOCK = 1 << 26
@@ -35,7 +36,7 @@ def knn(points: Any, queries: Any, k: int) -> tuple[Any, Any]:
     if len(points) == 0:
         raise CloudError("knn needs at least one point")
     k = min(k, len(points))
-    if type(points).__module__.partition(".")[0] == "torch":
+    if is_tensor(points):
         import torch
 
         if points.device.type != "cpu":

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import OptionError
 from .fps import farthest_point_sample
+from .kinds import is_tensor
 
 _BISECTIONS = 24
 
 
-def poisson_disk_thin(points: np.ndarray, radius: float, seed: int = 0) -> NDArray[np.int64]:
+def poisson_disk_thin(points: Any, radius: float, seed: int = 0) -> Any:
     """A maximal subset of (N, C) points in which no two are nearer than `radius`: dart throwing in random order.
 
-    Returns ascending indices; every point left out has a kept one nearer than `radius` (Bridson's criterion).
+    Returns ascending indices, of the kind of `points` (array or tensor, on its device); every point left out has a kept
+    one nearer than `radius` (Bridson's criterion).
     """
+    if is_tensor(points):
+        from . import thin_torch
+
+        return thin_torch.poisson_disk_thin(points, radius, seed)
     order = np.random.default_rng(seed).permutation(len(points))
     if radius <= 0:
         return np.arange(len(points))
@@ -100,16 +108,25 @@ def voxel_sample(points: np.ndarray, n: int, seed: int = 0) -> NDArray[np.int64]
         if count == n:
             break
     best = voxel_thin(points, low, origin) if low else np.arange(len(points))
-    return best if len(best) == n else np.sort(np.random.default_rng(seed).choice(best, n, replace=False))
+    turn = np.random.default_rng(seed).permutation(len(points))  # of every point: one voxel more changes little
+    return np.sort(best[np.argsort(turn[best])[:n]])
 
 
-def voxel_thin(points: np.ndarray, size: float, origin: np.ndarray | None = None) -> NDArray[np.int64]:
-    """Ascending indices of one of (N, 3) points for each occupied voxel: the one nearest to the voxel's mean."""
+def voxel_thin(points: Any, size: float, origin: Any | None = None) -> Any:
+    """Ascending indices of one of (N, 3) points for each occupied voxel: the one nearest to the voxel's mean.
+
+    They are of the kind of `points`: array or tensor, on its device.
+    """
+    if is_tensor(points):
+        from . import thin_torch
+
+        return thin_torch.voxel_thin(points, size, origin)
     cells = _cells(points, size, points.min(axis=0) if origin is None else origin)
     _, voxel = np.unique(cells, return_inverse=True)
     counts = np.bincount(voxel)
     mean = np.stack([np.bincount(voxel, points[:, c]) for c in range(points.shape[1])], axis=1) / counts[:, None]
     distance = ((points - mean[voxel]) ** 2).sum(axis=1)
+    distance = np.round(distance / size**2, 9)  # of two points in a voxel neither is nearer: not rounding decides
     order = np.lexsort((distance, voxel))
     return np.sort(order[np.cumsum(counts) - counts])
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..cloud import COLORS, INTENSITY, LABELS, NORMALS
-from .knn import KNN
+from .kinds import is_tensor
+from .knn import knn
 
 # Integer attributes that measure something and may be averaged; every other integer is a code.
 _MEASURED = {COLORS, INTENSITY}
 
 
 def transfer_attributes(
-    source: np.ndarray, attributes: dict[str, np.ndarray], target: np.ndarray, k: int = 4
+    source: Any, attributes: dict[str, np.ndarray], target: Any, k: int = 4
 ) -> dict[str, np.ndarray]:
     """Attributes (M, ...) of `target` points from those of `source` points.
 
@@ -22,11 +25,14 @@ def transfer_attributes(
     that lies on a source point takes its values unchanged.
 
     Args:
-        source: (N, 3) float64; attributes: name -> (N,) or (N, C); target: (M, 3) float64.
+        source: (N, 3) float64 array, or a tensor (neighbours are then found on its device); attributes: name -> (N,)
+            or (N, C) arrays; target: (M, 3), of the same kind.
     """
     if not attributes:
         return {}
-    distance, index = KNN(source).query(target, k)
+    distance, index = knn(source, target, k)
+    if is_tensor(distance):
+        distance, index = distance.double().cpu().numpy(), index.cpu().numpy()
     nearest = distance[:, :1]  # weights relative to the nearest one's: nothing overflows
     weight = np.where(nearest > 0, (nearest / np.maximum(distance, 1e-300)) ** 2, np.arange(distance.shape[1]) == 0)
     weight /= weight.sum(axis=1, keepdims=True)

@@ -1,0 +1,10 @@
+"""Arrays and tensors told apart without importing torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a torch tensor."""
+    return type(x).__module__.partition(".")[0] == "torch"
