@@ -71,6 +71,7 @@ def voxel_thin(points: Tensor, size: float, origin: Tensor | None = None) -> Ten
     total = torch.zeros(len(counts), points.shape[1], dtype=points.dtype, device=points.device)
     mean = total.index_add_(0, voxel, points) / counts[:, None]
     distance = ((points - mean[voxel]) ** 2).sum(dim=1)
+    distance = (distance / size**2).round(decimals=9)  # ties as in `thin.voxel_thin`
     order = distance.sort(stable=True).indices  # by voxel, then distance, then index
     order = order[voxel[order].sort(stable=True).indices]
     return order[counts.cumsum(0) - counts].sort().values
