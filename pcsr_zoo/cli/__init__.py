@@ -6,6 +6,7 @@ import click
 
 from .._version import __version__
 from .app import App, Session, common_options
+from .data import data
 from .inspect import info, models
 from .measure import benchmark, evaluate
 from .picture import render
@@ -29,5 +30,5 @@ def main(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-for command in (upsample, sample, info, models, render, evaluate, benchmark):
+for command in (upsample, sample, info, models, render, evaluate, benchmark, data):
     main.add_command(command)

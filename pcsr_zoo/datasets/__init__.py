@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .pugan import PUGANShape, PUGANTestSet
+from .training_set import TrainingSet
 
-__all__ = ["PUGANShape", "PUGANTestSet"]
+__all__ = ["PUGANShape", "PUGANTestSet", "TrainingSet"]

@@ -1,0 +1,189 @@
+"""The training file: dense points and normals of many shapes, their provenance, and the split. numpy reads it.
+
+A .npz without pickle:
+
+    coarse   (S, N, 3) uint16   positions in the shape's box, upper 16 of 18 bits (`quantise`)
+    fine     (S, N) uint8       their lower 2 bits
+    normals  (S, N, 2) int8     octahedral unit normals
+    boxes    (S, 2, 3) float64  lowest corner and size of each box, unit frame
+    frames   (S, 4) float64     centre and radius by which the original came to the unit frame
+    about    (L,) uint8         JSON in UTF-8: {"format", "seed", "points", "held_out", "shapes": [one each]}
+
+In the unit frame the mean of the shape's points is the origin and the farthest point has the distance 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FileError, OptionError
+from ..io.atomic import atomic_path
+from ..io.files import readable_file
+from .quantise import pack_normals, pack_positions, unpack_normals, unpack_positions
+
+FORMAT = "pcsr-train-1"
+
+
+@dataclass(frozen=True)
+class ShapeInfo:
+    """What a training file says of one shape.
+
+    Attributes:
+        name: unique in the file.
+        licence, licence_class, source: where it comes from; "unknown" where nobody said.
+        vertices, faces: of the mesh.
+        normals: "outward", "consistent" (has borders: which side is out is not known) or "unoriented".
+        area: of the surface in the unit frame, in squared radii.
+        held_out: for validation, not for training.
+    """
+
+    name: str
+    licence: str
+    licence_class: str
+    source: str
+    vertices: int
+    faces: int
+    normals: str
+    area: float
+    held_out: bool
+
+
+def is_held_out(name: str, fraction: float) -> bool:
+    """Whether a shape of this name is for validation: fixed by a hash, whatever else is in the file."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return number < fraction * 2.0**64
+
+
+class TrainingSet:
+    """The shapes of a training file, unpacked when asked for and then kept (768 kB a shape of 32,768 points).
+
+    Attributes:
+        shapes: a `ShapeInfo` each.
+        about: the other facts of the file (format, seed, points, held_out).
+        frames: (S, 4) centre and radius of each shape before it was scaled.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray], shapes: Sequence[ShapeInfo], about: dict[str, Any]) -> None:
+        self._arrays = arrays
+        self.shapes = list(shapes)
+        self.about = dict(about)
+        self.frames: NDArray[np.float64] = arrays["frames"]
+        self._points: dict[int, NDArray[np.float32]] = {}
+        self._normals: dict[int, NDArray[np.float32]] = {}
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> TrainingSet:
+        """Read a training file.
+
+        Raises:
+            FileError: it is missing, broken, or not a training file.
+        """
+        path = readable_file(path)
+        names = ("coarse", "fine", "normals", "boxes", "frames", "about")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                missing = [name for name in names if name not in archive.files]
+                if missing:
+                    raise FileError(f"{path} is no training file: it has no array '{missing[0]}'; see pcsr data build")
+                arrays = {name: archive[name] for name in names}
+            about = json.loads(bytes(arrays.pop("about")).decode())
+            shapes = [ShapeInfo(**shape) for shape in about.pop("shapes")]
+        except FileError:
+            raise
+        except Exception as error:  # zipfile, zlib, json and more
+            raise FileError(f"{path} cannot be read as a training file: {error}") from None
+        if about.get("format") != FORMAT:
+            raise FileError(f"{path} has the format {about.get('format')}, not {FORMAT}; build it again")
+        if any(len(array) != len(shapes) for array in arrays.values()):
+            raise FileError(f"{path} is broken: its arrays do not have one entry for each of its {len(shapes)} shapes")
+        return TrainingSet(arrays, shapes, about)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def points(self, index: int) -> NDArray[np.float32]:
+        """(N, 3), evenly spread, in the unit frame."""
+        if index not in self._points:
+            arrays = self._arrays
+            self._points[index] = unpack_positions(
+                arrays["coarse"][index], arrays["fine"][index], arrays["boxes"][index]
+            )
+        return self._points[index]
+
+    def normals(self, index: int) -> NDArray[np.float32]:
+        """(N, 3) unit vectors; `shapes[index].normals` says which way they point."""
+        if index not in self._normals:
+            self._normals[index] = unpack_normals(self._arrays["normals"][index])
+        return self._normals[index]
+
+    @cached_property
+    def train(self) -> list[int]:
+        """Numbers of the shapes to train on."""
+        return [index for index, shape in enumerate(self.shapes) if not shape.held_out]
+
+    @cached_property
+    def held_out(self) -> list[int]:
+        """Numbers of the shapes to validate on."""
+        return [index for index, shape in enumerate(self.shapes) if shape.held_out]
+
+
+@dataclass
+class PackedShape:
+    """One shape on its way into the file."""
+
+    info: ShapeInfo
+    coarse: np.ndarray
+    fine: np.ndarray
+    normals: np.ndarray
+    box: np.ndarray
+    frame: np.ndarray
+
+
+def pack_shape(points: np.ndarray, directions: np.ndarray, area: float, **info: Any) -> PackedShape:
+    """A shape as the file holds it.
+
+    Points (N, 3), unit normals `directions` (N, 3) and `area` are in the mesh's own frame; `info` is the rest of
+    `ShapeInfo`.
+    """
+    centre = points.mean(axis=0)
+    radius = float(np.linalg.norm(points - centre, axis=1).max())
+    coarse, fine, box = pack_positions((points - centre) / radius)
+    about = ShapeInfo(area=area / radius**2, **info)
+    return PackedShape(about, coarse, fine, pack_normals(directions), box, np.array([*centre, radius]))
+
+
+def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShape], about: dict[str, Any]) -> Path:
+    """Write the file, whole or not at all.
+
+    Raises:
+        OptionError: there are no shapes, or two have one name.
+        FileError: it cannot be written.
+    """
+    names = [shape.info.name for shape in shapes]
+    if not names:
+        raise OptionError("a training file needs at least one shape")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise OptionError(f"two shapes are named '{twice}'")
+    text = json.dumps({"format": FORMAT, **about, "shapes": [asdict(shape.info) for shape in shapes]})
+    arrays = {
+        "coarse": np.stack([shape.coarse for shape in shapes]),
+        "fine": np.stack([shape.fine for shape in shapes]),
+        "normals": np.stack([shape.normals for shape in shapes]),
+        "boxes": np.stack([shape.box for shape in shapes]),
+        "frames": np.stack([shape.frame for shape in shapes]),
+        "about": np.frombuffer(text.encode(), np.uint8),
+    }
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
+    return Path(path)
