@@ -8,6 +8,7 @@ from model_contract import SamplerContract, UpsamplerContract, torus_cloud
 from scipy.spatial import cKDTree
 
 from pcsr_zoo import sample, upsample
+from pcsr_zoo.geometry.edges import neighbour_edges
 from pcsr_zoo.geometry.fps import farthest_point_sample
 
 
@@ -163,6 +164,17 @@ def test_jet_stays_within_an_open_border(shape, ratio):
         new = new_points(lifted, "jet", ratio)
         assert np.quantile(np.abs(np.linalg.norm(new, axis=1) - np.sqrt(2)), 0.99) < 0.05 * spacing
     assert np.linalg.norm(new[:, :2], axis=1).max() < 1 + spacing / 2
+
+
+def test_jet_never_steps_far_where_there_is_no_surface():
+    """In a volume of points every fit is wrong; yet no point lands farther from where it started than half-way to the
+    nearest measured one."""
+    points = np.random.default_rng(0).uniform(size=(800, 3)) ** 3
+    new = new_points(points, "jet")
+    middle = points[neighbour_edges(points, 24)].mean(axis=1)
+    reach = cKDTree(points).query(middle)[0] / 2
+    distance, index = cKDTree(middle).query(new[: 800 * 2], k=60)
+    assert (distance <= reach[index] * (1 + 1e-6)).any(axis=1).all()
 
 
 @pytest.mark.parametrize("sigma", [0.2, 0.3])
