@@ -12,14 +12,27 @@ from . import implicit as im
 from .dual_contouring import dual_contour
 
 Rng = np.random.Generator
-RESOLUTION = 112
+RESOLUTION = 120  # cells along the longest side
+_COARSE = 40
 
 
 def contour(solid: im.Solid, half: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The surface as a mesh; the grid is shifted a little so that it does not coincide with axis-parallel faces."""
-    step = 2 * float(np.max(half)) / RESOLUTION
-    low = -np.asarray(half) - step * np.array([3.137, 2.718, 3.414])
-    return dual_contour(solid, low, -low, RESOLUTION + 8)
+    """The surface as a mesh; all of it lies within `half` (3,) of the origin."""
+    low, high = _tight_box(solid, np.asarray(half, np.float64))
+    step = float((high - low).max()) / RESOLUTION
+    # the grid is shifted a little so that it does not coincide with axis-parallel faces
+    return dual_contour(solid, low - step * np.array([3.137, 2.718, 3.414]), high + 3 * step, RESOLUTION + 6)
+
+
+def _tight_box(solid: im.Solid, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A smaller box, so that no cells are wasted: around the coarse grid points that may be near the inside."""
+    axes = [np.linspace(-h, h, _COARSE) for h in 1.02 * half]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    spacing = 2.04 * half / (_COARSE - 1)
+    near = grid[solid(grid) < float(np.linalg.norm(spacing))]
+    if not len(near):
+        return -half, half
+    return near.min(axis=0) - spacing / 2, near.max(axis=0) + spacing / 2
 
 
 def _turn(rng: Rng) -> np.ndarray:
@@ -62,8 +75,8 @@ def creature(rng: Rng) -> tuple[im.Solid, np.ndarray]:
         root = way * spread * 0.8
         knee = root + (way + 0.5 * rng.normal(size=3)) * rng.uniform(0.12, 0.25)
         tip = knee + (way + 0.7 * rng.normal(size=3)) * rng.uniform(0.1, 0.25)
-        width = rng.uniform(0.04, 0.1)
-        parts += [im.capsule(root, knee, width, 0.8 * width), im.capsule(knee, tip, 0.8 * width, 0.4 * width)]
+        width = rng.uniform(0.06, 0.11)
+        parts += [im.capsule(root, knee, width, 0.8 * width), im.capsule(knee, tip, 0.8 * width, 0.5 * width)]
         if rng.random() < 0.4:
             parts.append(im.ball(1.2 * width, tip))
     return _bumps(rng, im.blend(parts, rng.uniform(0.04, 0.1)), rng.uniform(0, 0.3), 25), np.full(3, 1.5)
