@@ -49,6 +49,8 @@ class Cloud:
             column = np.ascontiguousarray(values)
             if column.ndim not in (1, 2) or len(column) != len(array):
                 raise CloudError(f"attribute '{name}' has the shape {column.shape} for {len(array)} points")
+            if name in (COLORS, NORMALS) and (column.ndim != 2 or column.shape[1] < 3):
+                raise CloudError(f"attribute '{name}' needs three columns, its shape is {column.shape}")
             self.attributes[name] = column
 
     # -- the container ------------------------------------------------------------------------------------------

@@ -55,11 +55,13 @@ def model_info(name: str) -> dict[str, str]:
 
 
 def load(name: Any) -> Any:
-    """A model, ready to use, by name: `load("jet").upsample(points, 4)`. A model object comes back as it is.
+    """A model, ready to use, by name: `load("jet").upsample(points, 4)`.
+
+    A model object comes back as it is, a model class is made into one with its defaults.
 
     Raises:
         OptionError: no such model.
     """
     if not isinstance(name, str):
-        return name
+        return name() if isinstance(name, type) else name
     return model_class(name)()

@@ -346,3 +346,9 @@ def test_a_mesh_of_open3d_is_refused_by_name(o3d):
     for mesh in (o3d.geometry.TriangleMesh.create_box(), o3d.t.geometry.TriangleMesh.create_box()):
         with pytest.raises(CloudError, match="TriangleMesh"):
             as_cloud(mesh)
+
+
+@pytest.mark.parametrize("name", ["colors", "normals"])
+def test_colours_and_normals_have_three_columns(name: str) -> None:
+    with pytest.raises(CloudError, match="three columns"):
+        Cloud(np.zeros((4, 3)), {name: np.zeros(4)})

@@ -327,3 +327,10 @@ def test_sampling_needs_neither_torch_nor_open3d():
         "assert len(x) == 33; assert not {'torch', 'open3d'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_class_is_as_good_as_its_name() -> None:
+    from pcsr_zoo.models.midpoint import Midpoint
+
+    points = np.random.default_rng(0).normal(size=(60, 3))
+    np.testing.assert_array_equal(upsample(points, 2, model=Midpoint), upsample(points, 2, model="midpoint"))

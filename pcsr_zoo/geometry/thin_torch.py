@@ -22,12 +22,12 @@ def poisson_disk_thin(points: Tensor, radius: float, seed: int = 0) -> Tensor:
         block = order[begin : begin + max(1024, begin)]
         begin += len(block)
         if len(kept):
-            block = block[~_near(points[block], points[kept], radius).any_in_row]
+            block = block[~_Near(points[block], points[kept], radius).any_in_row]
         kept = torch.cat([kept, block[_throw(points[block], radius)]])
     return kept.sort().values
 
 
-class _near:
+class _Near:
     """Which pairs of (A, C) and (B, C) are nearer than a radius, found in blocks."""
 
     def __init__(self, a: Tensor, b: Tensor, radius: float) -> None:
@@ -48,7 +48,7 @@ def _throw(points: Tensor, radius: float) -> Tensor:
     kept = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     if len(points) == 0:
         return kept
-    near = _near(points, points, radius)
+    near = _Near(points, points, radius)
     ordered = near.rows < near.columns
     first, second = near.rows[ordered], near.columns[ordered]
     waiting = ~kept
