@@ -45,10 +45,17 @@ def _throw(points: np.ndarray, radius: float) -> NDArray[np.bool_]:
     """Mask of the points that stay where each, in their order, stays unless an earlier kept one is nearer."""
     pairs = cKDTree(points).query_pairs(np.nextafter(radius, 0.0), output_type="ndarray")
     first, second = pairs[:, 0], pairs[:, 1]  # first < second
-    waiting = np.ones(len(points), bool)
-    kept = np.zeros(len(points), bool)
+    return settle(first, second, np.ones(len(points), bool))
+
+
+def settle(first: Any, second: Any, waiting: Any) -> Any:
+    """Mask of the points that stay, given the pairs (first before second) that are too near; arrays or tensors.
+
+    `waiting` is all True, one entry for each point; it is used up.
+    """
+    kept = ~waiting
     while waiting.any():
-        blocked = np.zeros(len(points), bool)
+        blocked = waiting & ~waiting
         blocked[second] = True  # some waiting neighbour throws first
         now = waiting & ~blocked
         kept |= now

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .thin import settle
+
 # Blocks of pairwise distances stay below this many entries.
 _BLOCK = 1 << 26
 
@@ -45,23 +47,12 @@ class _Near:
 
 def _throw(points: Tensor, radius: float) -> Tensor:
     """Mask of the points that stay where each, in their order, stays unless an earlier kept one is nearer."""
-    kept = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    waiting = torch.ones(len(points), dtype=torch.bool, device=points.device)
     if len(points) == 0:
-        return kept
+        return waiting
     near = _Near(points, points, radius)
     ordered = near.rows < near.columns
-    first, second = near.rows[ordered], near.columns[ordered]
-    waiting = ~kept
-    while bool(waiting.any()):
-        blocked = torch.zeros_like(kept)
-        blocked[second] = True
-        now = waiting & ~blocked
-        kept |= now
-        waiting &= ~now
-        waiting[second[now[first]]] = False
-        left = waiting[first] & waiting[second]
-        first, second = first[left], second[left]
-    return kept
+    return settle(near.rows[ordered], near.columns[ordered], waiting)
 
 
 def voxel_thin(points: Tensor, size: float, origin: Tensor | None = None) -> Tensor:
