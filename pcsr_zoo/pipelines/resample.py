@@ -21,6 +21,10 @@ from ..registry import load
 CLEAN = 0.08
 
 
+def _silent(stage: str, fraction: float) -> None:
+    """Progress that nobody asked for."""
+
+
 def upsample(
     x: Any,
     ratio: float | None = 4,
@@ -67,9 +71,7 @@ def upsample(
             f"'{upsampler.name}' needs at least {upsampler.min_points}"
         )
     noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-    context = Context(
-        seed, _device(device), progress or (lambda stage, fraction: None), noise if noise > CLEAN else 0.0
-    )
+    context = Context(seed, _device(device), progress or _silent, noise if noise > CLEAN else 0.0)
     keep = context.noise == 0.0 if keep_input is None else keep_input
     base = points if keep else upsampler.refine(points, distinct, context)
     fresh = _densify(upsampler, base, distinct, count - len(base), context)
@@ -105,7 +107,7 @@ def sample(
     n = _count(n)
     if n > size:
         raise OptionError(f"cannot sample {n} of {size} points; use upsample to add points")
-    context = Context(seed, _device(device), progress or (lambda stage, fraction: None))
+    context = Context(seed, _device(device), progress or _silent)
     context.progress("sampling", 0.0)
     chosen = sampler.choose(UnitFrame.of(cloud.positions).to_unit(cloud.positions), n, context)
     context.progress("sampling", 1.0)
