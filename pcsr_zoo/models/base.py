@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..training.recipe import Recipe
 
 Progress = Callable[[str, float], None]
 
@@ -59,6 +62,26 @@ class Upsampler(ABC):
         from ..pipelines.resample import upsample
 
         return upsample(x, ratio, model=self, **options)
+
+
+class Learned:
+    """What a model with a network adds, mixed in before `Upsampler` or `Sampler`: it is saved, loaded and trained.
+
+    Attributes:
+        arguments: what JSON can hold; `cls(**arguments)` is the same model with untrained weights.
+        network: the torch module with its weights, on the CPU in evaluation mode unless somebody moved it.
+    """
+
+    arguments: dict[str, Any]
+    network: Any
+
+    def recipe(self, **options: Any) -> Recipe:
+        """How this model is trained, see `training.recipe`.
+
+        Raises:
+            OptionError: an option makes no sense.
+        """
+        raise NotImplementedError
 
 
 class Sampler(ABC):

@@ -1,0 +1,1 @@
+"""Training and fine-tuning: one engine for every network. Imports neither Open3D nor anything compiled but torch."""
