@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
+import os
 from fnmatch import fnmatchcase
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
+from .checkpoints import bundled, checkpoint_class, is_checkpoint, load_checkpoint, read_config
 from .errors import OptionError
+from .models.base import Learned
+
+_log = logging.getLogger(__name__)
 
 # name -> "module:Class"; `register_model` adds to it.
 _MODELS: dict[str, str | type] = {
@@ -27,19 +35,22 @@ def register_model(cls: type) -> type:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names of all models that match a shell pattern such as `jet*`."""
-    return sorted(name for name in _MODELS if fnmatchcase(name, pattern))
+    """The names of all models, trained or not in need of it, that match a shell pattern such as `jet*`."""
+    return sorted(name for name in _MODELS.keys() | bundled() if fnmatchcase(name, pattern))
 
 
 def model_class(name: str) -> type:
-    """The class behind a name.
+    """The class behind the name of a class or of a checkpoint.
 
     Raises:
         OptionError: no such model; the message lists close matches, or all.
     """
     if name not in _MODELS:
-        close = difflib.get_close_matches(name, _MODELS, n=3, cutoff=0.6)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(list_models())}"
+        if (folder := bundled().get(name)) is not None:
+            return checkpoint_class(folder, read_config(folder))
+        names = list_models()
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names)}"
         raise OptionError(f"no model is called '{name}'; {hint}")
     entry = _MODELS[name]
     if isinstance(entry, str):
@@ -48,20 +59,62 @@ def model_class(name: str) -> type:
     return entry
 
 
-def model_info(name: str) -> dict[str, str]:
-    """What `pcsr models` shows: name, task (`upsample` or `sample`), summary, source."""
-    cls: Any = model_class(name)
-    return {"name": name, "task": cls.task, "summary": cls.summary, "source": cls.source}
+def find_checkpoint(name: str | PathLike[str]) -> Path | None:
+    """The folder of the checkpoint that `load(name)` takes; None where it takes a class without weights.
+
+    A path goes before a name, and a class registered by `register_model` before a checkpoint of the package.
+    """
+    if not isinstance(name, str) or is_checkpoint(name):
+        return Path(name)
+    if isinstance(_MODELS.get(name), type):
+        return None
+    if (folder := bundled().get(name)) is not None:
+        return folder
+    looks_like_a_path = any(mark in name for mark in "/\\") or name.startswith((".", "~")) or os.path.exists(name)
+    return Path(name) if looks_like_a_path and name not in _MODELS else None
 
 
-def load(name: Any) -> Any:
-    """A model, ready to use, by name: `load("jet").upsample(points, 4)`.
+def model_info(name: str | PathLike[str]) -> dict[str, Any]:
+    """What `pcsr models` shows: name, task (`upsample` or `sample`), summary, source.
 
-    A model object comes back as it is, a model class is made into one with its defaults.
+    Of a checkpoint, a path to one included, also `parameters` (how many) and `weights` (their sha256).
 
     Raises:
         OptionError: no such model.
+        FileError: the checkpoint's configuration cannot be read.
     """
-    if not isinstance(name, str):
+    folder = find_checkpoint(name)
+    if folder is None:
+        cls: Any = model_class(str(name))
+        return {"name": name, "task": cls.task, "summary": cls.summary, "source": cls.source}
+    config = read_config(folder)
+    cls = checkpoint_class(folder, config)
+    return {
+        "name": config["name"],
+        "task": cls.task,
+        "summary": config["about"].get("summary") or cls.summary,
+        "source": cls.source,
+        "parameters": config["parameters"],
+        "weights": f"sha256:{config['sha256']}",
+    }
+
+
+def load(name: Any) -> Any:
+    """A model, ready to use: `load("jet").upsample(points, 4)`, `load("runs/mine").upsample(points, 4)`.
+
+    A folder is a checkpoint, see `checkpoints.load_checkpoint`. A name that is a checkpoint's and its class's gives
+    the pretrained one; `model_class(name)()` is the untrained one. A model object comes back as it is, a model class
+    is made into one with its defaults.
+
+    Raises:
+        OptionError: no such model.
+        FileError: no checkpoint at that path, or a broken one.
+    """
+    if not isinstance(name, (str, PathLike)):
         return name() if isinstance(name, type) else name
-    return model_class(name)()
+    if (folder := find_checkpoint(name)) is not None:
+        return load_checkpoint(folder)
+    cls = model_class(str(name))
+    if issubclass(cls, Learned):
+        _log.warning("'%s' has untrained weights: no checkpoint of that name comes with this version", name)
+    return cls()

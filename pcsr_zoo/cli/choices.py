@@ -41,6 +41,20 @@ def check_name(value: str, names: Iterable[str], option: str, what: str) -> None
     raise click.BadParameter(f"unknown {what} '{value}'; {hint}", param_hint=option)
 
 
+def check_model(value: str, task: str | None = None, others: Iterable[str] = ()) -> None:
+    """`value` is a model's name, a folder with a good configuration of one, or among `others`; and for the task."""
+    from ..registry import find_checkpoint, list_models, model_info
+
+    others = list(others)
+    if value in others:
+        return
+    if find_checkpoint(value) is None:
+        check_name(value, [*list_models(), *others], "--model", "model")
+    found = model_info(value)["task"]
+    if task is not None and found != task:
+        raise click.BadParameter(f"'{value}' is a model for pcsr {found}, not {task}", param_hint="--model")
+
+
 def check_device(device: str | None) -> None:
     """A device that torch knows and this machine has; torch is imported only if it is not the CPU."""
     if device in (None, "cpu"):

@@ -93,4 +93,5 @@ def models(pattern: str, as_json: bool) -> None:
     widths = {key: max(len(str(row[key])) for row in rows) for key in ("name", "task")}
     for row in rows:
         name, task = (str(row[key]).ljust(width) for key, width in widths.items())
-        click.echo(f"{name}  {task}  {row['summary']}  [{row['source']}]")
+        size = f"  {row['parameters']:,} parameters" if "parameters" in row else ""
+        click.echo(f"{name}  {task}  {row['summary']}  [{row['source']}]{size}")

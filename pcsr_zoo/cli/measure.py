@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .app import common_options, session
-from .choices import check_name
+from .choices import check_model, check_name
 from .files import check_target
 from .inspect import to_json
 from .progress import progress_bar
@@ -68,7 +68,9 @@ def _thousandfold(value: float) -> str:
 @click.command(short_help="Run models over the PU-GAN test shapes.")
 @click.option("--data", required=True, metavar="DIR", help="Folder with gt_8192, input_2048 and mesh.")
 @click.option("--task", "tasks", multiple=True, required=True, metavar="TASK", help="Repeatable.")
-@click.option("--model", "models", multiple=True, required=True, metavar="NAME", help="Or SAMPLER+NAME; repeatable.")
+@click.option(
+    "-m", "--model", "models", multiple=True, required=True, metavar="NAME", help="Or DIR, SAMPLER+NAME; repeatable."
+)
 @click.option("--convention", default=CONVENTION, show_default=True, metavar="ID")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "json_file", metavar="FILE", help="Write all results, shape by shape.")
@@ -94,16 +96,17 @@ def benchmark(
         REFERENCES,
         TASKS,
         run_benchmark,
+        split_model,
         write_benchmarks_md,
         write_results,
     )
-    from ..registry import list_models
 
     for task in tasks:
         check_name(task, TASKS, "--task", "task")
-    known = [*list_models(), *REFERENCES]
-    for part in {part for model in models for part in model.split("+")}:
-        check_name(part, known, "--model", "model")
+    for model in models:
+        for part in split_model(model):
+            if part is not None:
+                check_model(part, others=REFERENCES)
     check_name(convention, CONVENTIONS, "--convention", "convention")
     for name in (json_file, markdown_file):
         if name:

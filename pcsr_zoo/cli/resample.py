@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from .app import common_options, session
-from .choices import check_amount, check_device, check_name
+from .choices import check_amount, check_device, check_model
 from .files import for_each, plan_outputs
 from .progress import Progress, progress_bar
 
@@ -24,7 +24,9 @@ def _shared_options(model: str) -> Callable[[F], F]:
             click.option("-x", "--ratio", type=float, metavar="R", help="How many times (4, 2.5, ...)."),
             click.option("-n", "n", type=int, metavar="N", help="Exactly this many points."),
             click.option("-o", "--output", metavar="OUT", help="File (its suffix is its format), or folder."),
-            click.option("--model", default=model, show_default=True, metavar="NAME", help="See: pcsr models"),
+            click.option(
+                "-m", "--model", default=model, show_default=True, metavar="NAME", help="Or a folder; pcsr models"
+            ),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
             click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; by default the best."),
             click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh."),
@@ -108,11 +110,8 @@ def _resample(
     overwrite: bool,
 ) -> None:
     from ..io import read, write
-    from ..registry import list_models, model_info
 
-    check_name(model, list_models(), "--model", "model")
-    if (other := model_info(model)["task"]) != task:
-        raise click.BadParameter(f"'{model}' is a model for pcsr {other}, not {task}", param_hint="--model")
+    check_model(model, task)
     check_device(device)
     sources, out = plan_outputs(inputs, output, tag, overwrite)
 

@@ -1,0 +1,290 @@
+"""A trained model as a folder, laid out as its Hugging Face Hub repository: config.json, model.safetensors, README.md.
+
+config.json names the sha256 of the weights that it belongs to, so a reader can tell whether the two fit. They are two
+files and cannot be replaced at once. Saving therefore puts the new configuration down beside the old one first, then
+replaces the weights, then the old configuration: whenever it is killed, one of the configurations fits the weights,
+and loading takes that one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import re
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import FileError, OptionError, PcsrError
+from .io.atomic import atomic_path
+from .io.files import read_bytes
+
+if TYPE_CHECKING:
+    from .models.base import Learned
+
+FORMAT = "pcsr-checkpoint-1"
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+_PENDING = "config.pending.json"
+_ATTEMPTS = 3  # a reader may come between a writer's replacements, hardly ever thrice
+_FIELDS = {"name": str, "model": str, "arguments": dict, "parameters": int, "sha256": str, "about": dict}
+
+
+def is_checkpoint(path: str | PathLike[str]) -> bool:
+    """Whether `path` is a folder with a configuration; nothing else is looked at."""
+    try:
+        return Path(path, CONFIG).is_file() or Path(path, _PENDING).is_file()
+    except (OSError, ValueError):  # such as a name with a null character
+        return False
+
+
+def bundled() -> dict[str, Path]:
+    """The checkpoints that come with the package, name -> folder: in a wheel inside it, in a checkout beside it."""
+    package = Path(__file__).resolve().parent
+    root = package / "hub_configs"
+    if not root.is_dir() and (package.parent / "pyproject.toml").is_file():
+        root = package.parent / "hub_configs"
+    if not root.is_dir():
+        return {}
+    return {folder.name: folder for folder in sorted(root.iterdir()) if is_checkpoint(folder)}
+
+
+def save_checkpoint(
+    folder: str | PathLike[str], model: Learned, *, name: str | None = None, card: str | None = None, **about: Any
+) -> Path:
+    """Write a model with its weights; an older checkpoint in the folder is replaced.
+
+    Args:
+        folder: made if it is not there. Other files in it are left alone.
+        model: of a class that the registry knows, or `load_checkpoint` would not find it.
+        name: of the checkpoint, as `load` and the Hub would call it; the model's own by default.
+        card: the text of README.md; by default rendered from the facts, see `cards`.
+        about: facts that JSON can hold: licence, data, seed, steps, hours, hardware, ...; see `cards` for their names.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OptionError: the class is not registered, or an argument, a fact or a weight cannot be saved.
+        FileError: the folder or a file cannot be written; an older checkpoint is as good as before.
+    """
+    from .cards import render_card
+    from .registry import model_class
+
+    folder, kind, name = Path(folder), type(model), name or model.name  # type: ignore[attr-defined]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise OptionError(f"'{name}' is no name for a checkpoint; use letters, digits, dots, dashes and underscores")
+    key = kind.name  # type: ignore[attr-defined]
+    try:
+        known = model_class(key) is kind
+    except OptionError:
+        known = False
+    if not known:
+        raise OptionError(f"the registry does not know {kind.__name__} as '{key}': decorate it with @register_model")
+    weights, parameters = _weights(model)
+    config = {
+        "format": FORMAT,
+        "name": name,
+        "model": key,
+        "arguments": model.arguments,
+        "parameters": parameters,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "about": about,
+    }
+    text = _to_json(config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {error.strerror or error}; choose another") from error
+    _finish(folder)  # what a kill left half-way, or this save could not be undone either
+    _write(folder / _PENDING, text)
+    _write(folder / WEIGHTS, weights)
+    try:
+        os.replace(folder / _PENDING, folder / CONFIG)
+    except OSError as error:
+        raise FileError(f"cannot write {folder / CONFIG}: {error.strerror or error}; check the folder") from error
+    _write(folder / CARD, (card or render_card(json.loads(text))).encode())
+    return folder
+
+
+def load_checkpoint(folder: str | PathLike[str]) -> Any:
+    """The model that `save_checkpoint` wrote, on the CPU, its network in evaluation mode.
+
+    The weights are checked against their sha256 and must fit the network exactly. Nothing in the folder is executed.
+
+    Raises:
+        FileError: a file is missing, broken, of another version, or does not fit the others; the message names it.
+    """
+    import torch
+
+    from .models.base import Learned
+
+    folder = Path(folder)
+    config, weights = _fitting(folder)
+    cls, where = checkpoint_class(folder, config), folder / CONFIG
+    if not issubclass(cls, Learned):
+        raise FileError(f"{where}: '{config['model']}' has no network to load weights into")
+    try:
+        inspect.signature(cls).bind(**config["arguments"])
+        with torch.random.fork_rng(devices=[]):  # untrained weights are drawn, which is nobody's business
+            model = cls(**config["arguments"])
+    except (TypeError, ValueError, RuntimeError, PcsrError) as error:
+        raise FileError(
+            f"{where}: 'arguments' do not make a '{config['model']}': {error}; "
+            "was it saved by another version of pcsr-zoo?"
+        ) from error
+    _fill(model.network, weights, folder / WEIGHTS)
+    model.network.eval()
+    if config["name"] != cls.name:
+        model.name = config["name"]  # type: ignore[attr-defined]
+    return model
+
+
+def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
+    """What config.json says, its form checked, without a look at the weights.
+
+    Raises:
+        FileError: it is missing, broken, or of another version.
+    """
+    config, pending = Path(folder, CONFIG), Path(folder, _PENDING)
+    return _config(pending if pending.is_file() and not config.is_file() else config)
+
+
+def checkpoint_class(folder: str | PathLike[str], config: dict[str, Any]) -> Any:
+    """The model class that the checkpoint of `read_config` needs.
+
+    Raises:
+        FileError: the registry does not know it.
+    """
+    from .registry import model_class
+
+    try:
+        return model_class(config["model"])
+    except OptionError as error:
+        raise FileError(
+            f"{Path(folder, CONFIG)} needs the model class '{config['model']}', which is not known here ({error}); "
+            "update pcsr-zoo, or import the module that registers it"
+        ) from None
+
+
+def write_about(folder: str | PathLike[str], about: dict[str, Any]) -> dict[str, Any]:
+    """Replace the facts in config.json, and nothing else; returns the whole of it.
+
+    Raises:
+        FileError: there is no good config.json, or it cannot be written.
+        OptionError: JSON cannot hold a fact.
+    """
+    text = _to_json({**read_config(folder), "about": about})
+    _write(Path(folder, CONFIG), text)
+    return json.loads(text)
+
+
+def _weights(model: Learned) -> tuple[bytes, int]:
+    """The network's state as safetensors, floats as float32; and how many parameters it has."""
+    import torch
+    from safetensors.torch import save
+
+    tensors = {}
+    for key, value in model.network.state_dict().items():
+        value = value.detach().cpu()
+        if value.is_floating_point():
+            value = value.to(torch.float32)
+            if not value.isfinite().all():
+                raise OptionError(f"the weights '{key}' are not finite, so nothing was saved; did training diverge?")
+        tensors[key] = value.clone(memory_format=torch.contiguous_format)  # no two may share memory
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    return save(tensors, metadata={"format": "pt"}), parameters  # one entry: their order is not fixed
+
+
+def _fill(network: Any, weights: bytes, path: Path) -> None:
+    """The weights into the network, if they are exactly those that it has."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(weights)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise FileError(f"{path}: no safetensors file: {error}; get the checkpoint again") from error
+    wanted = network.state_dict()
+    faults = [f"no '{key}'" for key in wanted if key not in tensors]
+    for key, value in tensors.items():
+        if key not in wanted:
+            faults.append(f"an unknown '{key}'")
+        elif value.shape != wanted[key].shape:
+            faults.append(f"'{key}' of shape {tuple(value.shape)} instead of {tuple(wanted[key].shape)}")
+        elif value.is_floating_point() and not value.isfinite().all():
+            faults.append(f"'{key}' that is not finite")
+    if faults:
+        more = f" and {len(faults) - 3} more faults" if len(faults) > 3 else ""
+        raise FileError(
+            f"{path} has {', '.join(faults[:3])}{more}: it does not fit the arguments in {CONFIG}; "
+            "get or save the checkpoint again"
+        )
+    network.load_state_dict(tensors, strict=True)
+
+
+def _fitting(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """A configuration of the folder and the weights that it names."""
+    if folder.is_file():
+        raise FileError(f"{folder} is a file; name the checkpoint's folder, with {CONFIG} and {WEIGHTS} in it")
+    if not folder.is_dir():
+        raise FileError(f"{folder}: no such folder; a checkpoint is a folder with {CONFIG} and {WEIGHTS} in it")
+    for _ in range(_ATTEMPTS):
+        config = read_config(folder)
+        weights = read_bytes(folder / WEIGHTS)
+        found = hashlib.sha256(weights).hexdigest()
+        if found == config["sha256"]:
+            return config, weights
+        with contextlib.suppress(FileError):  # a writer was killed, or has just gone on
+            config = _config(folder / _PENDING)
+            if found == config["sha256"]:
+                return config, weights
+    raise FileError(
+        f"{folder / WEIGHTS} is not the file that {CONFIG} belongs to (sha256 {found[:12]}… instead of "
+        f"{config['sha256'][:12]}…): it is damaged or from another checkpoint; get or save the checkpoint again"
+    )
+
+
+def _finish(folder: Path) -> None:
+    """If an earlier save was killed after it had replaced the weights: replace the configuration too."""
+    with contextlib.suppress(FileError, OSError):
+        found = hashlib.sha256(read_bytes(folder / WEIGHTS)).hexdigest()
+        if _config(folder / _PENDING)["sha256"] == found:
+            os.replace(folder / _PENDING, folder / CONFIG)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(read_bytes(path).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError
+        raise FileError(f"{path} is not JSON: {error}; get the checkpoint again") from None
+    found = config.get("format") if isinstance(config, dict) else None
+    if not isinstance(found, str) or not found.startswith("pcsr-checkpoint-"):
+        raise FileError(f"{path} is not the {CONFIG} of a pcsr-zoo checkpoint: no 'format' says so")
+    if found != FORMAT:
+        raise FileError(f"{path} has the format '{found}', this version reads '{FORMAT}'; update pcsr-zoo")
+    for field, kind in _FIELDS.items():
+        if not isinstance(config.get(field), kind):
+            raise FileError(f"{path}: '{field}' is missing or no {kind.__name__}; get the checkpoint again")
+    return config
+
+
+def _to_json(config: dict[str, Any]) -> bytes:
+    def plain(value: Any) -> Any:
+        if hasattr(value, "tolist"):  # numpy's and torch's numbers and arrays
+            return value.tolist()
+        raise OptionError(f"{CONFIG} cannot hold {value!r} of {type(value).__name__}; give text, numbers, lists")
+
+    try:
+        return (json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False, default=plain) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        if isinstance(error, OptionError):
+            raise
+        raise OptionError(f"{CONFIG} cannot hold the arguments or facts: {error}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)

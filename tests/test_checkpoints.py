@@ -1,0 +1,476 @@
+"""A checkpoint is a folder: what is in it, that it comes back the same, and how each fault is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors import safe_open
+from safetensors.torch import save as save_tensors
+from toy_model import Toy, toy  # noqa: F401
+
+import pcsr_zoo
+from pcsr_zoo import checkpoints, list_models, load, registry, upsample
+from pcsr_zoo.checkpoints import load_checkpoint, read_config, save_checkpoint, write_about
+from pcsr_zoo.cli import main
+from pcsr_zoo.errors import FileError, OptionError
+from pcsr_zoo.registry import model_class, model_info
+
+POINTS = np.random.default_rng(0).normal(size=(50, 3))
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def trained(seed: int = 0, **arguments) -> Toy:
+    """A toy with weights and statistics of its own."""
+    torch.manual_seed(seed)
+    model = Toy(**arguments)
+    model.network.train()
+    model.network(torch.randn(20, 3) * 2 + 1)  # moves the running statistics
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save_checkpoint(tmp_path / "runs" / "mine", trained(), seed=7, data=["a", "b"])
+
+
+def same(a: Toy, b: Toy) -> bool:
+    x, y = a.network.state_dict(), b.network.state_dict()
+    return x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x)
+
+
+# -- what is written, by other means of reading -------------------------------------------------------------------
+
+
+def test_the_files_are_those_of_a_hub_repository(folder):
+    assert sorted(os.listdir(folder)) == ["README.md", "config.json", "model.safetensors"]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert config == {
+        "format": "pcsr-checkpoint-1",
+        "name": "toy",
+        "model": "toy",
+        "arguments": {"width": 8, "layers": 1, "scale": 0.01},
+        "parameters": 3 * 8 + 8 + 2 * 8 + 8 * 3 + 3,
+        "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+        "about": {"seed": 7, "data": ["a", "b"]},
+    }
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+        state = trained().network.state_dict()
+        assert set(file.keys()) == set(state)
+        for key in file.keys():  # noqa: SIM118 - it is no dictionary
+            assert torch.equal(file.get_tensor(key), state[key])
+    assert "toy" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_same_weights_are_the_same_bytes(folder, tmp_path):
+    again = save_checkpoint(tmp_path / "again", trained(), seed=7, data=["a", "b"])
+    for name in os.listdir(folder):
+        assert (folder / name).read_bytes() == (again / name).read_bytes()
+
+
+def test_it_comes_back_the_same(folder):
+    before = trained()
+    expected = upsample(POINTS, 3, model=before)
+    state = torch.random.get_rng_state()
+    model = load_checkpoint(folder)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert same(model, before)
+    assert not model.network.training
+    assert model.arguments == before.arguments
+    np.testing.assert_array_equal(upsample(POINTS, 3, model=model), expected)
+
+
+def test_arguments_name_and_card(tmp_path):
+    model = trained(width=5, layers=3)
+    save_checkpoint(tmp_path, model, name="toy-x8", card="# mine\n", steps=np.int64(9), loss=np.float32(0.5))
+    back = load_checkpoint(tmp_path)
+    assert len(back.network) == 5
+    assert back.name == "toy-x8"
+    assert Toy.name == "toy"
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "# mine\n"
+    assert read_config(tmp_path)["about"] == {"steps": 9, "loss": 0.5}
+    assert json.loads((save_checkpoint(tmp_path / "b", back) / "config.json").read_text())["name"] == "toy-x8"
+
+
+def test_other_kinds_of_weights_are_saved_as_float32(tmp_path):
+    model = trained()
+    model.network.double()
+    loaded = load_checkpoint(save_checkpoint(tmp_path, model))
+    assert {value.dtype for value in loaded.network.parameters()} == {torch.float32}
+    assert loaded.network[1].num_batches_tracked.dtype == torch.int64
+    assert same(loaded, trained())
+
+
+def test_tied_weights(tmp_path):
+    model = trained(layers=3)
+    model.network[3].weight = model.network[2].weight
+    loaded = load_checkpoint(save_checkpoint(tmp_path, model))
+    assert torch.equal(loaded.network[3].weight, model.network[2].weight)
+
+
+def test_facts_can_be_changed_without_the_weights(folder):
+    weights = (folder / "model.safetensors").read_bytes()
+    config = write_about(folder, {"licence": "MIT"})
+    assert config["about"] == read_config(folder)["about"] == {"licence": "MIT"}
+    assert (folder / "model.safetensors").read_bytes() == weights
+    assert same(load_checkpoint(folder), trained())
+
+
+# -- what is refused when saving ----------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_saved(folder, tmp_path, monkeypatch):
+    before = (folder / "config.json").read_bytes(), (folder / "model.safetensors").read_bytes()
+    diverged = trained()
+    with torch.no_grad():
+        diverged.network[0].weight[0, 0] = np.nan
+    with pytest.raises(OptionError, match=r"0\.weight.*not finite"):
+        save_checkpoint(folder, diverged)
+    with pytest.raises(OptionError, match=r"\.\./x"):
+        save_checkpoint(folder, trained(), name="../x")
+    with pytest.raises(OptionError, match="set"):
+        save_checkpoint(folder, trained(), things={1, 2})
+    with pytest.raises(OptionError, match=r"config\.json"):
+        save_checkpoint(folder, trained(), loss=float("nan"))
+
+    class Other(Toy):
+        pass
+
+    with pytest.raises(OptionError, match="register_model"):
+        save_checkpoint(folder, Other())
+    assert before == ((folder / "config.json").read_bytes(), (folder / "model.safetensors").read_bytes())
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FileError, match="file"):
+        save_checkpoint(tmp_path / "file", trained())
+
+
+# -- killed while saving ------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches SIGKILL."""
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["over an old one", "the first one"])
+def test_killed_at_any_replacement_it_loads_the_old_or_the_new(tmp_path, monkeypatch, old):
+    """os.replace is the only way by which a file gets its name; kill before each of them in turn, then save again."""
+    real, seen = os.replace, []
+    for kill_at in range(6):
+        folder = tmp_path / str(kill_at)
+        if old:
+            save_checkpoint(folder, trained(0))
+        count = 0
+
+        def replace(source, target, kill_at=kill_at):
+            nonlocal count
+            if count == kill_at:
+                raise Killed
+            count += 1
+            real(source, target)
+
+        monkeypatch.setattr(os, "replace", replace)
+        try:
+            save_checkpoint(folder, trained(1))
+        except Killed:
+            pass
+        else:
+            break
+        finally:
+            monkeypatch.setattr(os, "replace", real)
+        try:
+            found = [seed for seed in (0, 1) if same(load(str(folder)), trained(seed))]
+        except (FileError, OptionError):
+            found = None
+        seen.append(found)
+        save_checkpoint(folder, trained(2))
+        assert same(load_checkpoint(folder), trained(2))
+    # pending configuration, weights, configuration, card
+    assert seen == ([[0], [0], [1], [1]] if old else [None, None, [1], [1]])
+
+
+def test_killed_twice(tmp_path, monkeypatch):
+    """After a kill between the weights and the configuration, a second one that comes sooner loses nothing."""
+    save_checkpoint(tmp_path, trained(0))
+    first = (tmp_path / "config.json").read_bytes()
+    save_checkpoint(tmp_path, trained(1))
+    (tmp_path / "config.json").rename(tmp_path / "config.pending.json")
+    (tmp_path / "config.json").write_bytes(first)  # as the kill leaves it
+    assert same(load_checkpoint(tmp_path), trained(1))
+
+    def refuse(folder, content):
+        if folder.name == "model.safetensors":
+            raise Killed
+        real(folder, content)
+
+    real = checkpoints._write
+    monkeypatch.setattr(checkpoints, "_write", refuse)
+    with pytest.raises(Killed):
+        save_checkpoint(tmp_path, trained(2))
+    assert same(load_checkpoint(tmp_path), trained(1))
+
+
+def test_a_reader_beside_a_writer_never_sees_a_mixture(tmp_path):
+    models = [trained(seed) for seed in range(2)]
+    save_checkpoint(tmp_path, models[0])
+    stop = threading.Event()
+
+    def write() -> None:
+        for k in range(1, 40):
+            save_checkpoint(tmp_path, models[k % 2])
+        stop.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    reads = 0
+    while not stop.is_set():
+        model = load_checkpoint(tmp_path)
+        assert same(model, models[0]) or same(model, models[1])
+        reads += 1
+    writer.join()
+    assert reads > 3
+
+
+# -- faults when loading ------------------------------------------------------------------------------------------
+
+
+def edit(folder: Path, **changes) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config.update(changes)
+    (folder / "config.json").write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
+
+
+def put_weights(folder: Path, content: bytes) -> None:
+    (folder / "model.safetensors").write_bytes(content)
+    edit(folder, sha256=hashlib.sha256(content).hexdigest())
+
+
+def state(**changes) -> bytes:
+    tensors = {key: value.clone() for key, value in trained().network.state_dict().items()}
+    tensors.update({key.replace("__", "."): value for key, value in changes.items()})
+    return save_tensors({key: value for key, value in tensors.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": "pcsr-checkpoint-2"}, "pcsr-checkpoint-2.*update"),
+        ({"format": None}, "not the config.json of a pcsr-zoo checkpoint"),
+        ({"format": 3}, "not the config.json of a pcsr-zoo checkpoint"),
+        ({"model": "toi"}, "'toi'.*did you mean toy"),
+        ({"model": "midpoint"}, "'midpoint' has no network"),
+        ({"model": None}, "'model' is missing"),
+        ({"sha256": None}, "'sha256' is missing"),
+        ({"arguments": [8]}, "'arguments' is missing or no dict"),
+        ({"arguments": {"width": 8, "depth": 2}}, "'arguments'.*depth"),
+        ({"arguments": {"width": "wide"}}, "'arguments'"),
+        ({"arguments": {"width": -3}}, "'arguments'"),
+        ({"arguments": {"width": 9}}, "model.safetensors.*shape"),
+        ({"arguments": {"layers": 2}}, "model.safetensors.*no '3"),
+    ],
+)
+def test_a_fault_in_the_configuration(folder, change, said):
+    edit(folder, **change)
+    with pytest.raises(FileError, match=said) as caught:
+        load_checkpoint(folder)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'"pcsr-checkpoint-1"'])
+def test_a_broken_configuration(folder, text):
+    (folder / "config.json").write_bytes(text)
+    with pytest.raises(FileError, match=r"config\.json"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\x80\x04\x95 a pickle", "no safetensors file"),
+        (state()[:-5], "no safetensors file"),
+        (state(**{"0__weight": None}), "no '0.weight'"),
+        (state(extra=torch.zeros(2)), "unknown 'extra'"),
+        (state(**{"0__bias": torch.zeros(9)}), r"'0.bias' of shape \(9,\) instead of \(8,\)"),
+        (state(**{"0__bias": torch.full((8,), torch.inf)}), "'0.bias' that is not finite"),
+        (state(**{f"extra{k}": torch.zeros(1) for k in range(9)}), "6 more faults"),
+    ],
+)
+def test_a_fault_in_the_weights(folder, content, said):
+    put_weights(folder, content)
+    with pytest.raises(FileError, match=said) as caught:
+        load_checkpoint(folder)
+    assert "model.safetensors" in str(caught.value)
+
+
+def test_one_flipped_bit(folder):
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(FileError, match=r"model\.safetensors.*sha256"):
+        load_checkpoint(folder)
+
+
+def test_missing_files(folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(FileError, match=r"model\.safetensors: no such file"):
+        load_checkpoint(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(FileError, match=r"config\.json: no such file"):
+        load_checkpoint(folder)
+    with pytest.raises(FileError, match="no such folder"):
+        load_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(FileError, match="is a file; name the checkpoint's folder"):
+        load_checkpoint(folder / "README.md")
+
+
+# -- names and paths ----------------------------------------------------------------------------------------------
+
+
+def test_load_takes_paths(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    for path in (folder, str(folder), "mine", "./mine", Path("mine")):
+        assert same(load(path), trained())
+    for missing in ("runs/other", "./jet", Path("jet")):
+        with pytest.raises(FileError, match="no such folder"):
+            load(missing)
+    os.mkdir("empty")
+    with pytest.raises(FileError, match=r"empty.config\.json: no such file"):
+        load("empty")
+    with pytest.raises(OptionError, match="did you mean jet"):
+        load("jeet")
+    assert load("jet").name == "jet"
+    assert model_info("mine")["task"] == "upsample"
+
+
+@pytest.fixture
+def configs(tmp_path, monkeypatch) -> Path:
+    """Checkpoints that came with the package, in place of its own; and the toy's class as one of the package."""
+    root = tmp_path / "hub_configs"
+    save_checkpoint(root / "toy", trained(1), summary="a better toy")
+    save_checkpoint(root / "toy-x8", trained(2, width=4), name="toy-x8")
+    folders = {folder.name: folder for folder in root.iterdir()}
+    monkeypatch.setattr(registry, "bundled", lambda: folders)
+    monkeypatch.setitem(registry._MODELS, "toy", "toy_model:Toy")
+    return root
+
+
+def test_a_bundled_checkpoint_goes_before_its_class(configs):
+    assert same(load("toy"), trained(1))
+    assert load("toy-x8").name == "toy-x8"
+    assert model_class("toy") is model_class("toy-x8") is Toy
+    assert list_models("toy*") == ["toy", "toy-x8"]
+    config = read_config(configs / "toy")
+    assert model_info("toy") == {
+        "name": "toy",
+        "task": "upsample",
+        "summary": "a better toy",
+        "source": "nobody, 2000",
+        "parameters": 75,
+        "weights": f"sha256:{config['sha256']}",
+    }
+    assert "weights" not in model_info("jet")
+    with pytest.raises(OptionError, match="did you mean toy-x8"):
+        load("toy-x9")
+
+
+def test_no_two_loaded_models_share_weights(configs):
+    first, second = load("toy"), load("toy")
+    with torch.no_grad():
+        first.network[0].weight.fill_(0)
+    assert same(second, trained(1))
+    assert same(load("toy"), trained(1))
+
+
+def test_a_class_without_weights_says_so(caplog):
+    with caplog.at_level("WARNING", "pcsr_zoo"):
+        load("toy")
+        load("jet")
+    assert [record.getMessage() for record in caplog.records] == [caplog.records[0].getMessage()]
+    assert "'toy' has untrained weights" in caplog.text
+
+
+def test_the_packages_own_checkpoints():
+    for name, path in checkpoints.bundled().items():
+        model = load_checkpoint(path)
+        config = read_config(path)
+        assert config["name"] == name == model.name
+        assert config["parameters"] == sum(p.numel() for p in model.network.parameters())
+        assert (path / "README.md").is_file()
+        assert not (path / "config.pending.json").exists()
+
+
+def test_they_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "pcsr_zoo"
+    package.mkdir()
+    monkeypatch.setattr(checkpoints, "__file__", str(package / "checkpoints.py"))
+    assert checkpoints.bundled() == {}
+    save_checkpoint(tmp_path / "hub_configs" / "a", trained())
+    assert checkpoints.bundled() == {}  # site-packages/hub_configs would be somebody else's
+    (tmp_path / "pyproject.toml").write_text("")
+    assert list(checkpoints.bundled()) == ["a"]
+    save_checkpoint(package / "hub_configs" / "b", trained())
+    (package / "hub_configs" / "README.md").write_text("no checkpoint")
+    assert list(checkpoints.bundled()) == ["b"]
+
+
+def test_the_wheel_has_them(tmp_path):
+    """The builder's own word for it, where it is installed."""
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    root = Path(pcsr_zoo.__file__).parents[1]
+    found = {file.distribution_path for file in wheel.WheelBuilder(str(root)).recurse_included_files()}
+    assert "pcsr_zoo/hub_configs/README.md" in found
+    for name in checkpoints.bundled():
+        for file in ("config.json", "model.safetensors", "README.md"):
+            assert f"pcsr_zoo/hub_configs/{name}/{file}" in found
+
+
+# -- from the command line ----------------------------------------------------------------------------------------
+
+
+def pcsr(*arguments) -> tuple[int, str]:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+def test_commands_take_a_folder(folder, tmp_path):
+    cloud = tmp_path / "a.xyz"
+    np.savetxt(cloud, POINTS)
+    code, said = pcsr("upsample", cloud, "-x", 3, "-m", folder, "-o", tmp_path / "b.npy")
+    assert (code, "50 -> 150 points" in said) == (0, True), said
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), upsample(np.loadtxt(cloud), 3, model=trained()))
+    code, said = pcsr("sample", cloud, "-x", 3, "-m", folder)
+    assert (code, "is a model for pcsr upsample" in said) == (2, True), said
+    code, said = pcsr("upsample", cloud, "-x", 3, "-m", tmp_path / "nothing")
+    assert (code, "no such" in said) == (1, True), said
+    code, said = pcsr("benchmark", "--data", tmp_path, "--task", "up4", "--model", f"fps+{tmp_path / 'nothing'}")
+    assert (code, "no such" in said) == (1, True), said
+    code, said = pcsr("benchmark", "--data", tmp_path, "--task", "up4", "--model", folder)
+    assert (code, "gt_8192" in said) == (1, True), said  # the test set is missing, the model is not
+
+
+def test_models_lists_them(configs):
+    code, said = pcsr("models")
+    assert code == 0
+    assert said.count("\ntoy ") == 1
+    assert "a better toy  [nobody, 2000]  75 parameters" in said
+    rows = {row["name"]: row for row in json.loads(pcsr("models", "--json")[1])}
+    assert rows["toy-x8"]["parameters"] == 3 * 4 + 4 + 2 * 4 + 4 * 3 + 3
+
+
+def test_neither_torch_nor_open3d_is_imported_for_nothing():
+    code = (
+        "import sys, pcsr_zoo.checkpoints as c; from pcsr_zoo import list_models, load; "
+        "list_models(); load('fps'); c.bundled(); assert not {'torch', 'open3d'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
