@@ -24,3 +24,7 @@ class FileError(PcsrError, OSError):
 
 class DependencyError(PcsrError, ImportError):
     """An optional library is needed and cannot be imported; the message says how to get it."""
+
+
+class TrainingError(PcsrError, RuntimeError):
+    """Training cannot go on (the loss is no number any more, the state on disk is another run's); says what to do."""

@@ -59,6 +59,14 @@ def test_a_step_is_fixed_by_seed_and_step(data, kind):
     assert np.array_equal(longer.sparse[:3], first.sparse)
 
 
+def test_a_step_can_be_shared_out(data):
+    whole = draw(data, 4, 2, 5, "patch", 32, 4)
+    parts = [draw(data, 4, 2, count, "patch", 32, 4, first=first) for first, count in ((0, 2), (2, 1), (3, 2))]
+    for name in Batch.__dataclass_fields__:
+        assert np.array_equal(getattr(whole, name), np.concatenate([getattr(part, name) for part in parts])), name
+    assert len(np.unique(whole.sparse.sum(axis=(1, 2)))) == 5
+
+
 @pytest.mark.parametrize("kind", ["patch", "cloud"])
 def test_shapes_dtypes_and_only_training_shapes(data, kind):
     batch = draw(data, 0, 0, 12, kind, 48, 2.5)
@@ -143,6 +151,7 @@ def test_a_patch_does_not_jump_to_the_other_side_of_a_sheet():
         {"n_sparse": 0},
         {"batch": 0},
         {"step": -1},
+        {"first": -1},
         {"ratio": 0.5},
         {"ratio": 1000},
         {"ratio": None},

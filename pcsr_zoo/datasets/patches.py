@@ -99,6 +99,7 @@ def draw(
     *,
     shapes: Sequence[int] | None = None,
     augmentation: Augmentation | None = None,
+    first: int = 0,
 ) -> Batch:
     """The examples of one step.
 
@@ -113,15 +114,18 @@ def draw(
             not be among them. None (clouds only): all points of the shape, which takes no time.
         shapes: draw from these; by default `data.train`.
         augmentation: by default `Augmentation()`; `NONE` for validation.
+        first: number of the first example: first to first + batch - 1 are drawn, so that several processes can share
+            a step.
 
     Raises:
         OptionError: an option makes no sense, or the shapes have too few points.
     """
     if kind not in KINDS:
         raise OptionError(f"kind '{kind}' is unknown; use {' or '.join(KINDS)}")
-    if batch < 1 or n_sparse < 1 or step < 0 or seed < 0:
+    if batch < 1 or n_sparse < 1 or step < 0 or seed < 0 or first < 0:
         raise OptionError(
-            f"batch and n_sparse must be at least 1, step and seed 0; got {batch}, {n_sparse}, {step}, {seed}"
+            "batch and n_sparse must be at least 1, step, seed and first at least 0; "
+            f"got {batch}, {n_sparse}, {step}, {seed}, {first}"
         )
     chosen = data.train if shapes is None else list(shapes)
     if not chosen:
@@ -138,7 +142,7 @@ def draw(
     settings = augmentation or Augmentation()
     examples = [
         _example(data, chosen, np.random.default_rng([seed, step, k]), kind, n_sparse, n_dense, settings)
-        for k in range(batch)
+        for k in range(first, first + batch)
     ]
     columns = list(zip(*examples, strict=True))
     stacked = [np.stack(column).astype(np.float32) for column in columns]
