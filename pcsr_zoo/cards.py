@@ -1,11 +1,196 @@
-"""Model cards: README.md of a checkpoint, from the facts of its config.json."""
+"""Model cards: README.md of a checkpoint, rendered from its config.json; what nobody recorded is said to be missing.
+
+The card reads these facts of "about", all of them optional; others are listed as they are:
+
+    licence     of the weights, an SPDX or Hub identifier such as "Apache-2.0"
+    summary     one line
+    data        what it was trained on: texts, or {"source", "licence", "shapes", "held_out"}, see `data_facts`
+    seed, steps, hours, hardware
+    settings    of the training: {name: value}
+    parent      the checkpoint that it was fine-tuned from
+    measured    rows of the benchmark, see `measured`
+    failures    known ones, a list of texts
+    ours, paper what is ours, and what is the paper's
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .checkpoints import CARD, checkpoint_class, read_config, write_about
+from .errors import FileError
+from .io.atomic import atomic_path
+from .measured import merge_rows, rows_of, tables
+
+if TYPE_CHECKING:
+    from .datasets.training_set import ShapeInfo
+
+MISSING = "not recorded"
+# Identifiers that the Hub knows; any other licence is "other" there, under its own name.
+_HUB_LICENCES = (
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0"),
+    *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
+)
+_OWN_PLACE = ("licence", "summary", "data", "settings", "measured", "failures", "ours", "paper")
 
 
-def render_card(config: Mapping[str, Any]) -> str:
-    """The card of a checkpoint as Markdown, with the front matter of the Hugging Face Hub."""
-    return f"# {config['name']}\n\nModel `{config['model']}` of pcsr-zoo, {config['parameters']:,} parameters.\n"
+def data_facts(shapes: Iterable[ShapeInfo]) -> list[dict[str, Any]]:
+    """The fact "data" of a training file: its shapes counted by source and licence."""
+    every: Counter[tuple[str, str]] = Counter()
+    held: Counter[tuple[str, str]] = Counter()
+    for shape in shapes:
+        key = shape.source, shape.licence
+        every[key] += 1
+        held[key] += shape.held_out
+    return [
+        {"source": source, "licence": licence, "shapes": count, "held_out": held[source, licence]}
+        for (source, licence), count in every.items()
+    ]
+
+
+def update_card(
+    folder: str | PathLike[str],
+    results: Sequence[Mapping[str, Any]] = (),
+    failures: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Store results of the benchmark and known failures in a checkpoint's config.json, and render README.md anew.
+
+    Args:
+        folder: the checkpoint.
+        results: of `run_benchmark`. A row replaces an older one of the same task, convention and model; rows of
+            this checkpoint that were measured with other weights than it has now are dropped.
+        failures: replace those that were known; None leaves them.
+
+    Returns:
+        The configuration as it is now.
+
+    Raises:
+        FileError: there is no good config.json, or a file cannot be written.
+        OptionError: the results have no row of this checkpoint, or one of other weights.
+    """
+    config = read_config(folder)
+    about = dict(config["about"])
+    if results:
+        new = [row for result in results for row in rows_of(result, config, Path(folder))]
+        about["measured"] = merge_rows(about.get("measured") or [], new, config)
+    if failures is not None:
+        about["failures"] = list(failures)
+    config = write_about(folder, about)
+    try:
+        cls = checkpoint_class(folder, config)
+        source, task = cls.source, cls.task
+    except FileError:  # a class that only its author's program registers
+        source, task = "", "upsample"
+    with atomic_path(Path(folder, CARD)) as temporary:
+        temporary.write_text(render_card(config, source, task), encoding="utf-8", newline="\n")
+    return config
+
+
+def render_card(config: Mapping[str, Any], source: str = "", task: str = "upsample") -> str:
+    """The card as Markdown, with the front matter that the Hugging Face Hub reads.
+
+    Args:
+        config: of config.json.
+        source: of the model class: the paper.
+        task: of the model class, `upsample` or `sample`.
+    """
+    name, about = config["name"], config["about"]
+    failures = about.get("failures") or ["None recorded, which does not mean that there are none."]
+    settings = about.get("settings")
+    parts = [
+        _front_matter(config, task),
+        f"# {name}",
+        _sentence(about.get("summary") or f"Trained weights of the model `{config['model']}`"),
+        f"{config['parameters']:,} parameters. Licence of the weights: {about.get('licence') or MISSING}.",
+        "## Use",
+        _usage(name, task),
+        "## Training",
+        "Data:",
+        _data(about.get("data")),
+        _facts(about),
+        f"Settings:\n\n```json\n{_json(settings)}\n```" if settings else f"Settings: {MISSING}.",
+        "## Results",
+        tables(about.get("measured") or []),
+        "## Known failures",
+        "\n".join(f"- {text}" for text in failures),
+        "## Whose work",
+        f"- From the paper: {_sentence(about.get('paper') or source or MISSING)}\n"
+        f"- Ours: {_sentence(about.get('ours') or MISSING)}",
+        f"sha256 of `model.safetensors`: `{config['sha256']}`",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(config: Mapping[str, Any], task: str) -> str:
+    """YAML. It names no pipeline: none of the Hub's is about point clouds."""
+    licence = config["about"].get("licence")
+    lines = ["license: unknown"]
+    if isinstance(licence, str) and licence:
+        slug = re.sub(r"[^a-z0-9.+-]+", "-", licence.lower()).strip("-")
+        known = slug in _HUB_LICENCES
+        lines = [f"license: {slug}"] if known else ["license: other", f"license_name: {slug or 'other'}"]
+    purpose = "upsampling" if task == "upsample" else "sampling"
+    tags = ["point-cloud", f"point-cloud-{purpose}", "3d", config["model"]]
+    return "\n".join(["---", *lines, "library_name: pcsr-zoo", "tags:", *(f'- "{tag}"' for tag in tags), "---"])
+
+
+def _usage(name: str, task: str) -> str:
+    verb, thing, file = ("upsample", "dense", "scan_x4.ply") if task == "upsample" else ("sample", "few", "few.ply")
+    return f"""```python
+import pcsr_zoo
+
+model = pcsr_zoo.load("{name}")  # or the folder that this file is in
+{thing} = model.{verb}(pcsr_zoo.read("scan.ply"), 4)  # or an array, a tensor, an Open3D cloud
+pcsr_zoo.write({thing}, "{file}")
+```
+
+On the command line: `pcsr {verb} scan.ply -x 4 -m {name}`."""
+
+
+def _data(data: Any) -> str:
+    if not data:
+        return f"- {MISSING}"
+    lines = []
+    for item in data if isinstance(data, list) else [data]:
+        if isinstance(item, Mapping):
+            known = ("source", "licence", "shapes", "held_out")
+            count = f"{item['shapes']} shapes" if "shapes" in item else ""
+            held = f" ({item['held_out']} of them held out)" if item.get("held_out") else ""
+            parts = [f"licence: {item.get('licence') or MISSING}", count + held]
+            parts += [f"{key}: {_text(value)}" for key, value in item.items() if key not in known]
+            lines.append(f"- {item.get('source') or MISSING}; {'; '.join(part for part in parts if part)}")
+        else:
+            lines.append(f"- {item}")
+    return "\n".join(lines)
+
+
+def _facts(about: Mapping[str, Any]) -> str:
+    facts = {key: about.get(key) for key in ("seed", "steps", "hours", "hardware")}
+    facts |= {key: value for key, value in about.items() if key not in facts and key not in _OWN_PLACE}
+    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {_text(value)} |" for key, value in facts.items())])
+
+
+def _text(value: Any) -> str:
+    """On one line of a table."""
+    if value is None or value == "":
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return f"{value:,}" if isinstance(value, int) and value >= 10_000 else f"{value:.6g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _sentence(text: str) -> str:
+    return text.rstrip().rstrip(".") + "."

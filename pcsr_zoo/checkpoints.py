@@ -73,10 +73,10 @@ def save_checkpoint(
     from .cards import render_card
     from .registry import model_class
 
-    folder, kind, name = Path(folder), type(model), name or model.name  # type: ignore[attr-defined]
+    kind: Any = type(model)
+    folder, key, name = Path(folder), kind.name, name or str(model.name)  # type: ignore[attr-defined]
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise OptionError(f"'{name}' is no name for a checkpoint; use letters, digits, dots, dashes and underscores")
-    key = kind.name  # type: ignore[attr-defined]
     try:
         known = model_class(key) is kind
     except OptionError:
@@ -105,7 +105,7 @@ def save_checkpoint(
         os.replace(folder / _PENDING, folder / CONFIG)
     except OSError as error:
         raise FileError(f"cannot write {folder / CONFIG}: {error.strerror or error}; check the folder") from error
-    _write(folder / CARD, (card or render_card(json.loads(text))).encode())
+    _write(folder / CARD, (card or render_card(json.loads(text), kind.source, kind.task)).encode())
     return folder
 
 

@@ -6,6 +6,7 @@ import click
 
 from .._version import __version__
 from .app import App, Session, common_options
+from .card import card
 from .data import data
 from .inspect import info, models
 from .measure import benchmark, evaluate
@@ -30,5 +31,5 @@ def main(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-for command in (upsample, sample, info, models, render, evaluate, benchmark, data):
+for command in (upsample, sample, info, models, render, evaluate, benchmark, data, card):
     main.add_command(command)

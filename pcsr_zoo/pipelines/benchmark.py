@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..checkpoints import is_checkpoint, read_config
 from ..datasets.pugan import PUGANShape, PUGANTestSet
 from ..errors import CloudError, OptionError
 from ..metrics.conventions import evaluate, get_convention
+from ..registry import find_checkpoint
 from .benchmark_report import markdown_table, read_results, write_benchmarks_md, write_results
 from .benchmark_tasks import TASKS, Points, Task, add_noise, get_task, shape_rng
 
@@ -67,10 +69,10 @@ def run_benchmark(
 
     Returns:
         What `json.dump` takes: convention, seed, package, machine, command, and
-        tasks[task]["models"][model] = {cd, hd, p2f, p2f_std, shapes, p2f_shapes, seconds, per_shape}.
+        tasks[task]["models"][model] = {cd, hd, p2f, p2f_std, shapes, p2f_shapes, seconds, weights, per_shape}.
         Distances are times 1000. cd and hd are means over the shapes; p2f and p2f_std are pooled over all
         points of the shapes that have a mesh (None where none has); seconds is the mean per shape, sampling
-        included (None for `floor`).
+        included (None for `floor`); weights is the sha256 of a checkpoint's (None for what has none).
 
     Raises:
         OptionError: an unknown task, model, convention or shape, before anything is computed.
@@ -157,16 +159,25 @@ def _run_model(
         "shapes": len(per_shape),
         "p2f_shapes": len(distances),
         "seconds": None if name == "floor" else float(np.mean([row["seconds"] for row in rows])),
+        "weights": _weights(name),
         "per_shape": per_shape,
     }
 
 
 def split_model(name: str) -> tuple[str | None, str]:
     """("fps", "jet") of "fps+jet"; (None, "jet") of "jet"."""
+    if is_checkpoint(name):
+        return None, name
     sampler, plus, model = name.rpartition("+")
     if plus and not (sampler and model):
         raise OptionError(f"'{name}' is not a model name; write MODEL or SAMPLER+MODEL, for example fps+jet")
     return sampler or None, model
+
+
+def _weights(name: str) -> str | None:
+    """The sha256 of a checkpoint's weights: a name can stand for others tomorrow."""
+    folder = find_checkpoint(split_model(name)[1])
+    return None if folder is None else f"sha256:{read_config(folder)['sha256']}"
 
 
 def _check(task: Task, name: str, data: PUGANTestSet) -> None:
