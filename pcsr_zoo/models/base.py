@@ -24,12 +24,14 @@ class Context:
         device: a torch device, as a string.
         progress: called with (stage, fraction done).
         noise: the estimated noise of the input, in units of its point spacing; 0 for a clean cloud.
+        cache: what a model computed once for the whole run, under keys of its own.
     """
 
     seed: int = 0
     device: str = "cpu"
     progress: Progress = field(default=lambda stage, fraction: None)
     noise: float = 0.0
+    cache: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 class Upsampler(ABC):
@@ -52,6 +54,10 @@ class Upsampler(ABC):
             wanted: how many will be selected; with fewer candidates the pipeline takes a further step.
             context: the run.
         """
+
+    def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
+        """The selected new points (F, 3), moved along the surface so that with `current` (N, 3) they lie more evenly."""
+        return fresh
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
         """Input points (N, 3) moved onto the surface of `anchors`, for those who do not keep them as they are."""

@@ -8,15 +8,13 @@ quadric cannot explain are taken only where nothing better is near; noise widens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from ..geometry.edges import neighbour_edges, rank_at_ends
 from ..geometry.jets import fit_jets
 from ..geometry.knn import KNN
 from .base import Context, Upsampler
+from .parallel import each
 
 _CHUNK = 32_768
 
@@ -73,7 +71,7 @@ class Jet(Upsampler):
             moved[part], misfit[part] = self._project(points[part], surface, context)
 
         begins = range(0, len(points), _CHUNK)
-        for done, _ in enumerate(_each(work, begins, context.device)):
+        for done, _ in enumerate(each(work, begins, context.device)):
             context.progress("surface", (done + 1) / len(begins))
         return moved, misfit
 
@@ -101,18 +99,3 @@ class Jet(Upsampler):
         if noise == 0.0:
             return self.neighbours, 6.0, 2
         return (self.neighbours, 2.0, 0) if noise < 0.18 else (16, 2.0, 0) if noise < 0.35 else (24, 2.0, 0)
-
-
-def _each(work: Callable[[int], None], items: Sequence[int], device: str) -> Iterator[None]:
-    """work(item) for each item, on every core: a thread each, in which torch keeps to itself."""
-    import torch
-
-    if len(items) < 2 or device != "cpu":
-        yield from map(work, items)
-        return
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(work, items)
-    finally:
-        torch.set_num_threads(threads)  # torch hands the last number set on to new threads

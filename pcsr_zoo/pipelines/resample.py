@@ -129,6 +129,7 @@ def _densify(model: Upsampler, base: np.ndarray, anchors: np.ndarray, wanted: in
             candidates = draw.permutation(candidates)  # on a grid most distances tie: no side of it goes first
             candidates = candidates[farthest_point_sample(candidates, take, selected=current)]
         context.progress("selection", 1.0)
+        candidates = model.relax(candidates, current, anchors, context)
         picks = _off(candidates, current)
         if len(picks) == 0:
             raise CloudError(f"'{model.name}' finds no place for {wanted} more points; ask for fewer")

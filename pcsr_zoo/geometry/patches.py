@@ -1,0 +1,148 @@
+"""Local patches: the neighbourhood of every point in a canonical frame, with two quadrics fitted to it.
+
+A patch is a point's own view of the surface. Its frame turns with the cloud, so that whatever is computed from
+coordinates in it is equivariant to rotation, translation and scale without any further care.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from .jets import Jets, fit_jets
+from .knn import KNN
+
+NEAR, WIDE = 10, 24  # neighbours of the two fits; also of what a network sees
+
+
+@dataclass(frozen=True)
+class Patches:
+    """N patches, torch tensors; lengths are in units of the patch's radius.
+
+    Attributes:
+        radius: (N, 1) distance to the tenth neighbour, in units of the cloud.
+        frame: (N, 3, 3), columns normal, first and second tangent (of the principal curvatures, the larger first).
+        offsets: (N, k, 3), the nearest points in the frame, nearest first; the first is the point itself.
+        index: (N, k) int64, which points they are.
+        near, wide: (N, 6) coefficients of the quadrics fitted to the 10 and to the 24 nearest, each in its own axes.
+        near_origin, wide_origin: (N, 3) where these axes begin, in the frame.
+        near_axes, wide_axes: (N, 3, 3) their columns, in the frame.
+        misfit: (N, 2) what the quadrics leave unexplained.
+        residuals: (N, k, 2) heights of the neighbours above the two quadrics.
+    """
+
+    radius: Any
+    frame: Any
+    offsets: Any
+    index: Any
+    near: Any
+    near_origin: Any
+    near_axes: Any
+    wide: Any
+    wide_origin: Any
+    wide_axes: Any
+    misfit: Any
+    residuals: Any
+
+    def __len__(self) -> int:
+        return len(self.radius)
+
+    def to(self, device: Any) -> Patches:
+        return Patches(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    @staticmethod
+    def cat(parts: list[Patches]) -> Patches:
+        import torch
+
+        return Patches(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Patches)))
+
+
+def fit_patches(points: np.ndarray, tree: KNN | None = None, noise: float = 0.0, part: slice | None = None) -> Patches:
+    """The patches of (N, 3) float64 points, or of a part of them.
+
+    Noise (in point spacings, see `estimate_noise`) decides which fit gives the frame: the robust near one, or the
+    wide one. Clouds of fewer than 24 points repeat their last neighbour.
+    """
+    import torch
+
+    tree = tree or KNN(points)
+    centre = points[part or slice(None)]
+    distance, index = tree.query(centre, WIDE)
+    if index.shape[1] < WIDE:
+        pad = WIDE - index.shape[1]
+        index = np.concatenate([index, np.repeat(index[:, -1:], pad, axis=1)], axis=1)
+        distance = np.concatenate([distance, np.repeat(distance[:, -1:], pad, axis=1)], axis=1)
+    radius = np.maximum(distance[:, NEAR - 1 : NEAR], 1e-12)
+    world = torch.from_numpy(((points[index] - centre[:, None]) / radius[:, :, None]).astype(np.float32))
+    reach = world[:, -1:].norm(dim=2, keepdim=True).clamp(min=1e-6)
+    near = fit_jets(world[:, :NEAR]) if noise < _NOISY else fit_jets(world[:, :NEAR], sharpness=2.0, rounds=0)
+    wide = fit_jets(world / reach, sharpness=2.0, rounds=0)
+    wide = Jets(
+        wide.origin * reach[:, 0],
+        wide.axes,
+        wide.coefficients * reach[:, 0] ** (1 - torch.tensor([0, 1, 1, 2, 2, 2])),
+        wide.misfit * reach[:, 0, 0],
+        wide.weights,
+    )
+    frame = canonical_frames(near if noise < _NOISY else wide, world)
+    residuals = torch.stack([height_above(jets, world) for jets in (near, wide)], dim=2)
+    turn = frame.mT
+    return Patches(
+        radius=torch.from_numpy(radius.astype(np.float32)),
+        frame=frame,
+        offsets=world @ frame,
+        index=torch.from_numpy(index),
+        near=near.coefficients,
+        near_origin=(turn @ near.origin[:, :, None])[:, :, 0],
+        near_axes=turn @ near.axes,
+        wide=wide.coefficients,
+        wide_origin=(turn @ wide.origin[:, :, None])[:, :, 0],
+        wide_axes=turn @ wide.axes,
+        misfit=torch.stack([near.misfit, wide.misfit], dim=1),
+        residuals=residuals,
+    )
+
+
+_NOISY = 0.18
+
+
+def height_above(jets: Jets, offsets: Any) -> Any:
+    """Heights (M, k) of points (M, k, 3) above the quadrics, along the normals of their axes."""
+    from .jets import monomials
+
+    local = (offsets - jets.origin[:, None]) @ jets.axes
+    return local[:, :, 0] - (monomials(local[:, :, 1], local[:, :, 2]) @ jets.coefficients[:, :, None])[:, :, 0]
+
+
+def canonical_frames(jets: Jets, offsets: Any) -> Any:
+    """Right-handed frames (M, 3, 3), columns normal and principal directions, fixed by the surface alone.
+
+    The first tangent is the direction of the larger principal curvature at the foot of the origin, the normal points
+    to where the surface bends away from (that curvature is not positive), and the first tangent to the side on which
+    the neighbours (M, k, 3) lie farther out, by their third moment.
+    """
+    import torch
+
+    foot = -(jets.origin[:, None] @ jets.axes)[:, 0]
+    c = jets.coefficients
+    slope = torch.stack([c[:, 1] + 2 * c[:, 3] * foot[:, 1] + c[:, 4] * foot[:, 2],
+                         c[:, 2] + c[:, 4] * foot[:, 1] + 2 * c[:, 5] * foot[:, 2]], dim=1)  # fmt: skip
+    one = torch.ones_like(slope[:, :1])
+    normal = torch.cat([one, -slope], dim=1)
+    normal = normal / normal.norm(dim=1, keepdim=True)
+    # the principal direction in the plane of the fit; its lift onto the tangent plane comes by Gram-Schmidt
+    a, b, d = 2 * c[:, 3], c[:, 4], 2 * c[:, 5]
+    angle = 0.5 * torch.atan2(2 * b, a - d)
+    mean, spread = (a + d) / 2, (((a - d) / 2) ** 2 + b * b).sqrt()
+    angle = torch.where(mean >= 0, angle, angle + torch.pi / 2)  # of the curvature of the larger size
+    larger = torch.where(mean >= 0, mean + spread, mean - spread)
+    tangent = torch.stack([torch.zeros_like(angle), angle.cos(), angle.sin()], dim=1)
+    normal = torch.where(larger[:, None] > 0, -normal, normal)
+    normal, tangent = ((jets.axes @ part[:, :, None])[:, :, 0] for part in (normal, tangent))
+    tangent = tangent - (tangent * normal).sum(dim=1, keepdim=True) * normal
+    tangent = tangent / tangent.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    third = ((offsets @ tangent[:, :, None])[:, :, 0] ** 3).sum(dim=1, keepdim=True)
+    tangent = torch.where(third < 0, -tangent, tangent)
+    return torch.stack([normal, tangent, torch.linalg.cross(normal, tangent)], dim=2)

@@ -1,0 +1,63 @@
+"""The surface that `jetnet` sees in a cloud: fitted and encoded once, then asked for as many places as one likes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..geometry.knn import KNN
+from ..geometry.patches import Patches, fit_patches
+from .base import Progress
+from .jetnet_network import JetNetwork
+from .parallel import each
+
+VIEWS = 4  # patches that have a say on each place
+_CHUNK = 1 << 14
+
+
+class LearnedSurface:
+    """The surface through (N, 3) float64 points.
+
+    Args:
+        noise: in point spacings, 0 for a clean cloud.
+        progress: told of the stages "patches" and "surface".
+    """
+
+    def __init__(self, network: JetNetwork, points: np.ndarray, noise: float, device: str, progress: Progress) -> None:
+        self.points, self.network, self.device, self.progress = points, network, device, progress
+        self.tree = KNN(points)
+
+        def fit(begin: int) -> Patches:
+            return fit_patches(points, self.tree, noise, slice(begin, begin + _CHUNK))
+
+        begins = range(0, len(points), _CHUNK)
+        parts = []
+        for part in each(fit, begins):
+            parts.append(part)
+            progress("patches", len(parts) / len(begins))
+        self.patches = Patches.cat(parts).to(device)
+        with torch.inference_mode():
+            self.features = network.encode(self.patches, torch.full((len(points),), noise, device=device))
+        self.spacing = float(self.patches.radius.median()) / np.sqrt(10 / np.pi)
+
+    def move(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places (M, 3) moved onto the surface, and the errors (M,) to be expected, in units of the cloud."""
+        moved, error = np.empty((len(places), 3)), np.empty(len(places))
+
+        def work(begin: int) -> None:
+            part = slice(begin, begin + _CHUNK)
+            moved[part], error[part] = self._move(places[part])
+
+        begins = range(0, len(places), _CHUNK)
+        for done, _ in enumerate(each(work, begins, self.device)):
+            self.progress("surface", (done + 1) / len(begins))
+        return moved, error
+
+    @torch.inference_mode()
+    def _move(self, places: np.ndarray) -> tuple[Any, Any]:
+        _, index = self.tree.query(places, VIEWS)
+        offsets = torch.from_numpy((places[:, None] - self.points[index]).astype(np.float32)).to(self.device)
+        move, error = self.network(self.patches, self.features, offsets, torch.from_numpy(index).to(self.device))
+        return places + move.cpu().numpy().astype(np.float64), error.exp().cpu().numpy() * self.spacing
