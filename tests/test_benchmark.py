@@ -4,189 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
+from toy_model import Toy, toy  # noqa: F401
 
+from pcsr_zoo.checkpoints import read_config, save_checkpoint
 from pcsr_zoo.datasets import PUGANTestSet
-from pcsr_zoo.errors import CloudError, FileError, OptionError
+from pcsr_zoo.errors import CloudError, OptionError
 from pcsr_zoo.metrics import point_to_surface
 from pcsr_zoo.pipelines import benchmark
-from pcsr_zoo.pipelines.benchmark_tasks import TASKS, add_noise, get_task, radius_of
-from pcsr_zoo.pipelines.published import PUBLISHED
 
-
-def sphere_points(n, seed):
-    points = np.random.default_rng(seed).normal(size=(n, 3))
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
-
-
-def write_off(path, mesh):
-    vertices, triangles = np.asarray(mesh.vertices), np.asarray(mesh.triangles)
-    rows = [f"OFF\n{len(vertices)} {len(triangles)} 0"]
-    rows += [" ".join(map(repr, map(float, v))) for v in vertices] + [f"3 {a} {b} {c}" for a, b, c in triangles]
-    path.write_text("\n".join(rows) + "\n")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """Three shapes in the layout of the test set: ball and fandisk (a box) with a mesh, cloud without."""
-    from pcsr_zoo._open3d import import_open3d
-
-    geometry = import_open3d().geometry
-    folder = tmp_path_factory.mktemp("data")
-    base = folder / "pugan"
-    for name in ("input_2048", "gt_8192", "mesh"):
-        (base / name).mkdir(parents=True)
-    ball = geometry.TriangleMesh.create_sphere(1.0, 30)
-    box = geometry.TriangleMesh.create_box(1, 1, 1)
-    clouds = {
-        "ball": np.asarray(ball.sample_points_uniformly(8192).points),
-        "fandisk": np.asarray(box.sample_points_uniformly(8192).points),
-        "cloud": sphere_points(8192, 0) * [1, 2, 3],
-    }
-    for seed, (name, gt) in enumerate(clouds.items()):
-        np.savetxt(base / "gt_8192" / f"{name}.xyz", gt, fmt="%.6f")
-        given = gt[np.random.default_rng(seed).permutation(8192)[:2048]]
-        if name == "fandisk":
-            given = given * 1.01  # off the frame, as the published one
-        np.savetxt(base / "input_2048" / f"{name}.xyz", given, fmt="%.6f")
-    write_off(base / "mesh" / "ball.off", ball)
-    write_off(base / "mesh" / "fandisk.off", box)
-    return folder
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """A stand-in for the public API: `upsample` copies the input shifted by .01, samplers take the first."""
-    seen = []
-
-    def upsample(points, *, n, model, seed):
-        seen.append(("upsample", len(points), n, model, seed))
-        if model == "unknown":
-            raise OptionError("unknown model 'unknown'")
-        if model == "short" and n > 1000:
-            n -= 1
-        return points[np.arange(n) % len(points)] + 0.01
-
-    def sample(points, *, n, model, seed):
-        seen.append(("sample", len(points), n, model, seed))
-        return points[:n]
-
-    module = ModuleType("pcsr_zoo.pipelines.resample")
-    module.upsample, module.sample = upsample, sample
-    monkeypatch.setitem(sys.modules, "pcsr_zoo.pipelines.resample", module)
-    return seen
-
-
-# -- the test set ----------------------------------------------------------------------------------------
-
-
-def test_test_set(root):
-    data = PUGANTestSet(root)
-    assert data.names == ["ball", "cloud", "fandisk"]
-    assert len(data) == 3
-    assert [shape.name for shape in data.with_mesh] == ["ball", "fandisk"]
-    assert PUGANTestSet(root / "pugan").names == data.names
-    assert PUGANTestSet(root, ["fandisk", "ball"]).names == ["fandisk", "ball"]
-    ball, cloud = data["ball"], data[1]
-    assert (ball.gt.shape, ball.input.shape, ball.gt.dtype) == ((8192, 3), (2048, 3), np.float64)
-    np.testing.assert_array_equal(ball.gt, np.loadtxt(root / "pugan" / "gt_8192" / "ball.xyz"))
-    np.testing.assert_array_equal(cloud.input, np.loadtxt(root / "pugan" / "input_2048" / "cloud.xyz"))
-    assert ball.surface.area == pytest.approx(4 * np.pi, rel=0.01)
-    assert cloud.surface is None
-
-
-def test_fandisks_input_is_made_again(root):
-    fandisk = PUGANTestSet(root)["fandisk"]
-    truth = {tuple(row) for row in fandisk.gt}
-    assert fandisk.input.shape == (2048, 3)
-    assert len({tuple(row) for row in fandisk.input}) == 2048
-    assert all(tuple(row) in truth for row in fandisk.input)
-
-
-def test_drawing_from_the_mesh(root):
-    data = PUGANTestSet(root)
-    first, again, other = (data["ball"].sample(500, seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-    assert point_to_surface(first, data["ball"].mesh_path).max() < 1e-6
-    with pytest.raises(OptionError, match="cloud has no mesh"):
-        data["cloud"].sample(10)
-
-
-def test_what_is_missing_is_named(root, tmp_path):
-    with pytest.raises(FileError, match=r"no PU-GAN test set here; it should hold the folders input_2048"):
-        PUGANTestSet(tmp_path)
-    (tmp_path / "input_2048").mkdir()
-    with pytest.raises(FileError, match=r"gt_8192: the folder of the 8192-point ground truths is missing"):
-        PUGANTestSet(tmp_path)
-    (tmp_path / "gt_8192").mkdir()
-    with pytest.raises(FileError, match=r"input_2048: no \.xyz files"):
-        PUGANTestSet(tmp_path)
-    (tmp_path / "input_2048" / "a.xyz").write_text("0 0 0\n1 nan 0\n")
-    with pytest.raises(FileError, match=r"a\.xyz: the ground truth of 'a' is missing"):
-        PUGANTestSet(tmp_path)
-    (tmp_path / "gt_8192" / "a.xyz").write_text("0 0 zero\n")
-    shape = PUGANTestSet(tmp_path)["a"]
-    with pytest.raises(FileError, match=r"a\.xyz: not rows of numbers"):
-        _ = shape.gt
-    with pytest.raises(FileError, match=r"input_2048.a\.xyz: row 1 has a position that is NaN"):
-        _ = shape.input
-    with pytest.raises(OptionError, match=r"no test shape named 'camel'.* ball, cloud, fandisk"):
-        PUGANTestSet(root, ["camel"])
-
-
-# -- the tasks -------------------------------------------------------------------------------------------
-
-
-def test_the_registry():
-    assert list(TASKS) == [
-        "up4", "up4-independent", "up16-512", "up16", "pcsr4", "pcsr8", "pcsr16",
-        "noise-0.005", "noise-0.01", "noise-0.02",
-    ]  # fmt: skip
-    assert set(PUBLISHED) <= set(TASKS)
-    with pytest.raises(OptionError, match="unknown task 'up5'; there are: up4,"):
-        get_task("up5")
-
-
-@pytest.mark.parametrize("name", [name for name in TASKS if name != "up16"])
-def test_sizes(root, name):
-    shape, task = PUGANTestSet(root)["ball"], TASKS[name]
-    given, truth = task.given(shape, 0), task.truth(shape, 0)
-    assert given.shape == ((8192 if task.recovers else task.n_in), 3)
-    np.testing.assert_array_equal(truth, shape.gt)
-    np.testing.assert_array_equal(given, task.given(shape, 0))
-    assert task.n_out == 8192
-
-
-def test_up4_independent_is_on_the_mesh_and_independent(root):
-    shape = PUGANTestSet(root)["ball"]
-    given = TASKS["up4-independent"].given(shape, 0)
-    assert point_to_surface(given, shape.surface).max() < 1e-6
-    truth = {tuple(np.round(row, 6)) for row in shape.gt}
-    assert not any(tuple(np.round(row, 6)) in truth for row in given)
-
-
-def test_noise_is_gaussian_of_the_radius_and_cut_off(root):
-    shape = PUGANTestSet(root)["cloud"]
-    radius = np.linalg.norm(shape.input - shape.input.mean(axis=0), axis=1).max()
-    assert radius_of(shape.input) == pytest.approx(radius)
-    for name, sigma in (("noise-0.005", 0.005), ("noise-0.01", 0.01), ("noise-0.02", 0.02)):
-        noise = (TASKS[name].given(shape, 3) - shape.input) / radius
-        assert np.abs(noise).max() <= 0.03 + 1e-12
-        inside = noise[np.abs(noise) < 0.03 - 1e-9]
-        from scipy.stats import kstest, truncnorm
-
-        assert kstest(inside, truncnorm(-0.03 / sigma, 0.03 / sigma, scale=sigma).cdf).pvalue > 1e-3
-        assert not np.array_equal(TASKS[name].given(shape, 3), TASKS[name].given(shape, 4))
-    wide = add_noise(np.zeros((4, 3)) + np.eye(4, 3), 100.0, 0.03, np.random.default_rng(0)) - np.eye(4, 3)
-    np.testing.assert_allclose(np.abs(wide), 0.03 * radius_of(np.eye(4, 3)))
-
-
-# -- the runs --------------------------------------------------------------------------------------------
+pytest_plugins = ("small_test_set",)
 
 
 def test_rows_are_the_definition(root, calls):
@@ -306,72 +135,16 @@ def test_a_model_must_return_what_was_asked(root, calls):
         benchmark.run_benchmark(root, ["up4"], ["short"])
 
 
-# -- the report ------------------------------------------------------------------------------------------
-
-
-def cells(line):
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def test_report(root, calls, tmp_path):
-    first = benchmark.run_benchmark(root, ["up4", "noise-0.01"], ["shift"])
-    second = benchmark.run_benchmark(root, ["up4"], ["repeat"], convention="pugan-2019", seed=7)
-    plain = benchmark.run_benchmark(root, ["up4"], ["repeat"], convention="plain")
-    path = tmp_path / "first.json"
-    benchmark.write_results(first, path)
-    assert benchmark.read_results(path) == first
-    target = tmp_path / "BENCHMARKS.md"
-    benchmark.write_benchmarks_md([first, second, plain], target)
-    assert sorted(os.listdir(tmp_path)) == ["BENCHMARKS.md", "first.json"]
-    text = target.read_text(encoding="utf-8")
-    sections = {part.splitlines()[0]: part for part in text.split("\n## ")[1:]}
-    assert list(sections) == ["up4 (pugan-2019)", "up4 (plain)", "noise-0.01 (pugan-2019)"]
-    up4 = sections["up4 (pugan-2019)"]
-    for result in (first, second):
-        assert f"```\n{result['command']}\n```" in up4
-    assert str(root) not in text
-    table = [cells(line) for line in up4.splitlines() if line.startswith("|")][2:]
-    measured = [row for row in table if row[1] == "measured"]
-    published = [row for row in table if row[1] == "*published*"]
-    assert len(measured) + len(published) == len(table)
-    row = first["tasks"]["up4"]["models"]["shift"]
-    assert measured[0][:7] == [
-        "`shift`", "measured", f"{row['cd']:.3f}", f"{row['hd']:.2f}", f"{row['p2f']:.2f}",
-        f"{row['p2f_std']:.2f}", "3 (P2F 2)",
-    ]  # fmt: skip
-    assert measured[1][0] == "`repeat`"
-    assert measured[1][-1].endswith("seed 7")
-    by_name = {row[0]: row for row in published}
-    assert by_name["*PointLIE*"][2:5] == ["0.320", "4.93", ""]
-    assert by_name["*PU-Gaussian*"][2:5] == ["0.228", "1.71", "1.66"]
-    assert all(row[-1].strip("*") for row in published)
-    assert "*published*" not in sections["up4 (plain)"]
-    assert "*published*" not in sections["noise-0.01 (pugan-2019)"]
-    assert "were trained on the 120 meshes of PU-147" in " ".join(text.split())
-
-
-def test_the_later_result_wins(root, calls):
-    old = benchmark.run_benchmark(root, ["up4"], ["shift"], seed=1, shapes=["cloud"])
-    new = benchmark.run_benchmark(root, ["up4"], ["shift"], seed=2)
-    table = benchmark.markdown_table([old, new], task="up4")
-    assert table.count("`shift`") == 1
-    assert "seed 2" in table
-    assert "--seed 1" not in table
-    with pytest.raises(OptionError, match="no benchmark results"):
-        benchmark.markdown_table([])
-
-
-def test_report_files_that_are_no_reports(tmp_path):
-    (tmp_path / "a.json").write_text("{")
-    (tmp_path / "b.json").write_text("[1]")
-    with pytest.raises(FileError, match=r"a\.json: not JSON"):
-        benchmark.read_results(tmp_path / "a.json")
-    with pytest.raises(FileError, match=r"b\.json: not a result"):
-        benchmark.read_results(tmp_path / "b.json")
-    with pytest.raises(FileError, match=r"c\.json: cannot be read"):
-        benchmark.read_results(tmp_path / "c.json")
-    with pytest.raises(FileError):
-        benchmark.write_results({}, tmp_path / "no" / "a.json")
+@pytest.mark.usefixtures("toy")
+def test_rows_name_the_weights(root, calls, tmp_path):
+    """A checkpoint by its path, with a plus in it, alone and behind a sampler; what has no weights says None."""
+    folder = save_checkpoint(tmp_path / "a+b", Toy())
+    names = [str(folder), f"fps+{save_checkpoint(tmp_path / 'c', Toy())}", "shift", "repeat"]
+    found = benchmark.run_benchmark(root, ["pcsr16"], names, shapes=["cloud"])["tasks"]["pcsr16"]["models"]
+    assert found[names[0]]["weights"] == f"sha256:{read_config(folder)['sha256']}"
+    assert found[names[1]]["weights"] == f"sha256:{read_config(tmp_path / 'c')['sha256']}"
+    assert found["shift"]["weights"] is found["repeat"]["weights"] is None
+    assert {call[3] for call in calls if call[0] == "upsample"} == {str(folder), str(tmp_path / "c"), "shift"}
 
 
 # -- the real data ---------------------------------------------------------------------------------------
