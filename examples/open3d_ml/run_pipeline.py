@@ -1,0 +1,56 @@
+"""Train or test from a configuration file, the way of Open3D-ML's own scripts/run_pipeline.py.
+
+    python examples/open3d_ml/run_pipeline.py torch -c examples/open3d_ml/jet.yml --split test --device cpu
+    python examples/open3d_ml/run_pipeline.py torch -c examples/open3d_ml/jet.yml --split test \
+        --dataset_path my_scans/ --pipeline.ratio 8
+
+Any key of the file can be changed as --section.key value. Open3D-ML's own script does the same to our files when it is
+started by: python -m pcsr_zoo.open3d_ml Open3D-ML/scripts/run_pipeline.py torch -c ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import Any
+
+from pcsr_zoo.open3d_ml import register
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, dict[str, str]]:
+    """The named arguments, and the others as section.key -> value."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("framework", choices=["torch"], help="deep learning framework")
+    parser.add_argument("-c", "--cfg_file", required=True, help="path to the config file")
+    parser.add_argument("--split", choices=["train", "test"], default="train")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda", help="cuda is cpu where there is none")
+    parser.add_argument("--dataset_path", help="in place of the file's")
+    parser.add_argument("--ckpt_path", help="name or folder of a checkpoint")
+    parser.add_argument("--main_log_dir", help="the folder for logs and checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
+    args, rest = parser.parse_known_args(arguments)
+    if len(rest) % 2 or not all(word.startswith("--") and "." in word for word in rest[::2]):
+        parser.error(f"cannot understand {' '.join(rest)}; write --section.key value")
+    return args, {word[2:]: value for word, value in zip(rest[::2], rest[1::2], strict=True)}
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    args, changes = parse(arguments)
+    register()
+    import open3d.ml as ml3d
+
+    cfg = ml3d.utils.Config.load_from_file(args.cfg_file)
+    Pipeline = ml3d.utils.get_module("pipeline", cfg.pipeline.name, args.framework)
+    Model = ml3d.utils.get_module("model", cfg.model.name, args.framework)
+    Dataset = ml3d.utils.get_module("dataset", cfg.dataset.name)
+    of_dataset, of_pipeline, of_model = ml3d.utils.Config.merge_cfg_file(cfg, args, changes)
+    for section in (of_dataset, of_pipeline, of_model):
+        section.setdefault("seed", args.seed)
+
+    pipeline = Pipeline(Model(**of_model), Dataset(**of_dataset), **of_pipeline)
+    return pipeline.run_test() if args.split == "test" else pipeline.run_train()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(asctime)s - %(module)s - %(message)s")
+    main()

@@ -1,0 +1,94 @@
+"""Open3D-ML's data, a dict of arrays with `point` and `feat`, from and to `Cloud`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..cloud import COLORS, LABELS, Cloud, as_cloud
+from ..errors import CloudError
+
+GROUND_TRUTH, MESH = "gt", "mesh"  # what our data sets add for `run_test`
+_FEATURES = ("feat", COLORS, "features")  # what may become `feat`, first come
+
+
+def to_cloud(data: Any) -> tuple[Cloud, np.dtype]:
+    """A cloud, and the dtype in which its points came (float64 where they were no floats).
+
+    Args:
+        data: a dict with `point` (N, 3), `feat` ((N,), (N, C), None or absent) and any further arrays with a row for
+            each point (`label`, `intensity`, `normals`, ...), numpy's or torch's; what has no row for each point is
+            left out. Or whatever `pcsr_zoo.upsample` takes: a Cloud, an array, an Open3D cloud, a path.
+
+    Raises:
+        CloudError: there is no `point`, or it is no (N, 3) array of numbers.
+    """
+    if not isinstance(data, Mapping):
+        return as_cloud(data)[0], np.dtype(np.float64)
+    if data.get("point") is None:
+        raise CloudError(f"the data has no 'point', an (N, 3) array; it has: {', '.join(map(str, data)) or 'nothing'}")
+    points = _array(data["point"])
+    attributes = {}
+    for key, value in data.items():
+        column = None if value is None or key in ("point", GROUND_TRUTH) else _array(value)
+        if column is not None and column.ndim in (1, 2) and len(column) == len(points) and column.dtype.kind in "fiub":
+            attributes[_attribute(str(key), column, data)] = column
+    return Cloud(points, attributes), points.dtype if points.dtype.kind == "f" else np.dtype(np.float64)
+
+
+def to_data(cloud: Cloud, dtype: Any = np.float64) -> dict[str, Any]:
+    """{"point": (N, 3), "feat": colours or features or None, "label", ...: the other attributes}."""
+    rest = dict(cloud.attributes)
+    found = next((name for name in _FEATURES if name in rest), None)
+    data: dict[str, Any] = {"point": cloud.positions.astype(dtype), "feat": None if found is None else rest.pop(found)}
+    return data | {"label" if name == LABELS else name: values for name, values in rest.items()}
+
+
+def result_cloud(data: Mapping[str, Any]) -> Cloud:
+    """The cloud of a result as a file should hold it: colours as colours, in the range of their type."""
+    cloud = to_cloud(data)[0]
+    feat = cloud.attributes.pop(COLORS, cloud.attributes.pop("feat", None))
+    if feat is not None and feat.ndim == 2 and feat.shape[1] == 3 and feat.min(initial=0) >= 0:
+        top = feat.max(initial=0)
+        if feat.dtype in (np.uint8, np.uint16) or (feat.dtype.kind == "f" and top <= 1):
+            cloud.attributes[COLORS] = feat
+            return cloud
+        if top <= 255:  # the way of most of Open3D-ML's data sets
+            cloud.attributes[COLORS] = np.rint(feat).astype(np.uint8)
+            return cloud
+    if feat is not None:
+        cloud.attributes["features"] = feat
+    return cloud
+
+
+def visualizer_data(name: str, data: Any) -> dict[str, Any]:
+    """One entry of the list that `open3d.ml.vis.Visualizer().visualize` takes.
+
+    Args:
+        name: the tree shows it; "a/b" is b in the group a.
+        data: a result of `run_inference`, or anything that `to_cloud` takes.
+    """
+    entry = to_data(to_cloud(data)[0], np.float32)
+    entry["points"] = entry.pop("point")
+    if entry["feat"] is None:
+        del entry["feat"]
+    return {"name": name, **entry}
+
+
+def _array(value: Any) -> np.ndarray:
+    if hasattr(value, "detach"):  # a tensor
+        value = value.detach().cpu()
+    try:
+        return np.asarray(value)
+    except ValueError:  # ragged
+        return np.empty(0)
+
+
+def _attribute(key: str, column: np.ndarray, data: Mapping[str, Any]) -> str:
+    """The attribute that an entry becomes: integer colours blend, other integers would jump."""
+    if key == "feat":
+        is_color = column.ndim == 2 and column.shape[1] == 3 and column.dtype.kind in "iu" and COLORS not in data
+        return COLORS if is_color else key
+    return LABELS if key == "label" else key
