@@ -28,7 +28,9 @@ def root(tmp_path_factory):
     """Three shapes in the layout of the test set: ball and fandisk (a box) with a mesh, cloud without."""
     from pcsr_zoo._open3d import import_open3d
 
-    geometry = import_open3d().geometry
+    o3d = import_open3d()
+    geometry = o3d.geometry
+    o3d.utility.random.seed(31_415)  # of no test: what they draw is to be independent of these ground truths
     folder = tmp_path_factory.mktemp("data")
     base = folder / "pugan"
     for name in ("input_2048", "gt_8192", "mesh"):

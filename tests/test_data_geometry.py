@@ -7,7 +7,6 @@ import pytest
 from scipy.spatial import cKDTree
 
 from pcsr_zoo.datasets.dual_contouring import dual_contour
-from pcsr_zoo.datasets.elimination import eliminate
 from pcsr_zoo.datasets.quantise import (
     NORMAL_ERROR,
     POSITION_ERROR,
@@ -18,6 +17,7 @@ from pcsr_zoo.datasets.quantise import (
 )
 from pcsr_zoo.datasets.surface_points import merge_vertices, orient, sample_surface
 from pcsr_zoo.errors import CloudError, OptionError
+from pcsr_zoo.geometry.elimination import eliminate
 
 CUBE = np.array(list(np.ndindex(2, 2, 2)), float)
 # fmt: off

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from ..errors import OptionError
-from .elimination import eliminate
+from ..geometry.elimination import eliminate
 from .shapes import random_rotation
 from .training_set import TrainingSet
 

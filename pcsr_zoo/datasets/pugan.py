@@ -64,7 +64,7 @@ class PUGANShape:
     def sample(self, n: int, seed: int = 0) -> NDArray[np.float64]:
         """n new points (n, 3), evenly spread over the mesh; the same seed gives the same points.
 
-        Poisson-disk sampling up to 10,000 points; above, 4 n uniform ones thinned by farthest point sampling.
+        By weighted sample elimination, see `io.mesh.sample_mesh`.
 
         Raises:
             OptionError: the shape has no mesh.

@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from ..errors import CloudError
-from .elimination import eliminate
+from ..geometry.elimination import eliminate
 
 OVERSAMPLING = 5  # as Open3D's Poisson-disk sampling; 3 gives a less even cover in a third of the time
 Mesh = tuple[np.ndarray, np.ndarray]

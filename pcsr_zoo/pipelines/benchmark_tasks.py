@@ -125,7 +125,7 @@ _UP16_512 = Task(
 _UP16 = Task(
     "up16",
     "Upsampling x16: input_2048 to 32768. The test set has no such ground truth: ours is 32768 points of "
-    "the mesh (131072 uniform ones thinned by farthest point sampling).",
+    "the mesh (131072 uniform ones thinned by weighted sample elimination).",
     n_in=2048,
     n_out=32768,
     given=_input,
