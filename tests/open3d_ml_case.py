@@ -11,6 +11,7 @@ import torch
 
 from pcsr_zoo import registry
 from pcsr_zoo.datasets.patches import NONE, draw
+from pcsr_zoo.datasets.training_set import pack_shape, write_training_set
 from pcsr_zoo.errors import DependencyError
 from pcsr_zoo.models.base import Context, Learned, Upsampler
 from pcsr_zoo.open3d_ml import register
@@ -101,3 +102,34 @@ def sphere(n: int, seed: int = 0) -> np.ndarray:
     """(n, 3) points on the unit sphere."""
     points = np.random.default_rng(seed).normal(size=(n, 3))
     return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def write_spheres(path: Any) -> Any:
+    """A training file of two spheres, the second held out."""
+    about = {"licence": "CC0", "licence_class": "permissive", "source": "here", "vertices": 0, "faces": 0}
+    shapes = [
+        pack_shape(
+            sphere(1024, seed), sphere(1024, seed), 4 * np.pi, name=name, normals="outward", held_out=held_out, **about
+        )
+        for seed, (name, held_out) in enumerate({"a/ball": False, "b/ball": True}.items())
+    ]
+    return write_training_set(path, shapes, {"points": 1024, "seed": 0, "held_out": 0.5})
+
+
+def get(kind: str, cls: str, /, *args: Any, **options: Any) -> Any:
+    """What Open3D-ML's registry has under that name, made with these arguments."""
+    from open3d.ml.utils import get_module
+
+    return get_module(kind, cls, None if kind == "dataset" else "torch")(*args, **options)
+
+
+@pytest.fixture
+def make(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes a pipeline by name, of a model or its name, that logs below tmp_path."""
+    monkeypatch.chdir(tmp_path)  # results of data sets go to ./test by default
+
+    def pipeline(name: str, model: Any = "Jet", dataset: Any = None, **options: Any) -> Any:
+        model = get("model", model) if isinstance(model, str) else model
+        return get("pipeline", name, model, dataset, main_log_dir=str(tmp_path / "logs"), device="cpu", **options)
+
+    return pipeline
