@@ -1,9 +1,10 @@
 """The zoo in Open3D-ML: after `register()` its registries know every model, pipeline and data set of ours.
 
-    import open3d.ml as ml3d
     from pcsr_zoo.open3d_ml import register
 
-    register()
+    register()  # before Open3D is imported: it also finds the system library that slim Linux images lack
+    import open3d.ml as ml3d
+
     Pipeline = ml3d.utils.get_module("pipeline", "PointCloudUpsampling", "torch")
 
 Open3D-ML has no entry points, so something must call `register`; `python -m pcsr_zoo.open3d_ml SCRIPT ...` calls it

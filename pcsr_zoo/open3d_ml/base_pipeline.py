@@ -7,9 +7,7 @@ opens.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +16,7 @@ from ..checkpoints import WEIGHTS, is_checkpoint, save_checkpoint
 from ..errors import OptionError
 from ..metrics.conventions import get_convention
 from .bases import BasePipeline
+from .logfile import log_file
 from .models import ZooModel
 from .testing import Problem, run_all
 
@@ -84,7 +83,9 @@ class ZooPipeline(BasePipeline):
         for key in others.keys() - self.own_options.keys() - _OPEN3D_KEYS:
             known = ", ".join([*self.own_options, "ratio", "n", "seed", "convention", "training"])
             log.warning("%s has no option '%s' and leaves it aside; it has: %s", type(self).__name__, key, known)
-        options = {**self.own_options, **others}
+        # Open3D-ML makes the folders when the rank is 0, and processes that torchrun starts all think that theirs is.
+        rank = int(os.environ.get("RANK", 0))
+        options = {"rank": rank, **self.own_options, **others}
         super().__init__(
             model=model,
             dataset=dataset,
@@ -98,6 +99,7 @@ class ZooPipeline(BasePipeline):
             training=training,
             **options,
         )
+        Path(self.cfg.logs_dir).mkdir(parents=True, exist_ok=True)
         self.seed = seed if isinstance(seed, int) else int(self.rng.integers(2**31))
         model.perform(self.verb)
 
@@ -164,36 +166,19 @@ class ZooPipeline(BasePipeline):
         if self.dataset is None:
             raise OptionError(f"{type(self).__name__} was made without a data set to test on")
         self._prepare()
-        with self._log_file("test") as stem:
-            self.metric_test = run_all(self, self.dataset, stem.with_suffix(".json"))
+        with log_file(self.cfg.logs_dir, "test") as path:
+            log.info("DEVICE : %s", self.device)
+            self.metric_test = run_all(self, self.dataset, path.with_suffix(".json"))
         return self.metric_test
-
-    @contextmanager
-    def _log_file(self, what: str) -> Iterator[Path]:
-        """log_<what>_<time>.txt in `logs_dir`, which hears what this package logs; gives its path."""
-        stem = f"log_{what}_{datetime.now():%Y-%m-%d_%H-%M-%S}"
-        path = Path(self.cfg.logs_dir, f"{stem}.txt")
-        while path.exists():  # a second run within the second
-            path = path.with_name(f"{path.stem}+.txt")
-        handler = logging.FileHandler(path, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(levelname)s - %(asctime)s - %(module)s - %(message)s"))
-        package = logging.getLogger("pcsr_zoo")
-        package.addHandler(handler)
-        log.info("DEVICE : %s", self.device)
-        log.info("Logging in file : %s", path)
-        try:
-            yield path
-        finally:
-            package.removeHandler(handler)
-            handler.close()
 
     # -- training and checkpoints -------------------------------------------------------------------------------------
 
     def run_train(self) -> Any:
-        """Train the model on the data set, a `TrainingFile`, with the zoo's trainer; see `training.run_train`."""
+        """Train the model on the data set with the zoo's trainer, see `training.run_train`."""
         from .training import run_train
 
-        with self._log_file("train"):
+        with log_file(self.cfg.logs_dir, "train", self.rank):
+            log.info("DEVICE : %s", self.device)
             return run_train(self)
 
     @property

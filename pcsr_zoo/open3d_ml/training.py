@@ -28,6 +28,8 @@ def run_train(pipeline: Any) -> Any:
         TrainingError: the folder holds another training, or the loss is not finite any more.
         DependencyError: what training needs is not installed.
     """
+    import torch
+
     from ..training.api import train
 
     model, dataset = pipeline.model, pipeline.dataset
@@ -45,5 +47,7 @@ def run_train(pipeline: Any) -> Any:
         restart=not model.cfg.get("is_resume", True),
         report=report,
     )
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()  # the first process may still be writing
     model.load_weights(outcome.folder)
     return outcome

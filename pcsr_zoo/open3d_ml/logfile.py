@@ -1,0 +1,33 @@
+"""A log file for each test and training, as Open3D-ML's own pipelines write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+
+@contextmanager
+def log_file(folder: str, what: str, rank: int = 0) -> Iterator[Path]:
+    """log_<what>_<time>.txt in a folder, which hears all that this package logs; gives its path.
+
+    Of several processes, the one of rank 0 writes. What is heard is up to the level that the program set, as usual.
+    """
+    path = Path(folder, f"log_{what}_{datetime.now():%Y-%m-%d_%H-%M-%S}.txt")
+    if rank != 0:
+        yield path
+        return
+    while path.exists():  # a second run within the second
+        path = path.with_name(f"{path.stem}+.txt")
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(levelname)s - %(asctime)s - %(module)s - %(message)s"))
+    package = logging.getLogger("pcsr_zoo")
+    package.addHandler(handler)
+    package.info("Logging in file : %s", path)
+    try:
+        yield path
+    finally:
+        package.removeHandler(handler)
+        handler.close()
