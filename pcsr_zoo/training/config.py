@@ -1,0 +1,164 @@
+"""Configuration files of `pcsr train`: YAML with the keys model, arguments, recipe, data, training, import."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError, OptionError
+from ..io.files import read_bytes
+from .settings import Settings
+
+KEYS = ("model", "arguments", "recipe", "data", "training", "import")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a configuration file says.
+
+    Attributes:
+        model: name of a model class with a network.
+        data: a training file.
+        arguments: of the model class.
+        recipe: options of the model's `recipe`.
+        settings: see `Settings`.
+    """
+
+    model: str
+    data: Path
+    arguments: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+
+def load_config(path: str | PathLike[str], changes: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration.
+
+    `data` is relative to the file. `import` names modules, beside the file or installed, that register models of
+    your own; they are imported, which runs them.
+
+    Args:
+        path: the YAML file.
+        changes: "key=value" each, such as "training.lr=1e-4" or "recipe.points=256"; values are YAML.
+
+    Raises:
+        FileError: the file is missing, is no YAML, or names no existing training file.
+        OptionError: a key is unknown, missing or has a bad value; the message names file and key.
+    """
+    path = Path(path)
+    values = parse_yaml(read_bytes(path).decode("utf-8", "replace"), str(path))
+    if values is None:
+        raise FileError(f"{path} is empty; it needs at least the keys model and data")
+    if not isinstance(values, dict):
+        raise FileError(f"{path} must hold keys and values, at least model and data; it holds {type(values).__name__}")
+    values = with_changes(values, changes)
+    for key in values:
+        if key not in KEYS:
+            close = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.6)
+            if not close and key in Settings().as_dict():
+                raise OptionError(f"{path}: unknown key '{key}'; it belongs under 'training'")
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(KEYS)}"
+            raise OptionError(f"{path}: unknown key '{key}'; {hint}")
+    for key, what in (("model", "the name of a model, see pcsr models"), ("data", "a training file")):
+        if not isinstance(values.get(key), str) or not values[key]:
+            raise OptionError(f"{path}: '{key}' is missing; it must be {what}")
+    tables = {}
+    for key in ("arguments", "recipe"):
+        tables[key] = values.get(key) or {}
+        if not isinstance(tables[key], dict):
+            raise OptionError(f"{path}: '{key}' must be keys and values, got {tables[key]!r}")
+    data = path.parent / Path(values["data"]).expanduser()
+    if not data.is_file():
+        raise FileError(
+            f"{path}: data: there is no file {data}; make it with: pcsr data build MESHES... -o {data.name}"
+        )
+    settings = Settings.of(values.get("training"), f"{path}: training")
+    _import(values.get("import"), path)
+    return RunConfig(values["model"], data, tables["arguments"], tables["recipe"], settings)
+
+
+def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """A copy of a configuration with "key=value" changes; dots lead into tables.
+
+    Raises:
+        OptionError: a change is no key=value, or leads into what is no table.
+    """
+    out = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        keys = name.strip().split(".")
+        if not equals or not all(keys):
+            raise OptionError(f"--set {change}: write key=value, such as training.lr=1e-4")
+        if len(keys) == 1 and keys[0] in Settings().as_dict():
+            raise OptionError(f"--set {change}: unknown key '{name}'; did you mean training.{name}?")
+        table = out
+        for key in keys[:-1]:
+            inner = table.get(key)
+            if inner is None:
+                inner = {}
+            if not isinstance(inner, dict):
+                raise OptionError(f"--set {change}: '{key}' holds no further keys")
+            table[key] = dict(inner)
+            table = table[key]
+        table[keys[-1]] = parse_yaml(text, f"--set {change}")
+    return out
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """YAML -> Python; 1e-3 is a number, as everywhere but in YAML 1.1, and no key may stand twice.
+
+    Raises:
+        FileError: it is no YAML; the message names the line.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def mapping(loader: Any, node: Any) -> dict[Any, Any]:
+        loader.flatten_mapping(node)
+        seen: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            if not isinstance(key, (str, int, float, bool)):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
+            seen[key] = loader.construct_object(value_node, deep=True)
+        return seen
+
+    import re
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
+    try:
+        return yaml.load(text, Loader=Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise FileError(f"{where}{place}: cannot be read as YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def _import(modules: Any, path: Path) -> None:
+    """Import modules by name, those beside the configuration file included."""
+    names = [modules] if isinstance(modules, str) else modules or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise OptionError(f"{path}: 'import' must be the name of a module or a list of names, got {modules!r}")
+    if not names:
+        return
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.append(folder)
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise OptionError(f"{path}: import: '{name}' cannot be imported: {error}") from error

@@ -1,0 +1,24 @@
+"""The learning rate as a function of the step, so that nothing of it has to be saved."""
+
+from __future__ import annotations
+
+import math
+
+from .settings import Settings
+
+
+def rate_factor(settings: Settings, step: int) -> float:
+    """What the learning rate of a step (0, 1, ...) is multiplied by.
+
+    Warm-up: (step + 1) / warmup. Then "constant": 1; "cosine": from 1 down to lr_end by half a cosine over the steps
+    that are left; "step": decay to the power of the milestones passed.
+    """
+    if step < settings.warmup:
+        return (step + 1) / settings.warmup
+    if settings.schedule == "cosine":
+        left = max(1, settings.steps - settings.warmup)
+        fraction = min(1.0, (step - settings.warmup) / left)
+        return settings.lr_end + (1 - settings.lr_end) * (1 + math.cos(math.pi * fraction)) / 2
+    if settings.schedule == "step":
+        return settings.decay ** sum(step >= milestone * settings.steps for milestone in settings.milestones)
+    return 1.0

@@ -1,0 +1,198 @@
+"""The trainer's settings: what a YAML file has under `training`, with defaults and checks."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any
+
+from ..errors import OptionError
+
+# A run may be resumed with other values of these: they do not change what the weights become.
+FREE = ("workers", "save_every", "save_seconds", "log_every", "validate_every", "patience")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is optimised.
+
+    Attributes:
+        steps: how many in all.
+        batch: examples of one step, shared out among the processes: the same run on one device and on four.
+        accumulate: each process goes through its share in so many pieces, to save memory.
+        seed: of initial weights, examples and whatever is random in a loss.
+        optimizer: "adamw" or "adam".
+        lr: the learning rate after the warm-up.
+        part_lr: other rates for single parts of the recipe, part -> rate.
+        weight_decay: not applied to biases, norms and other vectors.
+        betas: of the optimiser.
+        warmup: steps over which the rate rises linearly.
+        schedule: "constant"; "cosine", down to `lr_end` lr; or "step", times `decay` at each of `milestones`.
+        lr_end: fraction of lr.
+        decay: factor.
+        milestones: fractions of all steps.
+        clip: greatest norm of a part's gradient; 0 for no clipping.
+        ema: decay of the running average of the weights, which is what is validated and shipped; 0 for none. It is
+            warmed up: after t steps min(ema, (1 + t) / (10 + t)).
+        precision: "32"; "bf16" and "16" run the networks, not the losses, under autocast.
+        patience: so many steps in a row whose loss or gradient is not finite end the training.
+        validate_every: steps; there is always a validation at the end. 0 for only that.
+        validate_first: also before the first step, so that the weights that it begins with can stay the best.
+        save_every, save_seconds: the state is saved after so many steps or seconds, whichever is sooner; 0 for never.
+        log_every: steps.
+        workers: processes that draw examples ahead; 0 draws them in the training process, -1 is as many as the cores
+            allow. The examples are the same.
+    """
+
+    steps: int = 20_000
+    batch: int = 16
+    accumulate: int = 1
+    seed: int = 0
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    part_lr: Mapping[str, float] = field(default_factory=dict)
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: int = 200
+    schedule: str = "cosine"
+    lr_end: float = 0.01
+    decay: float = 0.1
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    clip: float = 1.0
+    ema: float = 0.999
+    precision: str = "32"
+    patience: int = 10
+    validate_every: int = 1000
+    validate_first: bool = False
+    save_every: int = 1000
+    save_seconds: float = 300.0
+    log_every: int = 50
+    workers: int = -1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "part_lr", {str(part): rate for part, rate in dict(self.part_lr).items()})
+        object.__setattr__(self, "betas", tuple(self.betas))
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        for name, (allowed, good) in _CHECKS.items():
+            value = getattr(self, name)
+            if not good(value):
+                raise OptionError(f"{name} must be {allowed}, got {value!r}")
+        if self.batch % self.accumulate:
+            raise OptionError(f"batch ({self.batch}) must be a multiple of accumulate ({self.accumulate})")
+
+    @staticmethod
+    def of(values: Mapping[str, Any] | Settings | None, where: str = "settings") -> Settings:
+        """From keys and values as a YAML file gives them.
+
+        Raises:
+            OptionError: an unknown key or a bad value; the message begins with `where` and names the key.
+        """
+        if isinstance(values, Settings):
+            return values
+        if values is None:
+            return Settings()
+        if not isinstance(values, Mapping):
+            raise OptionError(f"{where}: must be keys and values, got {values!r}")
+        known = {entry.name: entry for entry in fields(Settings)}
+        converted = {}
+        for key, value in values.items():
+            if key not in known:
+                close = difflib.get_close_matches(str(key), known, n=2, cutoff=0.6)
+                hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
+                raise OptionError(f"{where}: unknown key '{key}'; {hint}")
+            entry = known[key]
+            default = entry.default if entry.default is not MISSING else {}
+            try:
+                converted[key] = _like(default, value)
+            except (TypeError, ValueError):
+                raise OptionError(f"{where}: {key} must be {_kind(default)}, got {value!r}") from None
+        try:
+            return Settings(**converted)
+        except OptionError as error:
+            raise OptionError(f"{where}: {error}") from None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def binding(self) -> dict[str, Any]:
+        """Those that a run cannot change half-way."""
+        return {key: value for key, value in self.as_dict().items() if key not in FREE}
+
+
+def _like(default: Any, value: Any) -> Any:
+    """`value` in the type of `default`.
+
+    Raises:
+        TypeError, ValueError: it cannot be one.
+    """
+    if isinstance(default, bool) or isinstance(value, bool):
+        if not (isinstance(default, bool) and isinstance(value, bool)):
+            raise TypeError
+        return value
+    if isinstance(default, int):
+        if float(value) != int(float(value)):
+            raise ValueError
+        return int(float(value))
+    if isinstance(default, float):
+        return float(value)
+    if isinstance(default, str):
+        if not isinstance(value, (str, int)):  # precision: 32 is a number in YAML
+            raise TypeError
+        return str(value)
+    if isinstance(default, tuple):
+        if isinstance(value, str):
+            raise TypeError
+        return tuple(float(entry) for entry in value)
+    return {str(part): float(rate) for part, rate in dict(value).items()}
+
+
+def _kind(default: Any) -> str:
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", tuple: "a list of numbers"}
+    return kinds.get(type(default), "a table of part: rate")
+
+
+def _at_least(low: float, below: float = math.inf) -> tuple[str, Any]:
+    text = f"at least {low:g}" + (f" and below {below:g}" if below < math.inf else "")
+    return text, lambda value: low <= value < below
+
+
+def _above(low: float, high: float = math.inf) -> tuple[str, Any]:
+    text = f"above {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
+    return text, lambda value: low < value <= high and math.isfinite(value)
+
+
+def _one_of(*words: str) -> tuple[str, Any]:
+    return " or ".join(words), lambda value: value in words
+
+
+_CHECKS: dict[str, tuple[str, Any]] = {
+    "steps": _at_least(1),
+    "batch": _at_least(1),
+    "accumulate": _at_least(1),
+    "seed": _at_least(0),
+    "optimizer": _one_of("adamw", "adam"),
+    "lr": _above(0),
+    "part_lr": ("rates above 0", lambda rates: all(rate > 0 and math.isfinite(rate) for rate in rates.values())),
+    "weight_decay": _at_least(0),
+    "betas": ("two numbers of at least 0 and below 1", lambda b: len(b) == 2 and all(0 <= x < 1 for x in b)),
+    "warmup": _at_least(0),
+    "schedule": _one_of("constant", "cosine", "step"),
+    "lr_end": ("at least 0 and at most 1", lambda value: 0 <= value <= 1),
+    "decay": _above(0, 1),
+    "milestones": (
+        "fractions between 0 and 1, ascending",
+        lambda m: list(m) == sorted(m) and all(0 < x < 1 for x in m),
+    ),
+    "clip": _at_least(0),
+    "ema": _at_least(0, below=1),
+    "precision": _one_of("32", "bf16", "16"),
+    "patience": _at_least(1),
+    "validate_every": _at_least(0),
+    "save_every": _at_least(0),
+    "save_seconds": _at_least(0),
+    "log_every": _at_least(1),
+    "workers": _at_least(-1),
+}
