@@ -1,0 +1,140 @@
+"""Where training runs: Lightning Fabric for the CPU, one GPU, or the processes that torchrun started."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import warnings
+from typing import Any
+
+from ..errors import DependencyError, OptionError
+
+_log = logging.getLogger("pcsr_zoo")
+
+
+def make_fabric(device: str | None, precision: str) -> Any:
+    """A launched `lightning_fabric.Fabric`.
+
+    Under torchrun its processes take part, each with a GPU of its own (nccl) or all on the CPU (gloo).
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", "mps"; None is CUDA where there is one for every process, else the CPU.
+        precision: "32", "bf16" or "16", see `Settings`; "16" is "bf16" on a CPU.
+
+    Raises:
+        OptionError: the device is not there.
+        DependencyError: Lightning Fabric is not installed.
+    """
+    try:
+        from lightning_fabric import Fabric
+        from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+        from lightning_fabric.strategies import DDPStrategy
+    except ImportError as error:
+        raise DependencyError(
+            f"training needs Lightning Fabric, which cannot be imported ({error}): pip install lightning-fabric"
+        ) from error
+    world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    several = TorchElasticEnvironment.detect()
+    kind, index = _find(device, local if several else 1)
+    if precision == "16" and kind == "cpu":
+        _log.warning("16-bit floats are not for CPUs; precision bf16 is used instead")
+        precision = "bf16"
+    plugins: list[Any] = [_mixed(precision, kind)] if precision != "32" else []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice on devices that were left out on purpose
+        if several:
+            options: dict[str, Any] = {"devices": local, "num_nodes": max(1, world // local), "strategy": DDPStrategy()}
+            plugins.append(TorchElasticEnvironment())
+        else:
+            options = {"devices": [index] if kind == "cuda" else 1}
+            plugins.append(LightningEnvironment())  # not that of a cluster's scheduler that happens to be there
+        fabric = Fabric(accelerator=kind, plugins=plugins, **options)
+        fabric.launch()
+    return fabric
+
+
+def _find(device: str | None, processes: int) -> tuple[str, int]:
+    """Kind and number of the device; `processes` on this machine need one each."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device is None:
+        return ("cuda", 0) if count >= processes else ("cpu", 0)
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise OptionError(f"'{device}' is no device; use cpu, cuda, cuda:0, ... or mps") from None
+    index = wanted.index or 0
+    there = {"cpu": True, "cuda": max(index + 1, processes) <= count, "mps": torch.backends.mps.is_available()}
+    if not there.get(wanted.type, False):
+        found = f"torch sees {count or 'no'} CUDA device{'' if count == 1 else 's'}"
+        raise OptionError(f"the device '{device}' is not there for {processes} process(es): {found}; use cpu")
+    return wanted.type, index
+
+
+def _mixed(precision: str, kind: str) -> Any:
+    from lightning_fabric.plugins.precision import MixedPrecision
+
+    return MixedPrecision("16-mixed" if precision == "16" else "bf16-mixed", device=kind)
+
+
+def on_device(fabric: Any, network: Any) -> Any:
+    """The network on Fabric's device; with mixed precision, wrapped so that its methods run under autocast.
+
+    It takes positions as float32: Fabric's own wrapper would round them to 8 bits before the network sees them.
+    """
+    import torch
+
+    network = fabric.to_device(network)
+    precision = fabric.strategy.precision
+    if not hasattr(precision, "scaler"):
+        return network
+
+    class Autocast(torch.nn.Module):
+        """Every public method of the network, forward included, under autocast; results as float32."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            return self._run(self.network, args, kwargs)
+
+        def _run(self, method: Any, args: Any, kwargs: Any) -> Any:
+            with fabric.autocast():
+                out = method(*args, **kwargs)
+            return precision.convert_output(out)
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                found = getattr(self.network, name)
+            if name.startswith("_") or not callable(found) or isinstance(found, torch.nn.Module):
+                return found
+            return lambda *args, **kwargs: self._run(found, args, kwargs)
+
+    return Autocast()
+
+
+def hardware(fabric: Any) -> str:
+    """One line for the model card, such as "2 x NVIDIA H100" or "a CPU's name, 8 cores"."""
+    import torch
+
+    if fabric.device.type == "cuda":
+        name = torch.cuda.get_device_name(fabric.device)
+    else:
+        name = f"{_cpu_name()}, {os.cpu_count()} cores"
+    return f"{fabric.world_size} x {name}" if fabric.world_size > 1 else name
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as handle:
+            for line in handle:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "CPU"

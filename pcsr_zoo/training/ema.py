@@ -1,0 +1,38 @@
+"""The running average of a network's weights, which is smoother than the weights of any one step."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+class EMA:
+    """An exponential moving average: average <- d average + (1 - d) weights, d = min(decay, (1 + t) / (10 + t)).
+
+    The warm-up of d lets the average leave the initial weights behind. Buffers (running statistics) are copied.
+
+    Attributes:
+        module: a copy of the network with the averaged weights, in evaluation mode, without gradients.
+        updates: t, how many there were.
+    """
+
+    def __init__(self, network: torch.nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    def update(self, network: torch.nn.Module) -> None:
+        """Take in the present weights."""
+        import torch
+
+        keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        averages, weights = ([p.detach() for p in m.parameters()] for m in (self.module, network))
+        with torch.no_grad():
+            if averages:
+                torch._foreach_lerp_(averages, weights, 1 - keep if self.decay > 0 else 1.0)
+            for average, value in zip(self.module.buffers(), network.buffers(), strict=True):
+                average.copy_(value)

@@ -1,0 +1,158 @@
+"""One step of training: losses, gradients, optimisers, over all processes.
+
+Gradients are averaged here, in one message a part, and not by DistributedDataParallel: its hooks want every parameter
+used in every step, through `forward` alone and once. Recipes may alternate parts, call other methods, or leave a head
+out; and networks of this size have nothing to gain from sending while they still compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .devices import on_device
+from .optimizers import make_optimizer
+from .recipe import Examples, Recipe
+from .schedule import rate_factor
+from .settings import Settings
+
+
+@dataclass
+class Step:
+    """What a step did.
+
+    Attributes:
+        figures: to log: part/loss, part/gradient, part/lr, and the recipe's own (of this process).
+        finite: all losses and gradients were; a part whose were not was left as it was.
+        stop: some process was asked to stop.
+    """
+
+    figures: dict[str, Any]
+    finite: bool
+    stop: bool
+
+
+class Engine:
+    """The networks of a recipe and their optimisers, on the devices.
+
+    Attributes:
+        modules: the bare networks, part -> module.
+        optimizers: part -> optimiser.
+    """
+
+    def __init__(self, recipe: Recipe, settings: Settings, fabric: Any) -> None:
+        self.recipe, self.settings, self.fabric = recipe, settings, fabric
+        found = recipe.networks()
+        self.modules = {part: found[part].train() for part in recipe.parts}
+        self._networks = {part: on_device(fabric, module) for part, module in self.modules.items()}
+        self.optimizers = {
+            part: fabric.setup_optimizers(make_optimizer(module, part, settings))
+            for part, module in self.modules.items()
+        }
+
+    def step(self, pieces: Sequence[Examples], step: int, stop: bool = False) -> Step:
+        """Optimise every part once, on the mean loss of all pieces in all processes.
+
+        Args:
+            pieces: this process's examples, in `accumulate` pieces.
+            step: its number.
+            stop: this process would like to stop after it.
+        """
+        torch.manual_seed(step_seed(self.settings.seed, step, self.fabric.global_rank))
+        on_it = [self.fabric.to_device(piece) for piece in pieces]
+        figures: dict[str, Any] = {}
+        finite = True
+        for part in self.recipe.parts:
+            with self._only(part):
+                loss, told = self._gradient(part, on_it, step / self.settings.steps)
+                loss, stop = self._average(part, loss, stop)
+                rate = self._set_rate(part, step)
+                norm = self._update(part, loss)
+            good = bool(torch.isfinite(norm + loss))
+            finite &= good
+            figures |= {f"{part}/{name}": value for name, value in told.items()}
+            figures |= {f"{part}/loss": loss, f"{part}/gradient": norm, f"{part}/lr": rate}
+        return Step(figures, finite, stop)
+
+    def _gradient(self, part: str, pieces: Sequence[Examples], done: float) -> tuple[torch.Tensor, dict[str, Any]]:
+        self.optimizers[part].zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.fabric.device)
+        figures: dict[str, Any] = {}
+        for piece in pieces:
+            loss, told = self.recipe.loss(part, self._networks, piece, done)
+            self.fabric.backward(loss / len(pieces))
+            total += loss.detach().float() / len(pieces)
+            for name, value in told.items():
+                value = value.detach() if isinstance(value, torch.Tensor) else value
+                figures[name] = figures.get(name, 0.0) + value / len(pieces)
+        return total, figures
+
+    def _average(self, part: str, loss: torch.Tensor, stop: bool) -> tuple[torch.Tensor, bool]:
+        """Gradients, running statistics and the loss become their means over the processes."""
+        if self.fabric.world_size == 1:
+            return loss, stop
+        wanted = [p for p in self.modules[part].parameters() if p.requires_grad]
+        values = [p.grad if p.grad is not None else torch.zeros_like(p) for p in wanted]
+        values += [buffer for buffer in self.modules[part].buffers() if buffer.is_floating_point()]
+        values += [torch.stack([loss, loss.new_tensor(float(stop))])]
+        used = loss.new_tensor([float(p.grad is not None) for p in wanted])
+        flat = torch.cat([*(value.detach().flatten() for value in values), used])
+        flat = self.fabric.all_reduce(flat, reduce_op="mean")
+        means = flat.split([*(value.numel() for value in values), len(used)])
+        anywhere = means[-1].tolist()
+        for p, mean, share in zip(wanted, means, anywhere, strict=False):
+            if share > 0:  # used by no process: no gradient, as it would be with one process
+                p.grad = mean.view_as(p).clone()
+        for value, mean in zip(values[len(wanted) : -1], means[len(wanted) : -2], strict=True):
+            value.copy_(mean.view_as(value))
+        return means[-2][0], bool(means[-2][1] > 0)
+
+    def _set_rate(self, part: str, step: int) -> float:
+        rate = self.settings.part_lr.get(part, self.settings.lr) * rate_factor(self.settings, step)
+        for group in self.optimizers[part].param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _update(self, part: str, loss: torch.Tensor) -> torch.Tensor:
+        """Clip and step, unless something is not finite; returns the norm of the gradient before clipping."""
+        module, optimizer = self.modules[part], self.optimizers[part]
+        norm = self.fabric.clip_gradients(
+            module, optimizer, max_norm=self.settings.clip or float("inf"), error_if_nonfinite=False
+        )
+        scaler = self.scaler
+        if bool(torch.isfinite(norm + loss)):
+            optimizer.step()
+        elif scaler is not None:
+            scaler.update()  # has seen what is not finite: a smaller scale next time
+        return norm
+
+    @property
+    def scaler(self) -> Any:
+        """The gradient scaler of 16-bit training, or None."""
+        return getattr(self.fabric.strategy.precision, "scaler", None)
+
+    @contextmanager
+    def _only(self, part: str) -> Iterator[None]:
+        """Gradients for this part's parameters alone; those frozen by the recipe stay frozen."""
+        others = [p for name, m in self.modules.items() if name != part for p in m.parameters() if p.requires_grad]
+        for parameter in others:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+
+    def networks_for_validation(self, averaged: torch.nn.Module) -> Mapping[str, torch.nn.Module]:
+        """All modules, the first one with averaged weights."""
+        return {**self.modules, self.recipe.parts[0]: averaged}
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """A seed for torch that differs from step to step and process to process."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))

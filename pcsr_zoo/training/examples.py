@@ -1,0 +1,85 @@
+"""The stream of examples, drawn ahead by worker processes; the same whatever their number."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ..datasets.training_set import TrainingSet
+from .recipe import Examples, Recipe
+from .settings import Settings
+
+_MOST_WORKERS = 8
+_AHEAD = 4  # steps that each worker draws before they are asked for
+
+
+def share(settings: Settings, world: int) -> int:
+    """Examples of one piece of a step in one process; whether it comes out even is `check_share`'s business."""
+    return settings.batch // (world * settings.accumulate)
+
+
+def example_stream(
+    recipe: Recipe, data: TrainingSet, settings: Settings, start: int, rank: int, world: int, pin: bool
+) -> Iterator[list[Examples]]:
+    """For every step from `start` on: the pieces of process `rank` of `world`.
+
+    Workers are started at once, so call this before the networks go to a device.
+
+    Args:
+        pin: put tensors where a GPU can fetch them.
+    """
+    count = share(settings, world)
+    firsts = [(piece * world + rank) * count for piece in range(settings.accumulate)]
+    steps = _Steps(recipe, data, settings.seed, firsts, count)
+    workers = auto_workers(world) if settings.workers < 0 else settings.workers
+    workers = min(workers, settings.steps - start)
+    if workers <= 0:
+        return (steps[step] for step in range(start, settings.steps))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*worker processes", category=UserWarning)  # as many as asked for
+        loader = DataLoader(
+            steps,
+            batch_size=None,
+            sampler=range(start, settings.steps),  # type: ignore[arg-type]
+            num_workers=workers,
+            prefetch_factor=_AHEAD,
+            pin_memory=pin,
+            multiprocessing_context="fork" if _can_fork() else "spawn",
+            worker_init_fn=_quiet,
+        )
+        return iter(loader)
+
+
+def auto_workers(world: int) -> int:
+    """One for every core that this process has to itself but its own; none where processes cannot be forked."""
+    if not _can_fork():
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(0, min(_MOST_WORKERS, cores // world - 1))
+
+
+def _can_fork() -> bool:
+    return sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
+
+
+class _Steps(Dataset[list[Examples]]):
+    def __init__(self, recipe: Recipe, data: TrainingSet, seed: int, firsts: list[int], count: int) -> None:
+        self.recipe, self.data, self.seed, self.firsts, self.count = recipe, data, seed, firsts, count
+
+    def __getitem__(self, step: int) -> list[Examples]:
+        return [self.recipe.examples(self.data, step, self.seed, first, self.count) for first in self.firsts]
+
+
+def _quiet(worker: int) -> Any:
+    """Ctrl-C and SIGTERM are the training process's business; it tells its workers to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)

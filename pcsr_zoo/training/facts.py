@@ -1,0 +1,53 @@
+"""What a checkpoint says of its training: data, licences, versions."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import platform
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from ..datasets.training_set import TrainingSet
+
+
+def file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def file_facts(path: Path, data: TrainingSet) -> dict[str, Any]:
+    """The training file: name, sha256, points a shape, numbers of shapes, and how many are under each licence."""
+    return {
+        "file": path.name,
+        "sha256": file_sha256(path),
+        "points": int(data.about["points"]),
+        "shapes": len(data.shapes),
+        "held_out": sum(shape.held_out for shape in data.shapes),
+        "licences": dict(Counter(shape.licence or "unknown" for shape in data.shapes).most_common()),
+        "licence_classes": dict(Counter(shape.licence_class or "unknown" for shape in data.shapes).most_common()),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what computes."""
+    import lightning_fabric
+    import numpy
+    import torch
+
+    found = {
+        "pcsr-zoo": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "lightning_fabric": str(lightning_fabric.__version__),
+        "numpy": str(numpy.__version__),
+    }
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        found["scipy"] = metadata.version("scipy")
+    return found

@@ -1,0 +1,47 @@
+"""SIGINT and SIGTERM end a training after the step that is under way, its state saved."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Interrupts:
+    """A context in which the first signal is only noted; the second one ends at once.
+
+    Outside the main thread, where Python cannot handle signals, it does nothing.
+
+    Attributes:
+        number: the signal that came, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            self.leave()
+        self.number = number
+
+    def leave(self) -> None:
+        """End as the signal would have: KeyboardInterrupt, or exit with 128 + its number.
+
+        A process that stops because another one was signalled ends as by SIGTERM.
+        """
+        if self.number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + (self.number or signal.SIGTERM))

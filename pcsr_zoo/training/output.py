@@ -1,0 +1,80 @@
+"""The output folder: the best weights as a checkpoint, the last ones in `last`, the state, the logs, the data."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+from ..checkpoints import is_checkpoint, save_checkpoint
+from ..errors import FileError, TrainingError
+from ..models.base import Learned
+from .state import State, load_state, remove_unfinished, save_state
+
+
+class OutputFolder:
+    """Written by one process only.
+
+    Attributes:
+        path: the folder, a checkpoint from the first save on.
+        logs: its folder for figures.
+    """
+
+    def __init__(self, path: Path, model: Learned, name: str | None, about: dict[str, Any]) -> None:
+        self.path, self.logs = path, path / "logs"
+        self._state = path / "state" / "last.pt"
+        self._model = copy.deepcopy(model)  # carries weights into files; its own do not matter
+        self._name, self._about = name, about
+
+    def open(self, restart: bool) -> State | None:
+        """The state to resume from, None if there is none.
+
+        Raises:
+            TrainingError: there is a checkpoint that no training here has made.
+            FileError: the folder cannot be made, or the state not be read.
+        """
+        if not self._state.exists() and not restart and is_checkpoint(self.path):
+            raise TrainingError(
+                f"{self.path} holds a checkpoint, but no training that could be resumed; name another folder with -o, "
+                "or replace it with --restart"
+            )
+        try:
+            self._state.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self.path}: this folder cannot be made ({error.strerror}); name another") from None
+        remove_unfinished(self._state.parent)
+        if restart or not self._state.exists():
+            for old in self.logs.glob("*") if self._state.exists() else ():
+                if old.name == "metrics.jsonl" or old.name.startswith("events.out.tfevents"):
+                    old.unlink()
+            return None
+        return load_state(self._state)
+
+    def save(self, state: State) -> None:
+        """Write the state first, then the weights: what is killed between is mended by `mend`."""
+        save_state(self._state, state)
+        if state.step == 0 and not state.best:
+            return  # untrained weights are of no use to anybody
+        self._ship(self.path / "last", state.average, state.step, {}, state)
+        if not state.best:
+            self._ship(self.path, state.average, state.step, {}, state)
+        elif state.best["step"] == state.step:
+            self.mend(state)
+
+    def mend(self, state: State) -> None:
+        """Write the best weights anew, with the facts as they are now."""
+        if state.best:
+            self._ship(self.path, state.best["weights"], state.best["step"], state.best["figures"], state)
+
+    def _ship(self, folder: Path, weights: dict[str, Any], step: int, figures: dict[str, float], state: State) -> None:
+        self._model.network.load_state_dict(weights)
+        about = {
+            **self._about,
+            "steps": step,
+            "steps_done": state.step,
+            "hours": round(state.seconds / 3600, 4),
+            "skipped_steps": state.skipped,
+            "validation": {name: value for name, value in figures.items() if math.isfinite(value)},
+        }
+        save_checkpoint(folder, self._model, name=self._name, **about)

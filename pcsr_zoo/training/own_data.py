@@ -1,0 +1,191 @@
+"""What somebody has to fine-tune on -> one training file: training files, meshes, tables, scans, folders of them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..cloud import NORMALS
+from ..datasets.build import POINTS, build
+from ..datasets.meshes import MESH_SUFFIXES, check_not_test
+from ..datasets.patches import even_subset
+from ..datasets.quantise import pack_normals, pack_positions
+from ..datasets.training_set import PackedShape, TrainingSet, write_training_set
+from ..errors import FileError, OptionError, PcsrError
+from .facts import file_sha256
+from .scans import FEWEST, pack_scan
+
+HELD_OUT = 0.1
+
+
+@dataclass
+class Sources:
+    """Files by what they are."""
+
+    training: list[Path] = field(default_factory=list)
+    meshes: list[Path] = field(default_factory=list)  # and tables of them
+    clouds: list[Path] = field(default_factory=list)
+    listed: set[Path] = field(default_factory=set)  # those named one by one: they must be readable
+
+    def all(self) -> list[Path]:
+        return [*self.training, *self.meshes, *self.clouds]
+
+
+def training_file(inputs: Sequence[str | Path], folder: Path, report: Callable[[str], None], seed: int = 0) -> Path:
+    """A training file made of `inputs`, or the one that they are.
+
+    What is made lies in `folder` under a name that depends on the inputs' contents, so that it is made once.
+
+    Args:
+        inputs: training files; meshes, tables of meshes; point clouds, each of which becomes a shape; folders.
+        folder: made if need be.
+        report: told what is done.
+
+    Raises:
+        FileError: an input cannot be read, or belongs to a test set.
+        OptionError: there are none, or nothing in them can be used.
+    """
+    sources = find_sources(inputs)
+    if len(sources.training) == 1 and len(sources.all()) == 1:
+        return sources.training[0]
+    key = hashlib.sha256(json.dumps([[str(path), file_sha256(path)] for path in sources.all()]).encode())
+    target = folder / f"{key.hexdigest()[:12]}.npz"
+    if target.exists():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    report(f"making a training file of {len(sources.all())} file(s)")
+    shapes, points = _shapes(sources, folder, report, seed)
+    about = {"seed": seed, "points": points, "held_out": HELD_OUT}
+    write_training_set(target, _split(_unique(shapes)), about)
+    return target
+
+
+def find_sources(inputs: Sequence[str | Path]) -> Sources:
+    """Sort inputs, and what is in folders among them, by what they are.
+
+    Raises:
+        FileError: a path is missing, of an unknown kind, or belongs to a test set; a folder holds nothing of use.
+    """
+    from ..io import READ_SUFFIXES
+
+    out = Sources()
+    if not inputs:
+        raise OptionError("name something to train on: training files, meshes, scans, or folders of them")
+    for given in inputs:
+        path = Path(given)
+        if not path.exists():
+            raise FileError(f"{path}: no such file or folder")
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in READ_SUFFIXES and file.is_file())
+            if not files:
+                raise FileError(f"{path}: no meshes or point clouds in this folder ({', '.join(READ_SUFFIXES)})")
+        else:
+            files = [path]
+            out.listed.add(path)
+        for file in files:
+            if file in out.all():
+                continue
+            check_not_test(file)
+            kind = _kind(file)
+            (out.training if kind == "training" else out.meshes if kind == "mesh" else out.clouds).append(file)
+    return out
+
+
+def _kind(path: Path) -> str:
+    """ "training", "mesh" (or a table of them) or "cloud"."""
+    from ..io import read_mesh
+
+    suffix = path.suffix.lower()
+    if suffix == ".npz" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return "training" if {"coarse.npy", "about.npy"} <= set(archive.namelist()) else "cloud"
+    if suffix == ".csv":
+        with open(path, newline="", encoding="utf-8", errors="replace") as handle:
+            return "mesh" if "file" in next(csv.reader(handle), []) else "cloud"
+    if suffix in (".stl", ".glb", ".gltf"):
+        return "mesh"
+    if suffix in MESH_SUFFIXES:
+        try:
+            read_mesh(path)
+        except FileError:  # no faces; if it is broken, reading it as a cloud says so
+            return "cloud"
+        return "mesh"
+    return "cloud"
+
+
+def _shapes(sources: Sources, folder: Path, report: Callable[[str], None], seed: int) -> tuple[list[PackedShape], int]:
+    """All shapes with one number of points, which is the second result: that of the poorest, 32,768 at most."""
+    from ..io import read
+
+    files = [TrainingSet.load(path) for path in sources.training]
+    clouds = []
+    for path in sources.clouds:
+        try:
+            cloud = read(path).validate(str(path))
+        except PcsrError as error:
+            if path in sources.listed:
+                raise
+            report(f"left out {error}")
+            continue
+        count = len(np.unique(cloud.positions, axis=0))
+        if count < FEWEST:
+            report(f"left out {path}: {count} distinct points are too few to learn from, {FEWEST} are needed")
+            continue
+        clouds.append((path, cloud, count))
+    points = min([POINTS, *(int(data.about["points"]) for data in files), *(count for _, _, count in clouds)])
+    shapes = [_repack(data, index, points, seed) for data in files for index in range(len(data))]
+    if sources.meshes:
+        made = build(sources.meshes, folder / "meshes.npz", points=points, seed=seed, held_out=0.0)
+        for name, reason in made.skipped.items():
+            report(f"left out {name}: {reason}")
+        data = TrainingSet.load(made.path)
+        shapes += [_repack(data, index, points, seed) for index in range(len(data))]
+        made.path.unlink()
+    for path, cloud, _ in clouds:
+        normals = cloud.attributes.get(NORMALS)
+        shapes.append(pack_scan(cloud.positions, normals, points, path.stem, path.name, seed))
+        report(f"{path}: {len(cloud)} points, {points} kept; normals {'estimated' if normals is None else 'from it'}")
+    if not shapes:
+        raise OptionError("nothing in these files can be trained on")
+    return shapes, points
+
+
+def _repack(data: TrainingSet, index: int, points: int, seed: int) -> PackedShape:
+    info = data.shapes[index]
+    positions, normals = data.points(index), data.normals(index)
+    if points < len(positions):
+        rng = np.random.default_rng([seed, index])
+        kept = even_subset(positions.astype(np.float64), points, info.area, rng)
+        positions, normals = positions[kept], normals[kept]
+    coarse, fine, box = pack_positions(positions.astype(np.float64))
+    return PackedShape(info, coarse, fine, pack_normals(normals), box, data.frames[index])
+
+
+def _unique(shapes: list[PackedShape]) -> list[PackedShape]:
+    """Where two shapes have one name, the later one gets a number."""
+    taken: set[str] = set()
+    named = []
+    for shape in shapes:
+        name, number = shape.info.name, 2
+        while name in taken:
+            name, number = f"{shape.info.name}-{number}", number + 1
+        taken.add(name)
+        named.append(replace(shape, info=replace(shape.info, name=name)))
+    return named
+
+
+def _split(shapes: list[PackedShape]) -> list[PackedShape]:
+    """Hold out a tenth, but at least one of two, unless the training files among the inputs have; a single shape has
+    to do for both."""
+    if len(shapes) == 1 or any(shape.info.held_out for shape in shapes):
+        return shapes
+    names = sorted((shape.info.name for shape in shapes), key=lambda name: hashlib.sha256(name.encode()).digest())
+    chosen = names[: max(1, round(HELD_OUT * len(names)))]
+    return [replace(shape, info=replace(shape.info, held_out=shape.info.name in chosen)) for shape in shapes]

@@ -1,0 +1,88 @@
+"""A dense point cloud, such as a user's own scan, as a shape to train on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..datasets.training_set import PackedShape, pack_shape
+from ..errors import CloudError
+from ..geometry.distinct import first_occurrences
+from ..geometry.frames import UnitFrame
+from ..geometry.jets import fit_jets
+from ..geometry.knn import KNN
+from ..geometry.thin import poisson_disk_sample
+
+FEWEST = 1024  # points that can be a ground truth
+_CANDIDATES = 8  # random points for each one that is kept evenly
+_NEIGHBOURS = 18  # of a normal's jet
+_CHUNK = 16_384
+
+
+def pack_scan(
+    positions: np.ndarray, normals: np.ndarray | None, points: int, name: str, source: str, seed: int = 0
+) -> PackedShape:
+    """The shape that a dense cloud shows, evenly thinned to `points`.
+
+    Args:
+        positions: (N, 3), finite; equal points count once, and at least `points` must be left.
+        normals: (N, 3), or None to take those of jets; they need not have unit length.
+        points: to the shape.
+        name, source: see `ShapeInfo`; the licence is unknown.
+
+    Raises:
+        CloudError: too few distinct points.
+    """
+    positions = np.asarray(positions, np.float64)
+    distinct = first_occurrences(positions)
+    if len(distinct) < points:
+        raise CloudError(f"it has {len(distinct)} distinct points; {points} are needed")
+    some = np.sort(np.random.default_rng(seed).permutation(distinct)[: _CANDIDATES * points])
+    frame = UnitFrame.of(positions[some])
+    unit = frame.to_unit(positions[some])
+    chosen = poisson_disk_sample(unit, points, seed)
+    kept = unit[chosen]
+    directions = None if normals is None else _unit(np.asarray(normals, np.float64)[some[chosen]])
+    return pack_shape(
+        positions[some[chosen]],
+        jet_normals(kept) if directions is None else directions,
+        area=surface_area(kept) * frame.scale**2,
+        name=name,
+        licence="unknown",
+        licence_class="unknown",
+        source=source,
+        vertices=len(positions),
+        faces=0,
+        normals="unoriented",
+        held_out=False,
+    )
+
+
+def jet_normals(points: np.ndarray) -> np.ndarray:
+    """Unit normals (N, 3) of the quadrics fitted to the neighbourhoods of distinct points (N, 3); no sign is meant."""
+    import torch
+
+    tree = KNN(points)
+    found = []
+    for begin in range(0, len(points), _CHUNK):
+        here = points[begin : begin + _CHUNK]
+        distance, index = tree.query(here, _NEIGHBOURS)
+        offsets = (points[index] - here[:, None]) / distance[:, -1][:, None, None]
+        jets = fit_jets(torch.from_numpy(offsets))
+        found.append(jets.normals(torch.zeros(len(here), 3, dtype=torch.float64)).numpy())
+    return np.concatenate(found)
+
+
+def surface_area(points: np.ndarray, k: int = 12) -> float:
+    """Area of the surface that even points (N, 3) cover: pi r^2 / (k + 1/2) a point, r to the k-th neighbour.
+
+    The median point stands for all, or the borders of an open scan would count twice.
+    """
+    distance, _ = KNN(points).query(points, k + 1)
+    return float(len(points) * np.pi * np.median(distance[:, -1] ** 2) / (k + 0.5))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray | None:
+    """Vectors of unit length, or None if some have no direction."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    good = np.isfinite(length).all() and (length > 1e-12).all()
+    return vectors / length if good else None

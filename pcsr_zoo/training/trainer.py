@@ -1,0 +1,260 @@
+"""The training loop: steps, averages, validation, logs, saves, resuming."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..datasets.training_set import TrainingSet
+from ..errors import TrainingError
+from ..models.base import Learned, Progress
+from .ema import EMA
+from .engine import Engine, step_seed
+from .examples import example_stream
+from .interrupts import Interrupts
+from .log import NO_TENSORBOARD, MetricLog
+from .output import OutputFolder
+from .recipe import Examples, Recipe
+from .settings import Settings
+from .state import State, check_identity
+
+_SCALING = 16  # halvings that 16-bit training may need until its gradients fit
+_REDRAW = 0.1  # seconds between two looks of the progress bar
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        model: with the weights that it begins with; trained in place.
+        recipe: the model's.
+        data: what it is trained and validated on.
+        identity: what a resumed run must have in common with this one, see `State`.
+        about: facts for the checkpoint.
+        name: of the checkpoint; by default the model's.
+    """
+
+    model: Learned
+    recipe: Recipe
+    data: TrainingSet
+    settings: Settings
+    folder: Path
+    identity: dict[str, Any]
+    about: dict[str, Any]
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training.
+
+    Attributes:
+        folder: loadable, the best weights by validation.
+        steps: done in all.
+        figures: of the validation of the best weights; `step` is theirs.
+        before: figures before the first step, where they were asked for.
+        last: figures after the last step.
+        hours: in all.
+        skipped: steps that were not finite.
+        resumed: the step at which this run took over; 0 if it began.
+    """
+
+    folder: Path
+    steps: int
+    figures: dict[str, float]
+    step: int
+    before: dict[str, float]
+    last: dict[str, float]
+    hours: float
+    skipped: int
+    resumed: int
+
+
+class Trainer:
+    """Runs a `Job` on a Fabric; every process has one, and the first one writes."""
+
+    def __init__(self, job: Job, fabric: Any, report: Callable[[str], None], progress: Progress | None) -> None:
+        self.job, self.settings, self.fabric = job, job.settings, fabric
+        self.chief: bool = fabric.is_global_zero
+        self._report, self._progress = report, progress
+        self.output = OutputFolder(job.folder, job.model, job.name, job.about)
+
+    def run(self, restart: bool = False) -> Outcome:
+        """Train from the state on disk, or from the beginning, to the last step.
+
+        Raises:
+            TrainingError: losses are not finite, or the state is another run's.
+            KeyboardInterrupt, SystemExit: at SIGINT and SIGTERM; the state was saved.
+        """
+        settings, fabric = self.settings, self.fabric
+        found = self.output.open(restart) if self.chief else None
+        found = fabric.broadcast(found) if fabric.world_size > 1 else found
+        self.state = found or State(self.job.identity)
+        resumed = self.state.step
+        if found is not None:
+            check_identity(self.job.identity, found.identity, self.job.folder)
+            if self.chief:
+                self.output.mend(found)
+            if resumed >= settings.steps:
+                self._report(f"{self.job.folder}: all {resumed} steps are done already; --restart begins anew")
+                return self._outcome(resumed)
+            self._report(f"{self.job.folder}: resuming after step {resumed} of {settings.steps}")
+        rank, world = fabric.global_rank, fabric.world_size
+        self.job.recipe.examples(self.job.data, resumed, settings.seed, rank, 1)  # mistakes come out here, in the open
+        stream = example_stream(
+            self.job.recipe, self.job.data, settings, resumed, rank, world, fabric.device.type == "cuda"
+        )
+        self.engine = Engine(self.job.recipe, settings, fabric)
+        self.main = self.job.recipe.parts[0]
+        self.ema = EMA(self.engine.modules[self.main], settings.ema)
+        if found is not None:
+            self._restore(found)
+        self.log = MetricLog(self.output.logs, resumed) if self.chief else None
+        if self.log and not self.log.tensorboard:
+            self._report(NO_TENSORBOARD)
+        try:
+            self._loop(stream)
+        finally:
+            del stream  # ends its workers
+            if self.log:
+                self.log.close()
+        if self.chief:
+            self.output.mend(self.state)  # with the hours of the whole
+        return self._outcome(resumed)
+
+    def _loop(self, stream: Iterator[list[Examples]]) -> None:
+        settings, state = self.settings, self.state
+        self._began = self._saved = time.monotonic()
+        self._before = state.seconds
+        if state.step == 0 and self.chief:
+            if settings.validate_first:
+                self._validate()
+            self._save()
+        shown = 0.0
+        with Interrupts() as asked:
+            for pieces in stream:
+                outcome = self.engine.step(pieces, state.step, bool(asked.number))
+                state.step += 1
+                self._count(outcome.finite)
+                if outcome.finite:
+                    self.ema.update(self.engine.modules[self.main])
+                if self.log is not None:
+                    self._tell(outcome.figures, outcome.finite)
+                    if self._progress and time.monotonic() - shown > _REDRAW:
+                        shown = time.monotonic()
+                        loss = float(outcome.figures[f"{self.main}/loss"])
+                        self._progress(f"step {state.step}, loss {loss:.4g}", state.step / settings.steps)
+                    self._validate_or_save(outcome.stop)
+                if outcome.stop and state.step < settings.steps:
+                    self._report(
+                        f"{self.job.folder}: stopped after step {state.step} of {settings.steps}; everything is saved, "
+                        "and the same command goes on from there"
+                    )
+                    asked.leave()
+
+    def _count(self, finite: bool) -> None:
+        state = self.state
+        state.in_a_row = 0 if finite else state.in_a_row + 1
+        state.skipped += not finite
+        patience = self.settings.patience + (_SCALING if self.engine.scaler is not None else 0)
+        if state.in_a_row >= patience:
+            raise TrainingError(
+                f"{self.job.folder}: the loss or its gradient was not finite in {state.in_a_row} steps in a row, up to "
+                f"step {state.step}; lower training.lr, or look for bad values in the data. The last good state is kept"
+            )
+
+    def _tell(self, figures: dict[str, Any], finite: bool) -> None:
+        assert self.log is not None
+        if finite:
+            self.log.add(figures)
+        if self.state.step % self.settings.log_every == 0 or self.state.step == self.settings.steps:
+            spent = {"hours": self._seconds() / 3600, "skipped": float(self.state.skipped)}
+            self.log.flush(self.state.step, spent)
+
+    def _validate_or_save(self, stop: bool) -> None:
+        settings, step = self.settings, self.state.step
+        last = step == settings.steps
+        if last or (settings.validate_every and step % settings.validate_every == 0):
+            self._validate()
+            self._save()
+            return
+        due = settings.save_every and step % settings.save_every == 0
+        late = settings.save_seconds and time.monotonic() - self._saved > settings.save_seconds
+        if due or late or stop:
+            self._save()
+
+    def _validate(self) -> None:
+        """Figures of the averaged weights, which become the best ones if they are."""
+        state, modules = self.state, self.engine.modules
+        others = [module for part, module in modules.items() if part != self.main]
+        for module in others:
+            module.eval()
+        torch.manual_seed(step_seed(self.settings.seed, 0, 0))  # the same draws each time
+        networks = self.engine.networks_for_validation(self.ema.module)
+        with torch.no_grad():
+            found = self.job.recipe.validate(networks, self.job.data, self.settings.seed, self.fabric.device)
+        for module in others:
+            module.train()
+        figures = {name: float(value) for name, value in found.items()}
+        first = next(iter(figures))
+        best = state.best["figures"][first] if state.best else math.inf
+        better = not state.best or figures[first] < best or math.isnan(best)
+        if better:
+            state.best = {"weights": _copy(self.ema.module.state_dict()), "figures": figures, "step": state.step}
+        state.last = figures
+        if state.step == 0:
+            state.first = figures
+        if self.log is not None:
+            self.log.write(state.step, {f"validation/{name}": value for name, value in figures.items()})
+        text = ", ".join(f"{name} {value:.5g}" for name, value in figures.items())
+        hours = self._seconds() / 3600
+        mark = " (best)" if better else ""
+        self._report(f"step {state.step} of {self.settings.steps}: {text}{mark}, {hours:.2f} h")
+
+    def _save(self) -> None:
+        state, engine = self.state, self.engine
+        state.networks = {part: module.state_dict() for part, module in engine.modules.items()}
+        state.optimizers = {part: optimizer.optimizer.state_dict() for part, optimizer in engine.optimizers.items()}
+        state.scaler = engine.scaler.state_dict() if engine.scaler is not None else {}
+        state.average, state.updates = self.ema.module.state_dict(), self.ema.updates
+        state.seconds = self._seconds()
+        self.output.save(state)
+        self._saved = time.monotonic()
+
+    def _restore(self, state: State) -> None:
+        for part, module in self.engine.modules.items():
+            module.load_state_dict(state.networks[part])
+            self.engine.optimizers[part].optimizer.load_state_dict(state.optimizers[part])
+        if self.engine.scaler is not None and state.scaler:
+            self.engine.scaler.load_state_dict(state.scaler)
+        self.ema.module.load_state_dict(state.average)
+        self.ema.updates = state.updates
+
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    def _outcome(self, resumed: int) -> Outcome:
+        state = self.state
+        best = state.best or {"figures": {}, "step": state.step}
+        return Outcome(
+            folder=self.job.folder,
+            steps=state.step,
+            figures=best["figures"],
+            step=best["step"],
+            before=state.first,
+            last=state.last,
+            hours=state.seconds / 3600,
+            skipped=state.skipped,
+            resumed=resumed,
+        )
+
+
+def _copy(weights: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.detach().cpu().clone() for name, value in weights.items()}
