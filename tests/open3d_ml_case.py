@@ -104,16 +104,16 @@ def sphere(n: int, seed: int = 0) -> np.ndarray:
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
-def write_spheres(path: Any) -> Any:
+def write_spheres(path: Any, points: int = 1024) -> Any:
     """A training file of two spheres, the second held out."""
     about = {"licence": "CC0", "licence_class": "permissive", "source": "here", "vertices": 0, "faces": 0}
     shapes = [
         pack_shape(
-            sphere(1024, seed), sphere(1024, seed), 4 * np.pi, name=name, normals="outward", held_out=held_out, **about
+            sphere(points, k), sphere(points, k), 4 * np.pi, name=name, normals="outward", held_out=k == 1, **about
         )
-        for seed, (name, held_out) in enumerate({"a/ball": False, "b/ball": True}.items())
+        for k, name in enumerate(("a/ball", "b/ball"))
     ]
-    return write_training_set(path, shapes, {"points": 1024, "seed": 0, "held_out": 0.5})
+    return write_training_set(path, shapes, {"points": points, "seed": 0, "held_out": 0.5})
 
 
 def get(kind: str, cls: str, /, *args: Any, **options: Any) -> Any:

@@ -43,7 +43,7 @@ def data(tmp_path):
     return {
         "CloudFolder": tmp_path / "clouds",
         "PUGAN": tmp_path / "pugan",
-        "TrainingFile": write_spheres(tmp_path / "train.npz"),
+        "TrainingFile": write_spheres(tmp_path / "train.npz", 4096),
     }
 
 

@@ -20,7 +20,7 @@ from .convert import to_cloud, to_data
 from .weights import fill, fingerprint, load_learned
 
 # What the section `model` of a configuration may hold beside the arguments of the zoo's class.
-_OPEN3D_KEYS = frozenset({"batcher", "device", "is_resume", "mode", "name", "rank", "recipe", "seed"})
+_SECTION_KEYS = frozenset({"batcher", "device", "is_resume", "mode", "name", "rank", "recipe", "seed"})
 
 
 class ZooModel(BaseModel):
@@ -44,10 +44,8 @@ class ZooModel(BaseModel):
     def __init__(self, ckpt_path: Any = None, **arguments: Any) -> None:
         super().__init__(ckpt_path=ckpt_path, **arguments)
         self.trans_point_sampler = None  # Open3D-ML's cannot be pickled, and nothing here draws patches with it
-        own = {key: value for key, value in arguments.items() if key not in _OPEN3D_KEYS}
-        known = [
-            name for name in inspect.signature(self.zoo_class).parameters if self.zoo_class.__init__ != object.__init__
-        ]
+        own = {key: value for key, value in arguments.items() if key not in _SECTION_KEYS}
+        known = list(inspect.signature(self.zoo_class).parameters)
         for key in own:
             if key not in known:
                 raise OptionError(
