@@ -56,7 +56,7 @@ class Upsampler(ABC):
         """
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
-        """The selected new points (F, 3), moved along the surface so that with `current` (N, 3) they lie more evenly."""
+        """The selected new points (F, 3), moved on the surface to lie more evenly among `current` (N, 3)."""
         return fresh
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -22,10 +20,15 @@ class JetNetwork(nn.Module):
         hidden: channels inside the encoder, for each neighbour.
         decoder: channels of the decoder.
         messages: rounds in which patches hear of their neighbours' features.
+        flat: where the neighbours' heights are small against this (in patch radii), the learned residual fades: exact
+            planes stay exact planes, and dense smooth clouds are left to their quadrics.
     """
 
-    def __init__(self, width: int = 96, hidden: int = 64, decoder: int = 96, messages: int = 2) -> None:
+    def __init__(
+        self, width: int = 96, hidden: int = 64, decoder: int = 96, messages: int = 2, flat: float = 0.01
+    ) -> None:
         super().__init__()
+        self.flat = flat
         self.local = _Pool(10, hidden, width, _GLOBALS)
         self.messages = nn.ModuleList(_Pool(13, hidden, width, width, width) for _ in range(messages))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(messages))
@@ -78,7 +81,11 @@ class JetNetwork(nn.Module):
         said = torch.cat([coordinates[:, :_HEARD], turn[:, :, :, :2].flatten(2), scale], dim=2)
         return pool(said, features[part], pool.other(norm(features))[near])
 
-    def forward(self, patches: Patches, features: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, patches: Patches, noise: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """`encode` and `decode` in one."""
+        return self.decode(patches, self.encode(patches, noise), offsets, index)
+
+    def decode(self, patches: Patches, features: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Moves (M, 3) of M queries onto the surface, and the logarithm (M,) of the error expected of each.
 
         Args:
@@ -101,7 +108,9 @@ class JetNetwork(nn.Module):
         logits = torch.cat([out[..., 0:1] + prior, out[..., 1:2] + prior - 1], dim=1)  # (M, 2 m, 1)
         share = logits.softmax(dim=1)
         a, b = share.chunk(2, dim=1)
-        move = a * near + b * wide + (a + b) * out[..., 2:5]
+        height = patches.offsets[:, :, 0].square().mean(dim=1).sqrt()
+        gate = (height / (height + self.flat))[index][..., None] if self.flat else 1.0
+        move = a * near + b * wide + (a + b) * gate * out[..., 2:5]
         move = ((frame @ move[..., None])[..., 0] * radius).sum(dim=1)
         error = ((a + b) * out[..., 5:6]).sum(dim=1)[:, 0]
         return move, error
@@ -137,8 +146,3 @@ def _onto(local: Tensor, coefficients: Tensor, origin: Tensor, axes: Tensor) -> 
     in_axes = ((local - origin)[..., None, :] @ axes)[..., 0, :]
     height = (monomials(in_axes[..., 1], in_axes[..., 2]) * coefficients).sum(dim=-1)
     return (height - in_axes[..., 0]).clamp(-_CLAMP, _CLAMP)[..., None] * axes[..., 0]
-
-
-def patches_of(tensors: dict[str, Any]) -> Patches:
-    """Patches out of the entries `patches.*` of a dictionary."""
-    return Patches(**{name[8:]: value for name, value in tensors.items() if name.startswith("patches.")})

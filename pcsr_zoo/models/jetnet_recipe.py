@@ -1,143 +1,218 @@
-"""How `jetnet` is trained: places near sparse clouds, and the distance to the true surface after the move."""
+"""How `jetnet` is trained: places near sparse clouds are moved, and judged by where the true surface is.
+
+The loss of a place is its distance e to the surface after the move, in point spacings, as e + 4 e^2 (P2F asks for the
+first, Chamfer and Hausdorff distances for the second); with a penalty on moves that are longer than the way to the
+nearest sheet. The other way round, every piece of the true surface wants a moved place nearby. A head of its own
+learns how large e will be (Laplace likelihood). Noisy clouds weigh less, by what nobody can know of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from torch import Tensor
 
-from ..datasets.patches import Augmentation, draw
-from ..datasets.training_set import TrainingSet
-from ..geometry.edges import neighbour_edges
-from ..geometry.knn import KNN
+from ..datasets.patches import NONE, Augmentation, draw
+from ..errors import OptionError
+from ..geometry.knn import KNN, knn
 from ..geometry.noise import estimate_noise
-from ..geometry.patches import fit_patches
+from ..geometry.patches import Patches, fit_patches
 from ..training.recipe import Examples, Recipe
-from .jetnet_network import patches_of
+from .jetnet_places import training_places
+from .jetnet_surface import VIEWS
 
-VIEWS = 4
-_CLEAN = 0.08
+if TYPE_CHECKING:
+    from ..datasets.training_set import TrainingSet
+
+_SITES = 4096  # of the true surface, that want to be covered
+_CLEAN = 0.08  # estimated noise below which a cloud counts as clean, as in `pipelines.resample`
+_PATCHES = "patches."
 
 
 class JetNetRecipe(Recipe):
-    def __init__(self, network: Any, clouds: int = 1, points: tuple[int, int] = (600, 2400), queries: int = 6144,
-                 noise: tuple[float, float] = (0.0, 0.5), square: float = 4.0, excess: float = 0.5, error: float = 0.1) -> None:  # fmt: skip
-        self.network, self.clouds, self.points, self.queries = network, clouds, points, queries
-        self.square, self.excess, self.error = square, excess, error
-        self.augmentation = Augmentation(densities=(0.6, 0.2, 0.2), noise=noise)
+    """Whole clouds of random size, density and noise; places as inference asks for them.
+
+    Args:
+        network: a `JetNetwork`.
+        clouds: examples of one step on each device.
+        points: the size of a cloud is drawn between these two.
+        queries: places of each cloud.
+        noise: its range in point spacings, for half of the clouds.
+        densities: shares of even, random and varying clouds, see `Augmentation`.
+        square, excess, cover, error: weights of the loss's further parts.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        clouds: int = 1,
+        points: Sequence[int] = (600, 2400),
+        queries: int = 6144,
+        noise: Sequence[float] = (0.0, 0.5),
+        densities: Sequence[float] = (0.6, 0.2, 0.2),
+        square: float = 4.0,
+        excess: float = 0.5,
+        cover: float = 1.0,
+        error: float = 0.1,
+    ) -> None:
+        if not (len(points) == 2 and 48 <= points[0] <= points[1]):
+            raise OptionError(f"points must be two sizes of clouds, the first at least 48, got {list(points)}")
+        if clouds < 1 or queries < 16:
+            raise OptionError(f"clouds must be at least 1 and queries 16, got {clouds} and {queries}")
+        self.network, self.batch, self.points, self.queries = network, clouds, tuple(points), queries
+        self.augmentation = Augmentation(densities=tuple(densities), noise=tuple(noise))  # type: ignore[arg-type]
+        self.square, self.excess, self.cover, self.error = square, excess, cover, error
 
     def networks(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network}
 
     def examples(self, data: TrainingSet, step: int, seed: int, first: int, count: int) -> Examples:
-        parts, begin = [], 0
+        parts = []
         for k in range(first, first + count):
             rng = np.random.default_rng([seed, step, k, 1])
             n = int(np.exp(rng.uniform(*np.log(self.points))))
-            batch = draw(data, step, seed + 7919 * k, 1, "cloud", n, None, augmentation=self.augmentation)
-            noisy = float(batch.noise[0]) > 0
-            part = examples_of(batch.sparse[0], batch.dense[0], batch.normals[0], self.queries, rng, noisy)
-            level = float(batch.noise[0]) / part["spacing"]
-            part["weight"] = 0.1 / (0.1 + level)  # what nobody can know must not drown what can be learned
-            for name in ("patches.index", "index"):
-                part[name] = part[name] + begin
-            begin += n
-            parts.append(part)
-        trees = [part.pop("tree") for part in parts]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"trees": trees}
+            cloud = draw(data, step, seed, 1, "cloud", n, None, augmentation=self.augmentation, first=k)
+            parts.append(_example(cloud, self.queries, rng))
+        return _joined(parts)
 
-    def loss(self, part: str, networks: Mapping[str, Any], examples: Examples, done: float) -> tuple[Any, Any]:
-        patches = patches_of(examples)
-        network = networks[part]
-        features = network.encode(patches, examples["noise"])
-        move, error = network(patches, features, examples["offsets"], examples["index"])
-        e = surface_distance(examples, move)
-        # no farther than to the nearest sheet: places on one side of a thin part must not cover the other side
-        spacing = examples["spacing"]
-        excess = torch.relu(move.norm(dim=1) / spacing - examples["least"] * 1.2 - 0.1)
-        target = e.detach() + 0.01
-        doubt = target * torch.exp(-error) + error
-        weight = examples["weight"]
-        each = e + self.square * e * e + self.excess * (excess + excess * excess) + self.error * doubt
-        clean = weight == 1
-        figures = {"loss": (weight * each).mean(), "doubt": doubt.mean(), "excess": excess.mean()}
-        if clean.all():
-            figures |= {"clean": e.mean(), "clean_rms": (e * e).mean().sqrt()}
-        else:
-            figures |= {"noisy": e.mean()}
-        return figures["loss"], {name: value.detach() for name, value in figures.items()}
+    def loss(
+        self, part: str, networks: Mapping[str, torch.nn.Module], examples: Examples, done: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        move, log_error = networks[part](_patches(examples), examples["noise"], examples["offsets"], examples["index"])
+        moved = examples["places"] + move
+        weight, spacing = examples["weight"], examples["spacing"]
+        e = distance_to_surface(examples, moved) / spacing
+        # on a thin part, places on one side must not be moved to the other
+        excess = torch.relu(move.norm(dim=1) / spacing - 1.2 * examples["least"] - 0.1)
+        doubt = (e.detach() + 0.01) * torch.exp(-log_error) + log_error
+        gap = uncovered(examples, moved) / examples["site_spacing"] ** 2
+        each = e + self.square * e**2 + self.excess * (excess + excess**2) + self.error * doubt
+        loss = (weight * each).mean() + self.cover * (examples["site_weight"] * gap).mean()
+        with torch.no_grad():
+            clean = (weight == 1).float()
+            share = clean.mean().clamp(min=1e-9)
+            figures = {
+                "loss": loss,
+                "distance_clean": (clean * e).mean() / share,
+                "square_clean": (clean * e**2).mean() / share,
+                "uncovered": gap.mean(),
+                "excess": excess.mean(),
+                "doubt": doubt.mean(),
+            }
+        return loss, {name: value.detach() for name, value in figures.items()}
 
-    def validate(self, networks: Mapping[str, Any], data: TrainingSet, seed: int, device: torch.device) -> dict[str, float]:
-        raise NotImplementedError
+    def validate(
+        self, networks: Mapping[str, torch.nn.Module], data: TrainingSet, seed: int, device: torch.device
+    ) -> dict[str, float]:
+        """Of even clouds of each held-out shape: e + 4 e^2 + uncovered (`score`), and its parts; then with noise."""
+        shapes = data.held_out or data.train
+        noisy = Augmentation(NONE.densities, noise=(0.25, 0.25), rotate=False, scale=(1.0, 1.0))
+        sums: dict[str, list[float]] = {}
+        n = min(1024, int(data.about["points"]) // 2)
+        for name, augmentation in (("", NONE), ("noisy_", noisy)):
+            for k, shape in enumerate(shapes):
+                rng = np.random.default_rng([seed, k])
+                cloud = draw(data, 0, seed, 1, "cloud", n, None, shapes=[shape], augmentation=augmentation, first=k)
+                examples = {key: value.to(device) for key, value in _joined([_example(cloud, 4096, rng)]).items()}
+                inputs = (_patches(examples), examples["noise"], examples["offsets"], examples["index"])
+                moved = examples["places"] + networks["network"](*inputs)[0]
+                e = distance_to_surface(examples, moved) / examples["spacing"]
+                gap = uncovered(examples, moved) / examples["site_spacing"] ** 2
+                sums.setdefault(name + "distance", []).append(float(e.mean()))
+                sums.setdefault(name + "square", []).append(float((e**2).mean()))
+                sums.setdefault(name + "uncovered", []).append(float(gap.mean()))
+        means = {name: float(np.mean(values)) for name, values in sums.items()}
+        return {"score": means["distance"] + self.square * means["square"] + self.cover * means["uncovered"], **means}
 
 
-def examples_of(sparse: np.ndarray, dense: np.ndarray, normals: np.ndarray, queries: int, rng: np.random.Generator,
-                noisy: bool) -> dict[str, Any]:  # fmt: skip
-    points = sparse.astype(np.float64)
+def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    """One cloud's tensors; `clouds` of them are joined by `_joined`."""
+    points, dense = cloud.sparse[0].astype(np.float64), cloud.dense[0]
     tree = KNN(points)
     noise = estimate_noise(points, tree)
     noise = noise if noise > _CLEAN else 0.0
     patches = fit_patches(points, tree, noise)
-    places = query_places(points, tree, dense, queries, rng, noisy)
-    distance, index = tree.query(places, VIEWS)
-    truth = cKDTree(dense)
-    least = truth.query(places)[0]
-    spacing = float(np.median(patches.radius.numpy())) / np.sqrt(10 / np.pi)
-    out = {f"patches.{name}": getattr(patches, name) for name in patches.__dataclass_fields__}
-    as_float = lambda a: torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))  # noqa: E731
-    out |= {
-        "noise": torch.full((len(points),), noise, dtype=torch.float32),
-        "places": as_float(places),
-        "offsets": as_float(places[:, None] - points[index]),
+    spacing = float(patches.radius.median()) / np.sqrt(10 / np.pi)
+    places, covering = training_places(points, tree, dense, queries, rng, with_points=float(cloud.noise[0]) > 0)
+    _, index = tree.query(places, VIEWS)
+    truth = KNN(dense)
+    sites = rng.choice(len(dense), min(_SITES, len(dense)), replace=False)
+    weight = 0.1 / (0.1 + float(cloud.noise[0]) / spacing)
+    gap = float(np.median(truth.query(dense[:1024], 2)[0][:, 1]))
+
+    def tensor(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+
+    def full(count: int, value: float) -> Tensor:
+        return torch.full((count,), value, dtype=torch.float32)
+
+    return {
+        **{_PATCHES + name: getattr(patches, name) for name in Patches.__dataclass_fields__},
+        "noise": full(len(points), noise),
+        "places": tensor(places),
+        "covering": torch.from_numpy(covering),
+        "offsets": tensor(places[:, None] - points[index]),
         "index": torch.from_numpy(index),
-        "least": as_float(least / spacing),
-        "spacing": torch.full((len(places),), spacing, dtype=torch.float32),
-        "tree": (truth, normals, float(np.median(truth.query(dense[:1000], 2)[0][:, 1]))),
+        "least": tensor(truth.query(places, 1)[0][:, 0] / spacing),
+        "spacing": full(len(places), spacing),
+        "weight": full(len(places), weight),
+        "sites": tensor(dense[sites]),
+        "site_spacing": full(len(sites), spacing),
+        "site_weight": full(len(sites), weight),
+        "truth": tensor(dense),
+        "truth_normals": tensor(cloud.normals[0]),
+        "truth_gap": full(len(dense), gap),
     }
-    return out
 
 
-def query_places(points: np.ndarray, tree: KNN, dense: np.ndarray, count: int, rng: np.random.Generator, noisy: bool) -> np.ndarray:
-    """Places (count, 3) that inference asks for: on edges, in triangles, near the surface, and the points themselves."""
-    shares = [0.45, 0.25, 0.2, 0.1] if noisy else [0.5, 0.3, 0.2, 0.0]
-    a, b, c, d = rng.multinomial(count, shares)
-    edges = neighbour_edges(points, 16, tree, 0.6)
-    edges = edges[rng.integers(len(edges), size=a)]
-    t = np.where(rng.random(a) < 0.5, 0.5, rng.uniform(0.2, 0.8, a))[:, None]
-    on_edges = points[edges[:, 0]] * t + points[edges[:, 1]] * (1 - t)
-    start = rng.integers(len(points), size=b)
-    _, near = tree.query(points[start], 13)
-    corner = np.stack([near[np.arange(b), rng.integers(1, near.shape[1], b)] for _ in range(2)], axis=1)
-    w = rng.dirichlet([1, 1, 1], b)
-    inside = w[:, :1] * points[start] + w[:, 1:2] * points[corner[:, 0]] + w[:, 2:] * points[corner[:, 1]]
-    spacing = np.median(tree.query(points[:500], 7)[0][:, -1]) / np.sqrt(6 / np.pi)
-    surface = dense[rng.integers(len(dense), size=c)] + rng.normal(size=(c, 3)) * spacing * 0.1
-    places = np.concatenate([on_edges, inside, surface, points[rng.integers(len(points), size=d)]])
-    jitter = rng.normal(size=places.shape) * (rng.random((len(places), 1)) < 0.3) * 0.1 * spacing
-    if d:
-        jitter[-d:] = 0
-    return places + jitter
+def _joined(parts: list[dict[str, Tensor]]) -> Examples:
+    """Several clouds as one; `counts` says how many (points, places, sites, true points) each has."""
+    begin = 0
+    for part in parts:
+        part["index"] = part["index"] + begin
+        part[_PATCHES + "index"] = part[_PATCHES + "index"] + begin
+        begin += len(part["noise"])
+    counts = [[len(part[name]) for name in ("noise", "places", "sites", "truth")] for part in parts]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"counts": torch.tensor(counts)}
 
 
-def surface_distance(examples: Examples, move: Any) -> Any:
-    """Distances (M,) of the moved places to the true surface, in point spacings; one that gradients can use."""
-    moved = examples["places"] + move
-    with torch.no_grad():
-        where = moved.detach().cpu().numpy()
-        foot, normal, gap = [], [], []
-        size = len(where) // len(examples["trees"])
-        for k, (tree, normals, dense_spacing) in enumerate(examples["trees"]):
-            _, index = tree.query(where[k * size : (k + 1) * size], workers=-1)
-            foot.append(tree.data[index])
-            normal.append(normals[index])
-            gap.append(np.full(size, dense_spacing))
-        as_float = lambda a: torch.from_numpy(np.concatenate(a).astype(np.float32)).to(moved.device)  # noqa: E731
-        foot, normal, gap = as_float(foot), as_float(normal), as_float(gap)
-    away = moved - foot
-    height = (away * normal).sum(dim=1)
-    aside = (away - height[:, None] * normal).norm(dim=1)
-    beyond = torch.relu(aside - 1.2 * gap)
-    return ((height * height + beyond * beyond + 1e-12).sqrt()) / examples["spacing"]
+def _patches(examples: Examples) -> Patches:
+    return Patches(**{name: examples[_PATCHES + name] for name in Patches.__dataclass_fields__})
+
+
+def _each(examples: Examples, *columns: tuple[str, int]) -> Any:
+    """For each cloud, its part of the named tensors; the number is the column of `counts`."""
+    counts = examples["counts"].tolist()
+    splits = [examples[name].split([row[column] for row in counts]) for name, column in columns]
+    return zip(*splits, strict=True)
+
+
+def distance_to_surface(examples: Examples, moved: Tensor) -> Tensor:
+    """Distances (M,) of places to the tangent plane of the nearest true point, or to its disk where they lie beyond."""
+    out = []
+    columns = (("places", 1), ("truth", 3), ("truth_normals", 3), ("truth_gap", 3))
+    splits = moved.split(examples["counts"][:, 1].tolist())
+    for here, (_, truth, normals, gap) in zip(splits, _each(examples, *columns), strict=True):
+        with torch.no_grad():
+            nearest = knn(truth, here.detach(), 1)[1][:, 0]
+        away = here - truth[nearest]
+        height = (away * normals[nearest]).sum(dim=1)
+        aside = (away - height[:, None] * normals[nearest]).norm(dim=1)
+        beyond = torch.relu(aside - 1.2 * gap[nearest])
+        out.append((height**2 + beyond**2 + 1e-12).sqrt())
+    return torch.cat(out)
+
+
+def uncovered(examples: Examples, moved: Tensor) -> Tensor:
+    """Squared distances (S,) from the sites to the nearest moved place, of those that were not drawn at the surface."""
+    out = []
+    splits = moved.split(examples["counts"][:, 1].tolist())
+    for here, (covering, sites) in zip(splits, _each(examples, ("covering", 1), ("sites", 2)), strict=True):
+        some = here[covering]
+        with torch.no_grad():
+            nearest = knn(some.detach(), sites, 1)[1][:, 0]
+        out.append((some[nearest] - sites).square().sum(dim=1))
+    return torch.cat(out)

@@ -59,5 +59,5 @@ class LearnedSurface:
     def _move(self, places: np.ndarray) -> tuple[Any, Any]:
         _, index = self.tree.query(places, VIEWS)
         offsets = torch.from_numpy((places[:, None] - self.points[index]).astype(np.float32)).to(self.device)
-        move, error = self.network(self.patches, self.features, offsets, torch.from_numpy(index).to(self.device))
+        move, error = self.network.decode(self.patches, self.features, offsets, torch.from_numpy(index).to(self.device))
         return places + move.cpu().numpy().astype(np.float64), error.exp().cpu().numpy() * self.spacing
