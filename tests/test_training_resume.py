@@ -272,3 +272,20 @@ def test_a_log_line_cut_short_is_dropped(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == [{"step": 1, "a": 1}, {"step": 5, "a": 2.0, "b": 3.0, "c": 7.0}, {"step": 6, "good": 1.0}]
     assert np.isfinite([line.get("a", 0) for line in lines]).all()
+
+
+@posix
+def test_a_second_signal_ends_at_once_but_not_its_echo(monkeypatch):
+    """torchrun repeats the terminal's Ctrl-C; somebody who waits in vain presses it again."""
+    from pcsr_zoo.training import interrupts
+
+    with interrupts.Interrupts() as asked:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert asked.number == signal.SIGINT
+        monkeypatch.setattr(interrupts, "_PATIENCE", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left:
+        interrupts.Interrupts().leave()  # another process was asked to stop
+    assert left.value.code == 128 + signal.SIGTERM

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -137,3 +138,21 @@ def test_importing_training_is_cheap():
         "assert not {'torch', 'open3d', 'lightning_fabric', 'yaml', 'tensorboard'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_examples_are_good():
+    """What examples/train says is understood; the data are the reader's."""
+    from pcsr_zoo.registry import list_models, model_class
+    from pcsr_zoo.training.config import KEYS
+
+    folder = Path(__file__).parents[1] / "examples/train"
+    if not folder.is_dir():
+        pytest.skip("the examples are not installed")
+    files = sorted(folder.glob("*.yml"))
+    assert files
+    for file in files:
+        values = parse_yaml(file.read_text(encoding="utf-8"), str(file))
+        assert values.keys() <= set(KEYS)
+        Settings.of(values["training"], str(file))
+        if values["model"] in list_models():
+            model_class(values["model"])(**values.get("arguments", {})).recipe(**values.get("recipe", {}))

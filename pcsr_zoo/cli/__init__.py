@@ -12,6 +12,7 @@ from .inspect import info, models
 from .measure import benchmark, evaluate
 from .picture import render
 from .resample import sample, upsample
+from .train import finetune, train
 
 __all__ = ["main"]
 
@@ -31,5 +32,5 @@ def main(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-for command in (upsample, sample, info, models, render, evaluate, benchmark, data, card):
+for command in (upsample, sample, info, models, render, evaluate, benchmark, data, card, train, finetune):
     main.add_command(command)

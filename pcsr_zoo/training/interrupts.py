@@ -5,12 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
+_PATIENCE = 2.0  # seconds
+
 
 class Interrupts:
-    """A context in which the first signal is only noted; the second one ends at once.
+    """A context in which a signal is only noted; another one ends at once, if it comes seconds later.
+
+    At once would be too soon: torchrun hands on to its processes the Ctrl-C that they had from the terminal.
 
     Outside the main thread, where Python cannot handle signals, it does nothing.
 
@@ -20,6 +25,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.number = 0
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -33,9 +39,10 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
+        if not self.number:
+            self.number, self._since = number, time.monotonic()
+        elif time.monotonic() - self._since > _PATIENCE:
             self.leave()
-        self.number = number
 
     def leave(self) -> None:
         """End as the signal would have: KeyboardInterrupt, or exit with 128 + its number.

@@ -1,0 +1,147 @@
+"""`pcsr train` and `pcsr finetune`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .app import common_options, session
+from .choices import check_device
+from .progress import progress_bar
+
+_DEVICE = click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; by default CUDA where it is.")
+_RESTART = click.option("--restart", is_flag=True, help="Begin anew instead of resuming.")
+_SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Another value; repeatable.")
+
+
+@click.command(short_help="Train a network as a configuration file says.")
+@click.argument("config", metavar="CONFIG.yml")
+@click.option("-o", "--output", metavar="DIR", help="Where it goes; by default runs/CONFIG.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Short for --set training.steps=N.")
+@_SET
+@_DEVICE
+@_RESTART
+@common_options
+def train(
+    config: str, output: str | None, steps: int | None, changes: tuple[str, ...], device: str | None, restart: bool
+) -> None:
+    """Train a network as a configuration file says.
+
+    DIR becomes a checkpoint: pcsr upsample --model DIR. An interrupted run goes on when the same command is given
+    again. On several GPUs: torchrun --nproc-per-node 4 -m pcsr_zoo train CONFIG.yml
+
+    \b
+    model: jetnet               # see pcsr models
+    data: train.npz             # from pcsr data build; beside this file
+    recipe: {}                  # of the model
+    training: {steps: 20000, batch: 16, lr: 1e-3}
+    """
+    from ..training.api import train as run
+    from ..training.config import load_config
+
+    check_device(device)
+    changes = (*changes, f"training.steps={steps}") if steps else changes
+    asked = load_config(config, changes)
+    folder = output or str(Path("runs") / Path(config).stem)
+    outcome = _with_progress(
+        "train",
+        run,
+        asked.model,
+        asked.data,
+        folder,
+        arguments=asked.arguments,
+        recipe=asked.recipe,
+        settings=asked.settings,
+        device=device,
+        restart=restart,
+    )
+    _conclude(outcome)
+
+
+@click.command(short_help="Train a checkpoint further on data of your own.")
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@click.argument("data", metavar="DATA...", nargs=-1, required=True)
+@click.option("-o", "--output", required=True, metavar="DIR", help="Where the new checkpoint goes.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="By default 2000.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="X", help="Learning rate.")
+@_SET
+@_DEVICE
+@_RESTART
+@common_options
+def finetune(
+    checkpoint: str,
+    data: tuple[str, ...],
+    output: str,
+    steps: int | None,
+    lr: float | None,
+    changes: tuple[str, ...],
+    device: str | None,
+    restart: bool,
+) -> None:
+    """Train a checkpoint further on data of your own.
+
+    CHECKPOINT is a name (see pcsr models) or a folder. DATA are training files (pcsr data build), meshes, tables of
+    meshes, dense scans in any format that pcsr reads, or folders of these. A tenth is held out, and what is not better
+    on it than CHECKPOINT is not kept.
+
+    \b
+    pcsr finetune jetnet my_scans/ -o runs/mine
+    pcsr upsample sparse.ply -x 4 --model runs/mine
+    """
+    from ..errors import OptionError
+    from ..training.api import finetune as run
+    from ..training.config import with_changes
+
+    check_device(device)
+    short = [f"training.{key}={value}" for key, value in (("steps", steps), ("lr", lr)) if value is not None]
+    asked: dict[str, Any] = with_changes({}, (*changes, *short))
+    if unknown := [key for key in asked if key not in ("training", "recipe")]:
+        raise OptionError(f"--set {unknown[0]}: only training.KEY and recipe.KEY can be set here")
+    outcome = _with_progress(
+        "finetune",
+        run,
+        checkpoint,
+        data,
+        output,
+        recipe=asked.get("recipe"),
+        settings=asked.get("training"),
+        device=device,
+        restart=restart,
+    )
+    _conclude(outcome)
+
+
+def _with_progress(title: str, run: Any, *arguments: Any, **options: Any) -> Any:
+    if not _is_first():
+        return run(*arguments, **options)
+    with progress_bar(title) as progress:
+
+        def report(line: str) -> None:
+            if progress is not None:
+                from tqdm import tqdm
+
+                with tqdm.external_write_mode():
+                    session().say(line)
+            else:
+                session().say(line)
+
+        return run(*arguments, report=report, progress=progress, **options)
+
+
+def _conclude(outcome: Any) -> None:
+    if not _is_first():
+        return
+    figures = ", ".join(f"{name} {value:.5g}" for name, value in outcome.figures.items())
+    skipped = f"; {outcome.skipped} steps were skipped, not being finite" if outcome.skipped else ""
+    session().say(
+        f"{outcome.folder}: {outcome.steps} steps in {outcome.hours:.2f} h, best after step {outcome.step}"
+        f"{f' ({figures})' if figures else ''}{skipped}"
+    )
+
+
+def _is_first() -> bool:
+    """One of torchrun's processes speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
