@@ -212,7 +212,7 @@ class ZooPipeline(BasePipeline):
             try:
                 self.model.load_weights(folder)
             except OptionError as error:  # of other arguments
-                log.info("Not loaded: %s", error)
+                log.warning("Not loaded: %s", error)
                 continue
             log.info("ckpt_path not given. Loaded checkpoint %s", folder)
             return folder
