@@ -204,13 +204,42 @@ def test_bad_steps_are_skipped_and_counted(path, tmp_path):
 
 def test_a_skipped_step_changes_nothing(path):
     data = TrainingSet.load(path)
-    recipe = PatchRecipe(ToyPatches(8, norm=False).network, 32, 0.0, (1,))
+    recipe = PatchRecipe(ToyPatches(8).network, 32, 0.0, (1,))
     it = engine(recipe, batch=2)
     it.step([recipe.examples(data, 0, 0, 0, 2)], 0)
     before = {name: value.clone() for name, value in it.modules["network"].state_dict().items()}
-    told = it.step([recipe.examples(data, 1, 0, 0, 2)], 1)
-    assert not told.finite
-    assert same(before, it.modules["network"].state_dict())
+    for step, poison in ((1, 1.0), (2, float("nan"))):  # a bad loss; bad examples, which batch norm sees, too
+        examples = recipe.examples(data, step, 0, 0, 2)
+        told = it.step([{**examples, "sparse": examples["sparse"] * poison}], step)
+        assert not told.finite
+        assert same(before, it.modules["network"].state_dict())
+    assert it.step([recipe.examples(data, 3, 0, 0, 2)], 3).finite
+    assert not same(before, it.modules["network"].state_dict())
+
+
+def test_sixteen_bits_scale_their_gradients(path):
+    """Fabric's 16-bit plugin on a CPU, as on a GPU: bad steps lower the scale, the others train as in 32 bits."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.precision import MixedPrecision
+
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", device="cpu")])
+    fabric.launch()
+    data = TrainingSet.load(path)
+    torch.manual_seed(0)
+    half, full = (PatchRecipe(ToyPatches(8, dropout=0.0, norm=False).network, 32, 0.0, (2,)) for _ in range(2))
+    full.network.load_state_dict(half.network.state_dict())
+    settings = Settings(warmup=0, schedule="constant", batch=2, lr=1e-2, clip=0.01)
+    scaled, plain = Engine(half, settings, fabric), engine(full, batch=2, lr=1e-2, clip=0.01)
+    scale = scaled.scaler.get_scale()
+    assert plain.scaler is None
+    for step in range(6):
+        examples = half.examples(data, step, 0, 0, 2)
+        finite = [it.step([examples], step).finite for it in (scaled, plain)]
+        assert finite == ([False, False] if step == 2 else [True, True])
+    assert scaled.scaler.get_scale() == scale / 2
+    for a, b in zip(half.network.parameters(), full.network.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=0.01)
+    assert half.network.first.weight.dtype == torch.float32
 
 
 def test_mixed_precision_keeps_positions(path, tmp_path):

@@ -65,6 +65,8 @@ class Engine:
         """
         torch.manual_seed(step_seed(self.settings.seed, step, self.fabric.global_rank))
         on_it = [self.fabric.to_device(piece) for piece in pieces]
+        buffers = [buffer for module in self.modules.values() for buffer in module.buffers()]
+        before = [buffer.clone() for buffer in buffers]
         figures: dict[str, Any] = {}
         finite = True
         for part in self.recipe.parts:
@@ -77,6 +79,9 @@ class Engine:
             finite &= good
             figures |= {f"{part}/{name}": value for name, value in told.items()}
             figures |= {f"{part}/loss": loss, f"{part}/gradient": norm, f"{part}/lr": rate}
+        if not finite:  # running statistics may have seen what was not
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
         return Step(figures, finite, stop)
 
     def _gradient(self, part: str, pieces: Sequence[Examples], done: float) -> tuple[torch.Tensor, dict[str, Any]]:
