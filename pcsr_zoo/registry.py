@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 # name -> "module:Class"; `register_model` adds to it.
 _MODELS: dict[str, str | type] = {
     "jet": "pcsr_zoo.models.jet:Jet",
+    "jetnet": "pcsr_zoo.models.jetnet:JetNet",
     "midpoint": "pcsr_zoo.models.midpoint:Midpoint",
     "fps": "pcsr_zoo.models.samplers:FPS",
     "random": "pcsr_zoo.models.samplers:Random",

@@ -38,7 +38,8 @@ def training_places(
     """Places (count, 3) of all the kinds that inference asks for, and which of them know nothing of the surface.
 
     On edges (half of these in the middle), in triangles, near the surface (where relaxation asks), and with
-    `with_points` the points themselves; a third is displaced at random.
+    `with_points` the points themselves; a half is displaced by up to
+    a third of the point spacing.
     """
     shares = [0.45, 0.25, 0.2, 0.1] if with_points else [0.5, 0.3, 0.2, 0.0]
     a, b, c, d = rng.multinomial(count, shares)
@@ -55,6 +56,7 @@ def training_places(
             points[rng.integers(len(points), size=d)],
         ]
     )
-    displaced = (rng.random(count) < 0.3) & (np.arange(count) < count - d)
-    places += rng.normal(size=places.shape) * (0.1 * spacing * displaced[:, None])
+    displaced = (rng.random(count) < 0.5) & (np.arange(count) < count - d)
+    size = 0.33 * spacing * rng.random(count) ** 2 * displaced
+    places += rng.normal(size=places.shape) * size[:, None]
     return places, np.arange(count) < a + b

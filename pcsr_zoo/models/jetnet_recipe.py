@@ -37,7 +37,6 @@ class JetNetRecipe(Recipe):
 
     Args:
         network: a `JetNetwork`.
-        clouds: examples of one step on each device.
         points: the size of a cloud is drawn between these two.
         queries: places of each cloud.
         noise: its range in point spacings, for half of the clouds.
@@ -48,7 +47,6 @@ class JetNetRecipe(Recipe):
     def __init__(
         self,
         network: torch.nn.Module,
-        clouds: int = 1,
         points: Sequence[int] = (600, 2400),
         queries: int = 6144,
         noise: Sequence[float] = (0.0, 0.5),
@@ -60,9 +58,9 @@ class JetNetRecipe(Recipe):
     ) -> None:
         if not (len(points) == 2 and 48 <= points[0] <= points[1]):
             raise OptionError(f"points must be two sizes of clouds, the first at least 48, got {list(points)}")
-        if clouds < 1 or queries < 16:
-            raise OptionError(f"clouds must be at least 1 and queries 16, got {clouds} and {queries}")
-        self.network, self.batch, self.points, self.queries = network, clouds, tuple(points), queries
+        if queries < 16:
+            raise OptionError(f"queries must be at least 16, got {queries}")
+        self.network, self.points, self.queries = network, tuple(points), queries
         self.augmentation = Augmentation(densities=tuple(densities), noise=tuple(noise))  # type: ignore[arg-type]
         self.square, self.excess, self.cover, self.error = square, excess, cover, error
 
@@ -88,7 +86,7 @@ class JetNetRecipe(Recipe):
         # on a thin part, places on one side must not be moved to the other
         excess = torch.relu(move.norm(dim=1) / spacing - 1.2 * examples["least"] - 0.1)
         doubt = (e.detach() + 0.01) * torch.exp(-log_error) + log_error
-        gap = uncovered(examples, moved) / examples["site_spacing"] ** 2
+        gap = torch.log1p(uncovered(examples, moved) / examples["site_spacing"] ** 2)  # a hole of the input is no fault
         each = e + self.square * e**2 + self.excess * (excess + excess**2) + self.error * doubt
         loss = (weight * each).mean() + self.cover * (examples["site_weight"] * gap).mean()
         with torch.no_grad():
