@@ -50,10 +50,10 @@ class JetNetRecipe(Recipe):
         points: Sequence[int] = (600, 2400),
         queries: int = 6144,
         noise: Sequence[float] = (0.0, 0.5),
-        densities: Sequence[float] = (0.6, 0.2, 0.2),
+        densities: Sequence[float] = (0.7, 0.15, 0.15),
         square: float = 4.0,
         excess: float = 0.5,
-        cover: float = 1.0,
+        cover: float = 4.0,
         error: float = 0.1,
     ) -> None:
         if not (len(points) == 2 and 48 <= points[0] <= points[1]):
@@ -105,7 +105,7 @@ class JetNetRecipe(Recipe):
     def validate(
         self, networks: Mapping[str, torch.nn.Module], data: TrainingSet, seed: int, device: torch.device
     ) -> dict[str, float]:
-        """Of even clouds of each held-out shape: e + 4 e^2 + uncovered (`score`), and its parts; then with noise."""
+        """Of even clouds of each held-out shape: e + 4 e^2 + 4 uncovered (`score`), and its parts; then with noise."""
         shapes = data.held_out or data.train
         noisy = Augmentation(NONE.densities, noise=(0.25, 0.25), rotate=False, scale=(1.0, 1.0))
         sums: dict[str, list[float]] = {}
