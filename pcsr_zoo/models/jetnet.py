@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry.edges import neighbour_edges
+from ..geometry.borders import one_sidedness
 from ..geometry.repulsion import repulsion
 from .base import Context, Learned, Upsampler
+from .jetnet_places import on_edges
 
 _SURFACE = "jetnet surface"
+_INSIDE = 0.5  # one-sidedness that relaxation may lead to
 
 
 class JetNet(Learned, Upsampler):
@@ -25,7 +27,6 @@ class JetNet(Learned, Upsampler):
 
     Args:
         width, hidden, decoder, messages: of the network, see `JetNetwork`.
-        edges: how many neighbours of each point give places for new points.
         relaxations: steps in which new points push each other apart.
     """
 
@@ -39,7 +40,6 @@ class JetNet(Learned, Upsampler):
         hidden: int = 64,
         decoder: int = 96,
         messages: int = 2,
-        edges: int = 16,
         relaxations: int = 3,
     ) -> None:
         from .jetnet_network import JetNetwork
@@ -49,28 +49,25 @@ class JetNet(Learned, Upsampler):
             "hidden": hidden,
             "decoder": decoder,
             "messages": messages,
-            "edges": edges,
             "relaxations": relaxations,
         }
-        self.edges, self.relaxations = edges, relaxations
+        self.relaxations = relaxations
         self.network = JetNetwork(width, hidden, decoder, messages).eval()
 
     def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         context.progress("neighbours", 0.0)
         surface = self._surface(anchors, context)
         tree = surface.tree if anchors is points else None
-        edges = neighbour_edges(points, self.edges, tree, 0.6)
-        ends = points[edges]
-        places = [ends.mean(axis=1)]
-        if len(edges) < 1.2 * wanted:
-            places += [ends @ np.array([1 / 3, 2 / 3]), ends @ np.array([2 / 3, 1 / 3])] if False else []
-        return surface.move(np.concatenate(places))[0]
+        return surface.move(on_edges(points, tree, thirds=True))[0]
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
         surface = self._surface(anchors, context)
+        start = one_sidedness(surface.tree, fresh)
         for _ in range(self.relaxations):
             step = repulsion(np.concatenate([current, fresh]), slice(len(current), None))
-            fresh = surface.move(fresh + step)[0]
+            moved = surface.move(fresh + step)[0]
+            inside = one_sidedness(surface.tree, moved) <= np.maximum(start, _INSIDE)
+            fresh = np.where(inside[:, None], moved, fresh)  # nothing pushes back at borders and tips
         return fresh
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:

@@ -9,11 +9,18 @@ from ..geometry.jets import monomials
 from ..geometry.patches import Patches
 
 _CLAMP = 1.0  # in patch radii: quadrics far from home say anything
-_GLOBALS = 18
+_HEARD = 16  # neighbours whose features a patch hears of
+_OWN = 18  # what a patch knows of itself: two quadrics, two misfits, a normal, the noise
+_SEEN = 10  # what it knows of each neighbour: see `_first`
+_TOLD = 13  # ... and of one that it hears of: see `_hear`
+_CHUNK = 1 << 15
 
 
 class JetNetwork(nn.Module):
-    """Patches -> features (`encode`), queries -> moves (`forward`).
+    """Patches -> features (`encode`); places with the features of their nearest points -> moves (`decode`).
+
+    Everything is computed in the patches' frames and in units of their radii, so that the moves turn and scale with
+    the cloud.
 
     Args:
         width: channels of the features of a patch.
@@ -29,116 +36,111 @@ class JetNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.flat = flat
-        self.local = _Pool(10, hidden, width, _GLOBALS)
-        self.messages = nn.ModuleList(_Pool(13, hidden, width, width, width) for _ in range(messages))
+        self.local = _Pool(_SEEN, hidden, width, _OWN)
+        self.messages = nn.ModuleList(_Pool(_TOLD, hidden, width, width, width) for _ in range(messages))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(messages))
         self.to_decoder = nn.Linear(width, decoder)
         self.place = nn.Linear(10, decoder)
         self.decoder = nn.Sequential(nn.SiLU(), nn.Linear(decoder, decoder), nn.SiLU(), nn.Linear(decoder, 6))
+        for parameter in self.decoder[-1].parameters():
+            nn.init.zeros_(parameter)  # it begins as an average of the quadrics
         self.sharpness = nn.Parameter(torch.tensor(3.0))
-        last = self.decoder[-1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-
-    def encode(self, patches: Patches, noise: Tensor, chunk: int = 1 << 15) -> Tensor:
-        """Features (N, decoder) of N patches of one cloud (or of several, whose `index` counts on).
-
-        Args:
-            noise: (N,), as `fit_patches` had it.
-        """
-        n = len(patches)
-        parts = [slice(i, i + chunk) for i in range(0, n, chunk)]
-        coordinates = torch.cat([patches.offsets, patches.residuals, patches.offsets.norm(dim=2, keepdim=True)], dim=2)
-        features = torch.cat([self._first(patches, coordinates[p], noise[p], p) for p in parts])
-        for pool, norm in zip(self.messages, self.norms, strict=True):
-            features = features + torch.cat(
-                [self._hear(pool, norm, patches, coordinates[p], features, p) for p in parts]
-            )
-        return self.to_decoder(features)
-
-    def _first(self, patches: Patches, coordinates: Tensor, noise: Tensor, part: slice) -> Tensor:
-        own = torch.cat(
-            [
-                patches.near[part].clamp(-2, 2),
-                patches.wide[part].clamp(-2, 2),
-                patches.misfit[part] * 4,
-                (patches.wide_axes[part, :, 0] * patches.wide_axes[part, :1, 0].sign()),
-                noise[:, None] * 4,
-            ],
-            dim=1,
-        )
-        first = patches.offsets[part, 1:2].norm(dim=2, keepdim=True).expand(-1, coordinates.shape[1], -1)
-        far = patches.offsets[part, -1:].norm(dim=2, keepdim=True).expand(-1, coordinates.shape[1], -1)
-        lone = torch.cat([coordinates, (coordinates[:, :, 3:5] * 4).clamp(-2, 2), first, far], dim=2)
-        return self.local(lone, own)
-
-    def _hear(
-        self, pool: _Pool, norm: nn.LayerNorm, patches: Patches, coordinates: Tensor, features: Tensor, part: slice
-    ) -> Tensor:
-        near = patches.index[part, :_HEARD]
-        turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbours' axes in one's own frame
-        scale = (patches.radius[near] / patches.radius[part][:, None]).clamp(0.1, 10).log()
-        said = torch.cat([coordinates[:, :_HEARD], turn[:, :, :, :2].flatten(2), scale], dim=2)
-        return pool(said, features[part], pool.other(norm(features))[near])
 
     def forward(self, patches: Patches, noise: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """`encode` and `decode` in one."""
         return self.decode(patches, self.encode(patches, noise), offsets, index)
 
+    def encode(self, patches: Patches, noise: Tensor) -> Tensor:
+        """Features (N, decoder) of the N patches of a cloud, or of several whose `index` counts on.
+
+        Args:
+            noise: (N,), in point spacings, as `fit_patches` had it.
+        """
+        parts = [slice(begin, begin + _CHUNK) for begin in range(0, len(patches), _CHUNK)]
+        features = torch.cat([self._first(patches, noise, part) for part in parts])
+        for pool, norm in zip(self.messages, self.norms, strict=True):
+            told = pool.other(norm(features))  # type: ignore[operator]
+            heard = [self._hear(pool, patches, features, told, part) for part in parts]
+            features = features + torch.cat(heard)
+        return self.to_decoder(features)
+
     def decode(self, patches: Patches, features: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Moves (M, 3) of M queries onto the surface, and the logarithm (M,) of the error expected of each.
+        """Moves (M, 3) of M places onto the surface, and the logarithm (M,) of the error expected of each.
 
         Args:
             features: of `encode`.
-            offsets: (M, m, 3) from each of a query's nearest points to the query, in units of the cloud.
+            offsets: (M, m, 3) from each of a place's m nearest points to the place, in units of the cloud.
             index: (M, m), which points they are.
 
         Returns:
-            moves in units of the cloud; errors are in units of the radius of the query's patches.
+            moves in units of the cloud; errors in units of the point spacing.
         """
         frame, radius = patches.frame[index], patches.radius[index]
         local = ((offsets / radius)[:, :, None] @ frame)[:, :, 0]
         near = _onto(local, patches.near[index], patches.near_origin[index], patches.near_axes[index])
         wide = _onto(local, patches.wide[index], patches.wide_origin[index], patches.wide_axes[index])
         square = (local * local).sum(dim=2, keepdim=True)
-        rank = square.sqrt() * radius / ((square.sqrt() * radius).mean(dim=1, keepdim=True) + 1e-12)
-        place = torch.cat([local, near.sum(dim=2, keepdim=True), near[..., :1], wide, square, rank], dim=2)
+        away = square.sqrt() * radius
+        share = away / (away.mean(dim=1, keepdim=True) + 1e-12)
+        place = torch.cat([local, near.sum(dim=2, keepdim=True), near[..., :1], wide, square, share], dim=2)
         out = self.decoder(features[index] + self.place(place))
+
         prior = -self.sharpness * square
-        logits = torch.cat([out[..., 0:1] + prior, out[..., 1:2] + prior - 1], dim=1)  # (M, 2 m, 1)
-        share = logits.softmax(dim=1)
-        a, b = share.chunk(2, dim=1)
+        votes = torch.cat([out[..., 0:1] + prior, out[..., 1:2] + prior - 1], dim=1).softmax(dim=1)
+        for_near, for_wide = votes.chunk(2, dim=1)
         height = patches.offsets[:, :, 0].square().mean(dim=1).sqrt()
-        gate = (height / (height + self.flat))[index][..., None] if self.flat else 1.0
-        move = a * near + b * wide + (a + b) * gate * out[..., 2:5]
-        move = ((frame @ move[..., None])[..., 0] * radius).sum(dim=1)
-        error = ((a + b) * out[..., 5:6]).sum(dim=1)[:, 0]
-        return move, error
+        bent = (height / (height + self.flat))[index][..., None] if self.flat else 1.0
+        move = for_near * near + for_wide * wide + (for_near + for_wide) * bent * out[..., 2:5]
+        error = ((for_near + for_wide) * out[..., 5:6]).sum(dim=1)[:, 0]
+        return ((frame @ move[..., None])[..., 0] * radius).sum(dim=1), error
 
+    def _first(self, patches: Patches, noise: Tensor, part: slice) -> Tensor:
+        offsets, residuals = patches.offsets[part], patches.residuals[part]
+        lengths = offsets.norm(dim=2, keepdim=True)
+        wide_normal = patches.wide_axes[part, :, 0]
+        own = torch.cat(
+            [
+                patches.near[part].clamp(-2, 2),
+                patches.wide[part].clamp(-2, 2),
+                patches.misfit[part] * 4,
+                wide_normal * wide_normal[:, :1].sign(),
+                noise[part, None] * 4,
+            ],
+            dim=1,
+        )
+        first, last = lengths[:, 1:2].expand_as(lengths), lengths[:, -1:].expand_as(lengths)
+        seen = torch.cat([offsets, residuals, lengths, (residuals * 4).clamp(-2, 2), first, last], dim=2)
+        return self.local(seen, own)
 
-_HEARD = 16
+    def _hear(self, pool: nn.Module, patches: Patches, features: Tensor, told: Tensor, part: slice) -> Tensor:
+        offsets, near = patches.offsets[part, :_HEARD], patches.index[part, :_HEARD]
+        turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbours' axes in one's own frame
+        scale = (patches.radius[near] / patches.radius[part][:, None]).clamp(0.1, 10).log()
+        lengths = offsets.norm(dim=2, keepdim=True)
+        seen = torch.cat([offsets, patches.residuals[part, :_HEARD], lengths, turn[..., :2].flatten(2), scale], dim=2)
+        return pool(seen, features[part], told[near])
 
 
 class _Pool(nn.Module):
-    """Features of a set with what is known of its owner: a network for each member, then sums by learned shares."""
+    """Features of a set and its owner: a network for each member, then sums by learned shares."""
+
+    heads = 4
 
     def __init__(self, channels: int, hidden: int, width: int, own: int, other: int = 0) -> None:
         super().__init__()
         self.other = nn.Linear(other, hidden, bias=False) if other else None
         self.member = nn.Sequential(nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.own = nn.Linear(own, hidden)
-        self.share = nn.Linear(hidden, 4)
-        self.out = nn.Sequential(nn.Linear(5 * hidden, width), nn.SiLU(), nn.Linear(width, width))
+        self.share = nn.Linear(hidden, self.heads)
+        self.out = nn.Sequential(nn.Linear((self.heads + 1) * hidden, width), nn.SiLU(), nn.Linear(width, width))
 
-    def forward(self, members: Tensor, own: Tensor, heard: Tensor | None = None) -> Tensor:
-        """(n, k, channels) and (n, own) -> (n, width); heard: (n, k, hidden) from `other`."""
-        said = self.member[0](members) + self.own(own)[:, None]
-        if heard is not None:
-            said = said + heard
-        said = self.member[1:](said)
-        share = self.share(said).softmax(dim=1)  # (n, k, 4)
-        pooled = (share.mT @ said).flatten(1)
-        return self.out(torch.cat([pooled, self.own(own)], dim=1))
+    def forward(self, members: Tensor, own: Tensor, told: Tensor | None = None) -> Tensor:
+        """(n, k, channels), (n, own) and, from `other`, (n, k, hidden) -> (n, width)."""
+        mine = self.own(own)
+        said = self.member[0](members) + mine[:, None]
+        said = self.member[1:](said if told is None else said + told)
+        share = self.share(said).softmax(dim=1)
+        return self.out(torch.cat([(share.mT @ said).flatten(1), mine], dim=1))
 
 
 def _onto(local: Tensor, coefficients: Tensor, origin: Tensor, axes: Tensor) -> Tensor:
