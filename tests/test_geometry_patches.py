@@ -41,6 +41,9 @@ def test_what_a_patch_sees_does_not_turn_move_or_scale_with_the_cloud(noise):
     # where two curvatures nearly agree, rounding chooses the direction: a percent may do so
     apart = (a.offsets - b.offsets).abs().amax(dim=(1, 2))
     assert apart.quantile(0.99) < 1e-3
+    for name in ("near", "wide", "near_origin", "near_axes", "wide_axes", "residuals", "misfit"):
+        other = (getattr(a, name) - getattr(b, name)).abs().reshape(len(cloud), -1).amax(dim=1)
+        assert other.quantile(0.98) < 2e-3, name
     moved = torch.from_numpy(turn.astype(np.float32)) @ a.frame - b.frame
     assert moved.abs().amax(dim=(1, 2)).quantile(0.99) < 1e-3
     torch.testing.assert_close(3 * a.radius, b.radius, rtol=1e-4, atol=0)

@@ -26,7 +26,8 @@ class Patches:
         frame: (N, 3, 3), columns normal, first and second tangent (of the principal curvatures, the larger first).
         offsets: (N, k, 3), the nearest points in the frame, nearest first; the first is the point itself.
         index: (N, k) int64, which points they are.
-        near, wide: (N, 6) coefficients of the quadrics fitted to the 10 and to the 24 nearest, each in its own axes.
+        near, wide: (N, 6) coefficients of the quadrics fitted to the 10 and to the 24 nearest, each in its own axes:
+            the fit's own normal, and tangents as near as can be to those of the frame.
         near_origin, wide_origin: (N, 3) where these axes begin, in the frame.
         near_axes, wide_axes: (N, 3, 3) their columns, in the frame.
         misfit: (N, 2) what the quadrics leave unexplained.
@@ -87,6 +88,7 @@ def fit_patches(points: np.ndarray, tree: KNN | None = None, noise: float = 0.0,
         wide.weights,
     )
     frame = canonical_frames(near if noise < _NOISY else wide, world)
+    near, wide = aligned(near, frame), aligned(wide, frame)
     residuals = torch.stack([height_above(jets, world) for jets in (near, wide)], dim=2)
     turn = frame.mT
     return Patches(
@@ -114,6 +116,25 @@ def height_above(jets: Jets, offsets: Any) -> Any:
 
     local = (offsets - jets.origin[:, None]) @ jets.axes
     return local[:, :, 0] - (monomials(local[:, :, 1], local[:, :, 2]) @ jets.coefficients[:, :, None])[:, :, 0]
+
+
+def aligned(jets: Jets, frame: Any) -> Jets:
+    """The same quadrics in axes whose normals and tangents follow those of the frames (M, 3, 3)."""
+    import torch
+
+    normal = jets.axes[:, :, 0]
+    sign = torch.where((normal * frame[:, :, 0]).sum(dim=1, keepdim=True) < 0, -1.0, 1.0)
+    normal = sign * normal
+    first = frame[:, :, 1] - (frame[:, :, 1] * normal).sum(dim=1, keepdim=True) * normal
+    first = first / first.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    axes = torch.stack([normal, first, torch.linalg.cross(normal, first)], dim=2)
+    turn = jets.axes[:, :, 1:].mT @ axes[:, :, 1:]  # (M, 2, 2), from the new tangent coordinates to the old
+    c = jets.coefficients
+    slope = (turn.mT @ c[:, 1:3, None])[:, :, 0]
+    form = torch.stack([c[:, 3], c[:, 4] / 2, c[:, 4] / 2, c[:, 5]], dim=1).reshape(-1, 2, 2)
+    form = turn.mT @ form @ turn
+    turned = torch.stack([c[:, 0], slope[:, 0], slope[:, 1], form[:, 0, 0], 2 * form[:, 0, 1], form[:, 1, 1]], dim=1)
+    return Jets(jets.origin, axes, sign * turned, jets.misfit, jets.weights)
 
 
 def canonical_frames(jets: Jets, offsets: Any) -> Any:

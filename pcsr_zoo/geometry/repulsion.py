@@ -7,24 +7,30 @@ from numpy.typing import NDArray
 
 from .knn import KNN
 
-_NEIGHBOURS = 6
+_NEIGHBOURS = 7
 _REACH = 1.3  # of the force, in mean distances to the three nearest
 _STEP = 0.25  # of the reach, for a neighbour at no distance
 
 
-def repulsion(points: np.ndarray, moving: slice) -> NDArray[np.float64]:
-    """One step (M, 3) of the `moving` ones among (N, 3) points, away from their near neighbours.
+def pushing_neighbours(points: np.ndarray) -> NDArray[np.int64]:
+    """The 7 nearest others (N, 7) of each of (N, 3) points; good for a few steps, which are short."""
+    index = KNN(points).query(points, _NEIGHBOURS + 1)[1]
+    own = index == np.arange(len(points))[:, None]
+    own[~own.any(axis=1), -1] = True  # among many equal points one's own number may not be there
+    return index[~own].reshape(len(points), -1)
+
+
+def repulsion(points: np.ndarray, neighbours: np.ndarray, moving: slice) -> NDArray[np.float64]:
+    """One step (M, 3) of the `moving` ones among (N, 3) points, away from their `neighbours` (N, k), k at least 3.
 
     A neighbour at distance d pushes by 1 - d / h, in units of h / 4, out to the reach h: 1.3 times the mean distance
-    to three neighbours, averaged over the neighbourhood. An even set has no neighbour much within the reach.
+    to the three nearest, averaged over the neighbourhood. An even set has no neighbour much within the reach.
     """
-    if len(points) < 4:
-        return np.zeros_like(points[moving])
-    distance, index = KNN(points).query(points, _NEIGHBOURS + 1)
-    near = distance[:, 1:4].mean(axis=1)
-    reach = _REACH * near[index].mean(axis=1)[moving]
-    offset = points[moving][:, None] - points[index[moving]]
-    length = distance[moving]
+    offset = points[:, None] - points[neighbours]
+    length = np.sqrt(np.einsum("nkc,nkc->nk", offset, offset))
+    near = np.partition(length, 2, axis=1)[:, :3].mean(axis=1)
+    reach = _REACH * (near + near[neighbours].sum(axis=1))[moving] / (neighbours.shape[1] + 1)
+    length = length[moving]
     push = np.maximum(0.0, 1 - length / np.maximum(reach, 1e-300)[:, None]) / np.maximum(length, 1e-300)
     push[length == 0] = 0.0
-    return _STEP * reach[:, None] * (offset * push[:, :, None]).sum(axis=1)
+    return _STEP * reach[:, None] * np.einsum("nkc,nk->nc", offset[moving], push)

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry.borders import one_sidedness
-from ..geometry.repulsion import repulsion
+from ..geometry.repulsion import pushing_neighbours, repulsion
 from .base import Context, Learned, Upsampler
 from .jetnet_places import on_edges
 
@@ -37,8 +36,8 @@ class JetNet(Learned, Upsampler):
     def __init__(
         self,
         width: int = 96,
-        hidden: int = 64,
-        decoder: int = 96,
+        hidden: int = 48,
+        decoder: int = 64,
         messages: int = 2,
         relaxations: int = 3,
     ) -> None:
@@ -62,13 +61,16 @@ class JetNet(Learned, Upsampler):
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
         surface = self._surface(anchors, context)
-        start = one_sidedness(surface.tree, fresh)
+        everyone, new = np.concatenate([current, fresh]), slice(len(current), None)
+        if len(everyone) < 9:
+            return fresh
+        neighbours = pushing_neighbours(everyone)
         for _ in range(self.relaxations):
-            step = repulsion(np.concatenate([current, fresh]), slice(len(current), None))
-            moved = surface.move(fresh + step)[0]
-            inside = one_sidedness(surface.tree, moved) <= np.maximum(start, _INSIDE)
-            fresh = np.where(inside[:, None], moved, fresh)  # nothing pushes back at borders and tips
-        return fresh
+            pushed = everyone[new] + repulsion(everyone, neighbours, new)
+            moved, one_sided = surface.move(pushed)
+            # at borders and tips nothing pushes back: who was pushed out of the midst of the points stays
+            everyone[new] = np.where((one_sided <= _INSIDE)[:, None], moved, everyone[new])
+        return everyone[new]
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
         return self._surface(anchors, context).move(points)[0]

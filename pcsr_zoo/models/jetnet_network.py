@@ -32,7 +32,7 @@ class JetNetwork(nn.Module):
     """
 
     def __init__(
-        self, width: int = 96, hidden: int = 64, decoder: int = 96, messages: int = 2, flat: float = 0.01
+        self, width: int = 96, hidden: int = 48, decoder: int = 64, messages: int = 2, flat: float = 0.01
     ) -> None:
         super().__init__()
         self.flat = flat
@@ -97,13 +97,12 @@ class JetNetwork(nn.Module):
     def _first(self, patches: Patches, noise: Tensor, part: slice) -> Tensor:
         offsets, residuals = patches.offsets[part], patches.residuals[part]
         lengths = offsets.norm(dim=2, keepdim=True)
-        wide_normal = patches.wide_axes[part, :, 0]
         own = torch.cat(
             [
                 patches.near[part].clamp(-2, 2),
                 patches.wide[part].clamp(-2, 2),
                 patches.misfit[part] * 4,
-                wide_normal * wide_normal[:, :1].sign(),
+                patches.wide_axes[part, :, 0],
                 noise[part, None] * 4,
             ],
             dim=1,
