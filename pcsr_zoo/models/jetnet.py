@@ -18,7 +18,7 @@ from .base import Context, Learned, Upsampler
 from .jetnet_places import on_edges
 
 _SURFACE = "jetnet surface"
-_INSIDE = 0.5  # one-sidedness that relaxation may lead to
+_INSIDE = 0.5  # greatest one-sidedness of a place that is pushed
 
 
 class JetNet(Learned, Upsampler):
@@ -61,15 +61,15 @@ class JetNet(Learned, Upsampler):
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
         surface = self._surface(anchors, context)
+        fresh, one_sided = surface.move(fresh)  # once more: the farther a place was from the surface, the better
         everyone, new = np.concatenate([current, fresh]), slice(len(current), None)
-        if len(everyone) < 9:
+        if len(everyone) < 9 or self.relaxations == 0:
             return fresh
         neighbours = pushing_neighbours(everyone)
         for _ in range(self.relaxations):
-            pushed = everyone[new] + repulsion(everyone, neighbours, new)
-            moved, one_sided = surface.move(pushed)
-            # at borders and tips nothing pushes back: who was pushed out of the midst of the points stays
-            everyone[new] = np.where((one_sided <= _INSIDE)[:, None], moved, everyone[new])
+            step = repulsion(everyone, neighbours, new)
+            step[one_sided > _INSIDE] = 0.0  # at borders and tips nothing would push back
+            everyone[new], one_sided = surface.move(everyone[new] + step)
         return everyone[new]
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:

@@ -9,13 +9,14 @@ learns how large e will be (Laplace likelihood). Noisy clouds weigh less, by wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.patches import NONE, Augmentation, draw
+from ..datasets.patches import NONE, Augmentation, Batch, draw
 from ..errors import OptionError
 from ..geometry.knn import KNN, knn
 from ..geometry.noise import estimate_noise
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _SITES = 4096  # of the true surface, that want to be covered
 _CLEAN = 0.08  # estimated noise below which a cloud counts as clean, as in `pipelines.resample`
+_VALIDATION_NOISE = 0.25  # in point spacings
 _PATCHES = "patches."
 
 
@@ -42,6 +44,8 @@ class JetNetRecipe(Recipe):
         noise: its range in point spacings, for half of the clouds.
         densities: shares of even, random and varying clouds, see `Augmentation`.
         square, excess, cover, error: weights of the loss's further parts.
+        again: share of the places that are displaced a little once they were moved, and moved again, as relaxation
+            does. It teaches the network to leave alone what is on the surface.
     """
 
     def __init__(
@@ -55,14 +59,17 @@ class JetNetRecipe(Recipe):
         excess: float = 0.5,
         cover: float = 4.0,
         error: float = 0.1,
+        again: float = 0.0,
     ) -> None:
+        points = list(points) if isinstance(points, Sequence) else [points]
         if not (len(points) == 2 and 48 <= points[0] <= points[1]):
-            raise OptionError(f"points must be two sizes of clouds, the first at least 48, got {list(points)}")
-        if queries < 16:
-            raise OptionError(f"queries must be at least 16, got {queries}")
+            raise OptionError(f"points must be two sizes of clouds, the first at least 48, got {points}")
+        if queries < 16 or not 0 <= again <= 1:
+            raise OptionError(f"queries must be at least 16 and again from 0 to 1, got {queries} and {again}")
         self.network, self.points, self.queries = network, tuple(points), queries
         self.augmentation = Augmentation(densities=tuple(densities), noise=tuple(noise))  # type: ignore[arg-type]
         self.square, self.excess, self.cover, self.error = square, excess, cover, error
+        self.again = again
 
     def networks(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network}
@@ -71,7 +78,8 @@ class JetNetRecipe(Recipe):
         parts = []
         for k in range(first, first + count):
             rng = np.random.default_rng([seed, step, k, 1])
-            n = int(np.exp(rng.uniform(*np.log(self.points))))
+            most = int(data.about["points"]) // 2  # own scans may be small
+            n = int(np.exp(rng.uniform(*np.log(np.minimum(self.points, most)))))
             cloud = draw(data, step, seed, 1, "cloud", n, None, augmentation=self.augmentation, first=k)
             parts.append(_example(cloud, self.queries, rng))
         return _joined(parts)
@@ -79,16 +87,24 @@ class JetNetRecipe(Recipe):
     def loss(
         self, part: str, networks: Mapping[str, torch.nn.Module], examples: Examples, done: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        move, log_error = networks[part](_patches(examples), examples["noise"], examples["offsets"], examples["index"])
+        network: Any = networks[part]
+        patches = _patches(examples)
+        features = network.encode(patches, examples["noise"])
+        move, log_error = network.decode(patches, features, examples["offsets"], examples["index"])
         moved = examples["places"] + move
-        weight, spacing = examples["weight"], examples["spacing"]
-        e = distance_to_surface(examples, moved) / spacing
-        # on a thin part, places on one side must not be moved to the other
-        excess = torch.relu(move.norm(dim=1) / spacing - 1.2 * examples["least"] - 0.1)
-        doubt = (e.detach() + 0.01) * torch.exp(-log_error) + log_error
+        weight = examples["weight"]
+        e = distance_to_surface(examples, moved) / examples["spacing"]
         gap = torch.log1p(uncovered(examples, moved) / examples["site_spacing"] ** 2)  # a hole of the input is no fault
-        each = e + self.square * e**2 + self.excess * (excess + excess**2) + self.error * doubt
+        each = self._of_places(examples, move, e) + self.error * (
+            (e.detach() + 0.01) * torch.exp(-log_error) + log_error
+        )
         loss = (weight * each).mean() + self.cover * (examples["site_weight"] * gap).mean()
+        again = e
+        if self.again:
+            some = _displaced(examples, moved.detach(), self.again)
+            move, _ = network.decode(patches, features, some["offsets"], some["index"])
+            again = distance_to_surface(some, some["places"] + move) / some["spacing"]
+            loss = loss + (some["weight"] * self._of_places(some, move, again)).mean()
         with torch.no_grad():
             clean = (weight == 1).float()
             share = clean.mean().clamp(min=1e-9)
@@ -97,26 +113,38 @@ class JetNetRecipe(Recipe):
                 "distance_clean": (clean * e).mean() / share,
                 "square_clean": (clean * e**2).mean() / share,
                 "uncovered": gap.mean(),
-                "excess": excess.mean(),
-                "doubt": doubt.mean(),
+                "again": again.mean(),
             }
         return loss, {name: value.detach() for name, value in figures.items()}
+
+    def _of_places(self, examples: Examples, move: Tensor, e: Tensor) -> Tensor:
+        """The loss (M,) of moves (M, 3) that left the distances e."""
+        # on a thin part, places on one side must not be moved to the other
+        excess = torch.relu(move.norm(dim=1) / examples["spacing"] - 1.2 * examples["least"] - 0.1)
+        return e + self.square * e**2 + self.excess * (excess + excess**2)
 
     def validate(
         self, networks: Mapping[str, torch.nn.Module], data: TrainingSet, seed: int, device: torch.device
     ) -> dict[str, float]:
-        """Of even clouds of each held-out shape: e + 4 e^2 + 4 uncovered (`score`), and its parts; then with noise."""
+        """Of an even cloud of each held-out shape, after two moves: e + 4 e^2 + 4 uncovered (`score`); then noisy."""
         shapes = data.held_out or data.train
-        noisy = Augmentation(NONE.densities, noise=(0.25, 0.25), rotate=False, scale=(1.0, 1.0))
         sums: dict[str, list[float]] = {}
         n = min(1024, int(data.about["points"]) // 2)
-        for name, augmentation in (("", NONE), ("noisy_", noisy)):
+        for name, level in (("", 0.0), ("noisy_", _VALIDATION_NOISE)):
             for k, shape in enumerate(shapes):
                 rng = np.random.default_rng([seed, k])
-                cloud = draw(data, 0, seed, 1, "cloud", n, None, shapes=[shape], augmentation=augmentation, first=k)
+                cloud = draw(data, 0, seed, 1, "cloud", n, None, shapes=[shape], augmentation=NONE, first=k)
+                if level:
+                    cloud = _with_noise(cloud, level * np.sqrt(data.shapes[shape].area / n), rng)
                 examples = {key: value.to(device) for key, value in _joined([_example(cloud, 4096, rng)]).items()}
-                inputs = (_patches(examples), examples["noise"], examples["offsets"], examples["index"])
-                moved = examples["places"] + networks["network"](*inputs)[0]
+                network: Any = networks["network"]
+                patches = _patches(examples)
+                features = network.encode(patches, examples["noise"])
+                moved = (
+                    examples["places"] + network.decode(patches, features, examples["offsets"], examples["index"])[0]
+                )
+                offsets, index = _views(examples["points"], moved)
+                moved = moved + network.decode(patches, features, offsets, index)[0]
                 e = distance_to_surface(examples, moved) / examples["spacing"]
                 gap = uncovered(examples, moved) / examples["site_spacing"] ** 2
                 sums.setdefault(name + "distance", []).append(float(e.mean()))
@@ -124,6 +152,12 @@ class JetNetRecipe(Recipe):
                 sums.setdefault(name + "uncovered", []).append(float(gap.mean()))
         means = {name: float(np.mean(values)) for name, values in sums.items()}
         return {"score": means["distance"] + self.square * means["square"] + self.cover * means["uncovered"], **means}
+
+
+def _with_noise(cloud: Batch, level: float, rng: np.random.Generator) -> Batch:
+    """The same example with Gaussian noise of this standard deviation on the sparse points."""
+    noise = level * rng.normal(size=cloud.sparse.shape)
+    return replace(cloud, sparse=(cloud.sparse + noise).astype(np.float32), noise=np.full(1, level, np.float32))
 
 
 def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -150,6 +184,7 @@ def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Te
     return {
         **{_PATCHES + name: getattr(patches, name) for name in Patches.__dataclass_fields__},
         "noise": full(len(points), noise),
+        "points": tensor(points),
         "places": tensor(places),
         "covering": torch.from_numpy(covering),
         "offsets": tensor(places[:, None] - points[index]),
@@ -164,6 +199,34 @@ def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Te
         "truth_normals": tensor(cloud.normals[0]),
         "truth_gap": full(len(dense), gap),
     }
+
+
+def _views(points: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Offsets (M, m, 3) from the nearest points and their numbers (M, m), of places in one cloud."""
+    _, index = knn(points, places, VIEWS)
+    return places[:, None] - points[index], index
+
+
+def _displaced(examples: Examples, moved: Tensor, share: float) -> Examples:
+    """Examples of a second move: a share of the moved places of each cloud, displaced by a tenth of the spacing."""
+    columns = (("points", 0), ("spacing", 1), ("weight", 1), ("truth", 3), ("truth_normals", 3), ("truth_gap", 3))
+    parts, begin = [], 0
+    splits = moved.split(examples["counts"][:, 1].tolist())
+    for here, (points, spacing, weight, truth, normals, gap) in zip(splits, _each(examples, *columns), strict=True):
+        chosen = torch.randperm(len(here), device=here.device)[: max(1, int(share * len(here)))]
+        places = here[chosen] + 0.1 * spacing[chosen, None] * torch.randn_like(here[chosen])
+        offsets, index = _views(points, places)
+        parts.append(
+            {
+                **{"places": places, "offsets": offsets, "index": index + begin},
+                **{"spacing": spacing[chosen], "weight": weight[chosen]},
+                **{"truth": truth, "truth_normals": normals, "truth_gap": gap},
+                "least": knn(truth, places, 1)[0][:, 0] / spacing[chosen],
+            }
+        )
+        begin += len(points)
+    counts = [[0, len(part["places"]), 0, len(part["truth"])] for part in parts]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"counts": torch.tensor(counts)}
 
 
 def _joined(parts: list[dict[str, Tensor]]) -> Examples:
