@@ -1,6 +1,6 @@
 """Times a model at several sizes, each run in a fresh process, with its peak memory.
 
-    python benchmarks/speed.py                                    2 k, 20 k, 100 k and 1 M points, x4, jet
+    python benchmarks/speed.py                                    2 k, 20 k, 100 k and 1 M points, x4, jetnet
     python benchmarks/speed.py --sizes 2048 20000 --json runs/speed.json
     python benchmarks/speed.py --sizes 1000000 --json runs/speed.json    adds to the same file and table
 
@@ -152,7 +152,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
-    parser.add_argument("--model", default="jet")
+    parser.add_argument("--model", default="jetnet")
     parser.add_argument("--ratio", type=float, default=4.0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows; rows of other runs are kept")
     parser.add_argument("--also", action="store_true", help="end the table with Grad-PU's quoted row")

@@ -67,7 +67,7 @@ def test_upsample_stands_beside_its_input_with_its_attributes(bunny):
     assert len(result) == 1200
     assert result.attributes["colors"].dtype == np.uint8
     assert out.startswith(f"{bunny.with_name('bunny_x4.ply')}: 300 -> 1,200 points in ")
-    assert out.rstrip().endswith("(jet)")
+    assert out.rstrip().endswith("(jetnet)")
     radius = np.linalg.norm(result.positions, axis=1)
     assert np.abs(radius - 1).max() < 0.1  # still the sphere
 

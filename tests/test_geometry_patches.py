@@ -110,3 +110,13 @@ def test_a_plane_and_a_line_stay_finite():
             assert getattr(patches, name).isfinite().all(), name
         if shape[1]:
             assert patches.offsets[:, :, 0].abs().max() < 1e-5
+            assert patches.relief.max() < 1e-5
+
+
+def test_relief_is_the_height_of_the_neighbours(points):
+    patches = fit_patches(points)
+    expected = np.sqrt((patches.offsets[:, :, 0].numpy() ** 2).mean(axis=1))
+    np.testing.assert_allclose(patches.relief[:, 0], expected, rtol=1e-5)
+    slim = patches.forget()
+    assert slim.offsets.numel() == slim.index.numel() == slim.residuals.numel() == 0
+    assert slim.frame is patches.frame

@@ -15,6 +15,11 @@ from pcsr_zoo.models.jetnet_network import JetNetwork  # noqa: E402
 
 class TestJetNet(UpsamplerContract):
     name = "jetnet"
+    # Where rounding makes the selection fall the other way (1 point in 250), relaxation hands a part of the change on
+    # to the neighbours and to theirs: it fades with the distance, but some points move by more than 1e-5.
+    elsewhere = 0.03
+    tolerance = 1e-3
+    elsewhere_at_utm = 0.1
 
 
 @pytest.fixture(scope="module")

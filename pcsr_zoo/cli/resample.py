@@ -41,7 +41,7 @@ def _shared_options(model: str) -> Callable[[F], F]:
 
 
 @click.command(short_help="Make clouds denser: R times the points, or exactly N.")
-@_shared_options("jet")
+@_shared_options("jetnet")
 @click.option(
     "--keep-input/--no-keep-input",
     default=None,

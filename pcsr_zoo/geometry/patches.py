@@ -6,7 +6,7 @@ coordinates in it is equivariant to rotation, translation and scale without any 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Patches:
         near_axes, wide_axes: (N, 3, 3) their columns, in the frame.
         misfit: (N, 2) what the quadrics leave unexplained.
         residuals: (N, k, 2) heights of the neighbours above the two quadrics.
+        relief: (N, 1) root mean square height of the neighbours above the tangent plane; 0 on a plane.
     """
 
     radius: Any
@@ -46,12 +47,17 @@ class Patches:
     wide_axes: Any
     misfit: Any
     residuals: Any
+    relief: Any
 
     def __len__(self) -> int:
         return len(self.radius)
 
     def to(self, device: Any) -> Patches:
         return Patches(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    def forget(self) -> Patches:
+        """The same without the neighbours (offsets, index, residuals), which are three quarters of the memory."""
+        return replace(self, offsets=self.offsets[:, :0], index=self.index[:, :0], residuals=self.residuals[:, :0])
 
     @staticmethod
     def cat(parts: list[Patches]) -> Patches:
@@ -90,11 +96,12 @@ def fit_patches(points: np.ndarray, tree: KNN | None = None, noise: float = 0.0,
     frame = canonical_frames(near if noise < _NOISY else wide, world)
     near, wide = aligned(near, frame), aligned(wide, frame)
     residuals = torch.stack([height_above(jets, world) for jets in (near, wide)], dim=2)
-    turn = frame.mT
+    turn, offsets = frame.mT, world @ frame
     return Patches(
         radius=torch.from_numpy(radius.astype(np.float32)),
         frame=frame,
-        offsets=world @ frame,
+        offsets=offsets,
+        relief=offsets[:, :, 0].square().mean(dim=1, keepdim=True).sqrt(),
         index=torch.from_numpy(index),
         near=near.coefficients,
         near_origin=(turn @ near.origin[:, :, None])[:, :, 0],

@@ -32,7 +32,7 @@ class Jet(Upsampler):
     """
 
     name = "jet"
-    summary = "midpoints on robust local quadrics: no training, any ratio, creases kept, noise smoothed; the default"
+    summary = "midpoints on robust local quadrics: no training, any ratio, creases kept, noise smoothed"
     source = "after Cazals and Pouget 2003 and Alexa et al. 2003; robust fit and selection are ours"
 
     def __init__(

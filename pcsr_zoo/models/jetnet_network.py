@@ -88,8 +88,7 @@ class JetNetwork(nn.Module):
         prior = -self.sharpness * square
         votes = torch.cat([out[..., 0:1] + prior, out[..., 1:2] + prior - 1], dim=1).softmax(dim=1)
         for_near, for_wide = votes.chunk(2, dim=1)
-        height = patches.offsets[:, :, 0].square().mean(dim=1).sqrt()
-        bent = (height / (height + self.flat))[index][..., None] if self.flat else 1.0
+        bent = (patches.relief / (patches.relief + self.flat))[index]
         move = for_near * near + for_wide * wide + (for_near + for_wide) * bent * out[..., 2:5]
         error = ((for_near + for_wide) * out[..., 5:6]).sum(dim=1)[:, 0]
         return ((frame @ move[..., None])[..., 0] * radius).sum(dim=1), error

@@ -36,10 +36,11 @@ class LearnedSurface:
         for part in each(fit, begins):
             parts.append(part)
             progress("patches", len(parts) / len(begins))
-        self.patches = Patches.cat(parts).to(device)
+        patches = Patches.cat(parts).to(device)
+        del parts
         with torch.inference_mode():
-            self.features = network.encode(self.patches, torch.full((len(points),), noise, device=device))
-        self.spacing = float(self.patches.radius.median()) / np.sqrt(10 / np.pi)
+            self.features = network.encode(patches, torch.full((len(points),), noise, device=device))
+            self.patches = Patches.cat([patches.forget()])  # a copy, which holds on to nothing
 
     def move(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places (M, 3) moved onto the surface, and how one-sided (M,) they were, see `_one_sidedness`."""

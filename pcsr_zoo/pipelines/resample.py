@@ -30,7 +30,7 @@ def upsample(
     ratio: float | None = 4,
     *,
     n: int | None = None,
-    model: str | Upsampler = "jet",
+    model: str | Upsampler = "jetnet",
     seed: int = 0,
     device: str | None = None,
     keep_input: bool | None = None,
@@ -44,7 +44,7 @@ def upsample(
         n: the count instead of a ratio, at least N.
         model: a name (see `list_models`) or a model object.
         seed: of everything drawn at random.
-        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default the CPU, where `jet` is fast enough.
+        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default the CPU.
         keep_input: True keeps the input points, in their order, as the first N of the result; False moves them onto
             the estimated surface too. By default they are kept unless the cloud is judged noisy.
         progress: called with (stage, fraction).
