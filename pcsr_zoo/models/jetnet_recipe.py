@@ -32,6 +32,7 @@ _SITES = 4096  # of the true surface, that want to be covered
 _CLEAN = 0.08  # estimated noise below which a cloud counts as clean, as in `pipelines.resample`
 _VALIDATION_NOISE = 0.25  # in point spacings
 _PATCHES = "patches."
+_TRUTH = ("truth", "truth_normals", "truth_gap")
 
 
 class JetNetRecipe(Recipe):
@@ -46,6 +47,7 @@ class JetNetRecipe(Recipe):
         square, excess, cover, error: weights of the loss's further parts.
         again: share of the places that are displaced a little once they were moved, and moved again, as relaxation
             does. It teaches the network to leave alone what is on the surface.
+        cover_again: weight of what is uncovered by the second moves.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class JetNetRecipe(Recipe):
         cover: float = 4.0,
         error: float = 0.1,
         again: float = 0.0,
+        cover_again: float = 0.0,
     ) -> None:
         points = list(points) if isinstance(points, Sequence) else [points]
         if not (len(points) == 2 and 48 <= points[0] <= points[1]):
@@ -69,7 +72,7 @@ class JetNetRecipe(Recipe):
         self.network, self.points, self.queries = network, tuple(points), queries
         self.augmentation = Augmentation(densities=tuple(densities), noise=tuple(noise))  # type: ignore[arg-type]
         self.square, self.excess, self.cover, self.error = square, excess, cover, error
-        self.again = again
+        self.again, self.cover_again = again, cover_again
 
     def networks(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network}
@@ -104,7 +107,9 @@ class JetNetRecipe(Recipe):
             some = _displaced(examples, moved.detach(), self.again)
             move, _ = network.decode(patches, features, some["offsets"], some["index"])
             again = distance_to_surface(some, some["places"] + move) / some["spacing"]
+            gap_again = torch.log1p(uncovered(some, some["places"] + move) / some["site_spacing"] ** 2)
             loss = loss + (some["weight"] * self._of_places(some, move, again)).mean()
+            loss = loss + self.cover_again * (some["site_weight"] * gap_again).mean()
         with torch.no_grad():
             clean = (weight == 1).float()
             share = clean.mean().clamp(min=1e-9)
@@ -209,24 +214,25 @@ def _views(points: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
 
 def _displaced(examples: Examples, moved: Tensor, share: float) -> Examples:
     """Examples of a second move: a share of the moved places of each cloud, displaced by a tenth of the spacing."""
-    columns = (("points", 0), ("spacing", 1), ("weight", 1), ("truth", 3), ("truth_normals", 3), ("truth_gap", 3))
+    whole = {name: examples[name] for name in ("sites", "site_spacing", "site_weight", *_TRUTH)}
+    columns = (("points", 0), ("spacing", 1), ("weight", 1), ("covering", 1), ("truth", 3))
     parts, begin = [], 0
     splits = moved.split(examples["counts"][:, 1].tolist())
-    for here, (points, spacing, weight, truth, normals, gap) in zip(splits, _each(examples, *columns), strict=True):
+    for here, (points, spacing, weight, covering, truth) in zip(splits, _each(examples, *columns), strict=True):
         chosen = torch.randperm(len(here), device=here.device)[: max(1, int(share * len(here)))]
         places = here[chosen] + 0.1 * spacing[chosen, None] * torch.randn_like(here[chosen])
         offsets, index = _views(points, places)
         parts.append(
             {
                 **{"places": places, "offsets": offsets, "index": index + begin},
-                **{"spacing": spacing[chosen], "weight": weight[chosen]},
-                **{"truth": truth, "truth_normals": normals, "truth_gap": gap},
+                **{"spacing": spacing[chosen], "weight": weight[chosen], "covering": covering[chosen]},
                 "least": knn(truth, places, 1)[0][:, 0] / spacing[chosen],
             }
         )
         begin += len(points)
-    counts = [[0, len(part["places"]), 0, len(part["truth"])] for part in parts]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"counts": torch.tensor(counts)}
+    counts = examples["counts"].clone()
+    counts[:, 1] = torch.tensor([len(part["places"]) for part in parts])
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | whole | {"counts": counts}
 
 
 def _joined(parts: list[dict[str, Tensor]]) -> Examples:
@@ -254,7 +260,7 @@ def _each(examples: Examples, *columns: tuple[str, int]) -> Any:
 def distance_to_surface(examples: Examples, moved: Tensor) -> Tensor:
     """Distances (M,) of places to the tangent plane of the nearest true point, or to its disk where they lie beyond."""
     out = []
-    columns = (("places", 1), ("truth", 3), ("truth_normals", 3), ("truth_gap", 3))
+    columns = (("places", 1), *((name, 3) for name in _TRUTH))
     splits = moved.split(examples["counts"][:, 1].tolist())
     for here, (_, truth, normals, gap) in zip(splits, _each(examples, *columns), strict=True):
         with torch.no_grad():
