@@ -9,7 +9,8 @@ each other apart along the learned surface. Ours; what it builds on is named in 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +18,10 @@ from ..geometry.repulsion import pushing_neighbours, repulsion
 from .base import Context, Learned, Upsampler
 from .jetnet_places import on_edges
 
-_SURFACE = "jetnet surface"
+if TYPE_CHECKING:
+    from .jetnet_surface import LearnedSurface
+
+_FAR = 0.2  # in point spacings: places that moved farther are moved again
 _INSIDE = 0.5  # greatest one-sidedness of a place that is pushed
 
 
@@ -26,7 +30,7 @@ class JetNet(Learned, Upsampler):
 
     Args:
         width, hidden, decoder, messages: of the network, see `JetNetwork`.
-        relaxations: steps in which new points push each other apart.
+        relaxations: steps in which new points push each other apart and are moved onto the surface again.
     """
 
     name = "jetnet"
@@ -39,7 +43,7 @@ class JetNet(Learned, Upsampler):
         hidden: int = 48,
         decoder: int = 64,
         messages: int = 2,
-        relaxations: int = 3,
+        relaxations: int = 2,
     ) -> None:
         from .jetnet_network import JetNetwork
 
@@ -57,35 +61,51 @@ class JetNet(Learned, Upsampler):
         context.progress("neighbours", 0.0)
         surface = self._surface(anchors, context)
         tree = surface.tree if anchors is points else None
-        return surface.move(on_edges(points, tree, thirds=True))[0]
+        places = on_edges(points, tree, thirds=True)
+        moved = surface.move(places)
+        far = np.linalg.norm(moved - places, axis=1) > _FAR * surface.spacing
+        moved[far] = surface.move(moved[far])  # what came from afar arrives better the second time
+        return moved
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
         surface = self._surface(anchors, context)
-        fresh, one_sided = surface.move(fresh)  # once more: the farther a place was from the surface, the better
         everyone, new = np.concatenate([current, fresh]), slice(len(current), None)
-        if len(everyone) < 9 or self.relaxations == 0:
+        if len(everyone) < 9:
             return fresh
         neighbours = pushing_neighbours(everyone)
         for _ in range(self.relaxations):
             step = repulsion(everyone, neighbours, new)
-            step[one_sided > _INSIDE] = 0.0  # at borders and tips nothing would push back
-            everyone[new], one_sided = surface.move(everyone[new] + step)
+            step[surface.one_sidedness(everyone[new]) > _INSIDE] = 0.0  # at borders and tips nothing pushes back
+            everyone[new] = surface.move(everyone[new] + step)
         return everyone[new]
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
-        return self._surface(anchors, context).move(points)[0]
+        return self._measured(anchors, context).move(points)
 
     def recipe(self, **options: Any) -> Any:
         from .jetnet_recipe import JetNetRecipe
 
         return JetNetRecipe(self.network, **options)
 
-    def _surface(self, anchors: np.ndarray, context: Context) -> Any:
+    def _surface(self, anchors: np.ndarray, context: Context) -> LearnedSurface:
+        """The surface on which new points are made: of a noisy cloud, that of its points put onto the surface."""
+        measured = self._measured(anchors, context)
+        if context.noise == 0:
+            return measured
+        return self._kept("clean", anchors, context, lambda: self._see(measured.move(anchors), 0.0, context))
+
+    def _measured(self, anchors: np.ndarray, context: Context) -> LearnedSurface:
+        return self._kept("measured", anchors, context, lambda: self._see(anchors, context.noise, context))
+
+    def _see(self, points: np.ndarray, noise: float, context: Context) -> LearnedSurface:
         from .jetnet_surface import LearnedSurface
 
-        kept = context.cache.get(_SURFACE)
-        if kept is None or kept.points is not anchors:
-            network = self.network.to(context.device)
-            kept = LearnedSurface(network, anchors, context.noise, context.device, context.progress)
-            context.cache[_SURFACE] = kept
-        return kept
+        return LearnedSurface(self.network.to(context.device), points, noise, context.device, context.progress)
+
+    @staticmethod
+    def _kept(key: str, anchors: np.ndarray, context: Context, make: Callable[[], LearnedSurface]) -> LearnedSurface:
+        """What was made for these anchors in this run; making it takes longer than using it."""
+        found = context.cache.get(f"jetnet {key}")
+        if found is None or found[0] is not anchors:
+            found = context.cache[f"jetnet {key}"] = anchors, make()
+        return found[1]

@@ -13,7 +13,7 @@ _HEARD = 16  # neighbours whose features a patch hears of
 _OWN = 18  # what a patch knows of itself: two quadrics, two misfits, a normal, the noise
 _SEEN = 10  # what it knows of each neighbour: see `_first`
 _TOLD = 13  # ... and of one that it hears of: see `_hear`
-_CHUNK = 1 << 15
+_CHUNK = 1 << 12
 
 
 class JetNetwork(nn.Module):

@@ -13,7 +13,7 @@ from .parallel import each
 
 VIEWS = 4  # patches that have a say on each place
 _AROUND = 8  # points that tell the midst from a border
-_CHUNK = 1 << 14
+_CHUNK = 1 << 12  # more would not fit the processor's caches
 
 
 class LearnedSurface:
@@ -38,36 +38,36 @@ class LearnedSurface:
             progress("patches", len(parts) / len(begins))
         patches = Patches.cat(parts).to(device)
         del parts
+        self.spacing = float(patches.radius.median()) / np.sqrt(10 / np.pi)
         with torch.inference_mode():
             self.features = network.encode(patches, torch.full((len(points),), noise, device=device))
             self.patches = Patches.cat([patches.forget()])  # a copy, which holds on to nothing
 
-    def move(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places (M, 3) moved onto the surface, and how one-sided (M,) they were, see `_one_sidedness`."""
-        moved, one_sided = np.empty((len(places), 3)), np.empty(len(places))
+    def move(self, places: np.ndarray) -> np.ndarray:
+        """Places (M, 3) moved onto the surface."""
+        moved = np.empty((len(places), 3))
 
         def work(begin: int) -> None:
             part = slice(begin, begin + _CHUNK)
-            moved[part], one_sided[part] = self._move(places[part])
+            moved[part] = self._move(places[part])
 
         begins = range(0, len(places), _CHUNK)
         for done, _ in enumerate(each(work, begins, self.device)):
             self.progress("surface", (done + 1) / len(begins))
-        return moved, one_sided
+        return moved
 
     @torch.inference_mode()
-    def _move(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _move(self, places: np.ndarray) -> np.ndarray:
+        _, index = self.tree.query(places, VIEWS)
+        offsets = torch.from_numpy((places[:, None] - self.points[index]).astype(np.float32)).to(self.device)
+        move, _ = self.network.decode(self.patches, self.features, offsets, torch.from_numpy(index).to(self.device))
+        return places + move.cpu().numpy().astype(np.float64)
+
+    def one_sidedness(self, places: np.ndarray) -> np.ndarray:
+        """Length (M,) of the sum of the offsets from the 8 nearest points to a place, over the sum of their lengths.
+
+        0 in the midst of even points, about .6 on a straight border, 1 far outside.
+        """
         distance, index = self.tree.query(places, _AROUND)
-        offsets = places[:, None] - self.points[index]
-        views = torch.from_numpy(offsets[:, :VIEWS].astype(np.float32)).to(self.device)
-        points = torch.from_numpy(index[:, :VIEWS]).to(self.device)
-        move, _ = self.network.decode(self.patches, self.features, views, points)
-        return places + move.cpu().numpy().astype(np.float64), _one_sidedness(offsets, distance)
-
-
-def _one_sidedness(offsets: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Length (M,) of the sum of the offsets (M, k, 3) from the nearest points, over the sum of their lengths.
-
-    0 in the midst of even points, about .6 on a straight border, 1 far outside.
-    """
-    return np.linalg.norm(offsets.sum(axis=1), axis=1) / np.maximum(distance.sum(axis=1), 1e-300)
+        total = len(index[0]) * places - self.points[index].sum(axis=1) if len(index) else places
+        return np.linalg.norm(total, axis=1) / np.maximum(distance.sum(axis=1), 1e-300)
