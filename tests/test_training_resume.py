@@ -104,7 +104,8 @@ def start(path, folder, **changes):
     options = {**RUN, **changes}
     command = [sys.executable, str(TOY), str(path), str(folder), json.dumps(options)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True)
 
 
 def wait_for_step(process, step):

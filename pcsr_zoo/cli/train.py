@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .app import common_options, session
+from .app import INTERRUPTED, common_options, session
 from .choices import check_device
 from .progress import progress_bar
 
@@ -46,7 +46,7 @@ def train(
     changes = (*changes, f"training.steps={steps}") if steps else changes
     asked = load_config(config, changes)
     folder = output or str(Path("runs") / Path(config).stem)
-    outcome = _with_progress(
+    outcome = _run(
         "train",
         run,
         asked.model,
@@ -100,7 +100,7 @@ def finetune(
     asked: dict[str, Any] = with_changes({}, (*changes, *short))
     if unknown := [key for key in asked if key not in ("training", "recipe")]:
         raise OptionError(f"--set {unknown[0]}: only training.KEY and recipe.KEY can be set here")
-    outcome = _with_progress(
+    outcome = _run(
         "finetune",
         run,
         checkpoint,
@@ -114,9 +114,18 @@ def finetune(
     _conclude(outcome)
 
 
-def _with_progress(title: str, run: Any, *arguments: Any, **options: Any) -> Any:
-    if not _is_first():
-        return run(*arguments, **options)
+def _run(title: str, run: Any, *arguments: Any, **options: Any) -> Any:
+    from ..training.interrupts import SAVED
+
+    try:
+        return _reported(title, run, *arguments, **options) if _is_first() else run(*arguments, **options)
+    except KeyboardInterrupt as error:
+        if SAVED not in error.args:
+            raise
+        raise click.exceptions.Exit(INTERRUPTED) from None  # what there is to say has been said
+
+
+def _reported(title: str, run: Any, *arguments: Any, **options: Any) -> Any:
     with progress_bar(title) as progress:
 
         def report(line: str) -> None:
@@ -132,12 +141,14 @@ def _with_progress(title: str, run: Any, *arguments: Any, **options: Any) -> Any
 
 
 def _conclude(outcome: Any) -> None:
+    from ..training.log import time_text
+
     if not _is_first():
         return
     figures = ", ".join(f"{name} {value:.5g}" for name, value in outcome.figures.items())
     skipped = f"; {outcome.skipped} steps were skipped, not being finite" if outcome.skipped else ""
     session().say(
-        f"{outcome.folder}: {outcome.steps} steps in {outcome.hours:.2f} h, best after step {outcome.step}"
+        f"{outcome.folder}: {outcome.steps} steps in {time_text(outcome.hours)}, best after step {outcome.step}"
         f"{f' ({figures})' if figures else ''}{skipped}"
     )
 

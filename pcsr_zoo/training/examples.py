@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.training_set import TrainingSet
 from .recipe import Examples, Recipe
 from .settings import Settings
+from .workers import prepare_worker, shielded
 
 _MOST_WORKERS = 8
 _AHEAD = 4  # steps that each worker draws before they are asked for
 
 
 def share(settings: Settings, world: int) -> int:
-    """Examples of one piece of a step in one process; whether it comes out even is `check_share`'s business."""
+    """Examples of one piece of a step in one process; that it comes out even is checked in `api`."""
     return settings.batch // (world * settings.accumulate)
 
 
@@ -53,9 +51,10 @@ def example_stream(
             prefetch_factor=_AHEAD,
             pin_memory=pin,
             multiprocessing_context="fork" if _can_fork() else "spawn",
-            worker_init_fn=_quiet,
+            worker_init_fn=prepare_worker,
         )
-        return iter(loader)
+        with shielded():
+            return iter(loader)
 
 
 def auto_workers(world: int) -> int:
@@ -76,10 +75,3 @@ class _Steps(Dataset[list[Examples]]):
 
     def __getitem__(self, step: int) -> list[Examples]:
         return [self.recipe.examples(self.data, step, self.seed, first, self.count) for first in self.firsts]
-
-
-def _quiet(worker: int) -> Any:
-    """Ctrl-C and SIGTERM are the training process's business; it tells its workers to end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _PATIENCE = 2.0  # seconds
+SAVED = "the training has stopped, and its state is saved"  # and the user was told
 
 
 class Interrupts:
@@ -44,11 +45,11 @@ class Interrupts:
         elif time.monotonic() - self._since > _PATIENCE:
             self.leave()
 
-    def leave(self) -> None:
-        """End as the signal would have: KeyboardInterrupt, or exit with 128 + its number.
+    def leave(self, saved: bool = False) -> None:
+        """End as the signal would have: KeyboardInterrupt (`SAVED` if it is), or exit with 128 + its number.
 
         A process that stops because another one was signalled ends as by SIGTERM.
         """
         if self.number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(SAVED) if saved else KeyboardInterrupt
         sys.exit(128 + (self.number or signal.SIGTERM))

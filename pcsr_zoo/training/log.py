@@ -13,6 +13,14 @@ from ..io.atomic import atomic_path
 NO_TENSORBOARD = "TensorBoard is not installed (pip install tensorboard): figures go to metrics.jsonl alone"
 
 
+def time_text(hours: float) -> str:
+    """A time as people say it: "8 s", "12 min", "3.25 h"."""
+    seconds = 3600 * hours
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{hours:.2f} h"
+
+
 class MetricLog:
     """Figures by step, in a folder.
 

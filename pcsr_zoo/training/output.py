@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from pathlib import Path
@@ -26,6 +27,7 @@ class OutputFolder:
         self._state = path / "state" / "last.pt"
         self._model = copy.deepcopy(model)  # carries weights into files; its own do not matter
         self._name, self._about = name, about
+        self._made: list[Path] = []
 
     def open(self, restart: bool) -> State | None:
         """The state to resume from, None if there is none.
@@ -39,6 +41,7 @@ class OutputFolder:
                 f"{self.path} holds a checkpoint, but no training that could be resumed; name another folder with -o, "
                 "or replace it with --restart"
             )
+        self._made = [folder for folder in (self._state.parent, self.path) if not folder.exists()]
         try:
             self._state.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -50,6 +53,12 @@ class OutputFolder:
                     old.unlink()
             return None
         return load_state(self._state)
+
+    def remove_empty(self) -> None:
+        """Take away what `open` made for a training that failed before it wrote anything."""
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # it is not empty, or not there
+                folder.rmdir()
 
     def save(self, state: State) -> None:
         """Write the state first, then the weights: what is killed between is mended by `mend`."""
@@ -73,7 +82,7 @@ class OutputFolder:
             **self._about,
             "steps": step,
             "steps_done": state.step,
-            "hours": round(state.seconds / 3600, 4),
+            "hours": float(f"{state.seconds / 3600:.4g}"),
             "skipped_steps": state.skipped,
             "validation": {name: value for name, value in figures.items() if math.isfinite(value)},
         }

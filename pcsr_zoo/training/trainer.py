@@ -18,7 +18,7 @@ from .ema import EMA
 from .engine import Engine, step_seed
 from .examples import example_stream
 from .interrupts import Interrupts
-from .log import NO_TENSORBOARD, MetricLog
+from .log import NO_TENSORBOARD, MetricLog, time_text
 from .output import OutputFolder
 from .recipe import Examples, Recipe
 from .settings import Settings
@@ -90,9 +90,23 @@ class Trainer:
         """Train from the state on disk, or from the beginning, to the last step.
 
         Raises:
-            TrainingError: losses are not finite, or the state is another run's.
+            TrainingError: losses are not finite, the state is another run's, or a worker was killed.
             KeyboardInterrupt, SystemExit: at SIGINT and SIGTERM; the state was saved.
         """
+        try:
+            return self._run(restart)
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
+                raise  # torch has no class of its own for a lost worker; the others come from the pipes to it
+            raise TrainingError(
+                f"{self.job.folder}: a process that draws examples was lost ({error}), perhaps for want of memory. "
+                "The same command goes on from the last save; training.workers: 0 does without such processes"
+            ) from error
+        finally:
+            if self.chief:
+                self.output.remove_empty()
+
+    def _run(self, restart: bool) -> Outcome:
         settings, fabric = self.settings, self.fabric
         found = self.output.open(restart) if self.chief else None
         found = fabric.broadcast(found) if fabric.world_size > 1 else found
@@ -157,7 +171,7 @@ class Trainer:
                         f"{self.job.folder}: stopped after step {state.step} of {settings.steps}; everything is saved, "
                         "and the same command goes on from there"
                     )
-                    asked.leave()
+                    asked.leave(saved=True)
 
     def _count(self, finite: bool) -> None:
         state = self.state
@@ -214,9 +228,9 @@ class Trainer:
         if self.log is not None:
             self.log.write(state.step, {f"validation/{name}": value for name, value in figures.items()})
         text = ", ".join(f"{name} {value:.5g}" for name, value in figures.items())
-        hours = self._seconds() / 3600
         mark = " (best)" if better else ""
-        self._report(f"step {state.step} of {self.settings.steps}: {text}{mark}, {hours:.2f} h")
+        spent = time_text(self._seconds() / 3600)
+        self._report(f"step {state.step} of {self.settings.steps}: {text}{mark}, {spent}")
 
     def _save(self) -> None:
         state, engine = self.state, self.engine
