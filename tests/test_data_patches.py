@@ -163,6 +163,15 @@ def test_options_that_make_no_sense(data, options):
         draw(data, **{"step": 0, "seed": 0, "batch": 1, "kind": "patch", "n_sparse": 16, "ratio": 4, **options})
 
 
+@pytest.mark.parametrize(
+    ("n_sparse", "ratio", "remedy"),
+    [(10**6, 4, "--points"), (10**6, None, "--points"), (16, 10**6, "--points"), (16, 0.5, "ratio of 1 or more")],
+)
+def test_too_many_points_come_with_a_remedy(data, n_sparse, ratio, remedy):
+    with pytest.raises(OptionError, match=f"cannot be drawn.*{remedy}"):
+        draw(data, 0, 0, 1, "cloud", n_sparse, ratio)
+
+
 def test_drawing_needs_no_open3d(data):
     import subprocess
 

@@ -305,7 +305,13 @@ def test_a_model_with_weights_is_trained_on_and_not_changed(path, tmp_path):
         ({"model": "jet"}, OptionError, "'jet' has no network"),
         ({"model": "toy-patchs"}, OptionError, "did you mean toy-patches"),
         ({"arguments": {"depth": 3}}, OptionError, "arguments: .*depth"),
-        ({"recipe": {"colour": 3}}, OptionError, "recipe: .*colour"),
+        ({"arguments": {"widht": 3}}, OptionError, "no argument 'widht'; did you mean width.* it has: width, ratio, "),
+        (
+            {"recipe": {"colour": 3}},
+            OptionError,
+            "recipe: 'toy-patches' has no option 'colour'; it has: points, jitter",
+        ),
+        ({"recipe": {"bad": 3}}, OptionError, "recipe: .* cannot be trained with these"),
         ({"settings": {"part_lr": {"tail": 1}}}, OptionError, "no part 'tail'; there are: network"),
         ({"recipe": {"points": 999}}, OptionError, "cannot be drawn"),
         ({"device": "cuda:77"}, OptionError, "'cuda:77' is not there"),
@@ -337,3 +343,12 @@ def test_a_checkpoint_of_others_is_not_overwritten(path, tmp_path):
         train("toy-patches", path, tmp_path / "r", settings={**QUICK, "steps": 2})
     train("toy-patches", path, tmp_path / "r", settings={**QUICK, "steps": 2}, restart=True)
     assert Path(tmp_path / "r/state/last.pt").exists()
+
+
+def test_a_training_that_fails_at_once_leaves_nothing(path, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name, there in (("r", False), ("mine", True)):  # a folder of the user's own stays
+        with pytest.raises(OptionError, match="cannot be drawn"):
+            train("toy-patches", path, tmp_path / name, settings=QUICK, recipe={"points": 999})
+        assert (tmp_path / name).exists() == there
+        assert not there or not list((tmp_path / name).iterdir())

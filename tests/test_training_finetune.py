@@ -237,7 +237,7 @@ def test_the_train_command(tmp_path):
     done = run("train", tmp_path / "c.yml", "-o", tmp_path / "r", "--steps", 4, "--set", "recipe.jitter=0.03")
     assert done.exit_code == 0, done.output
     assert "toy-patches (" in done.output
-    assert "4 steps in 0.00 h, best after step 4 (chamfer" in done.output
+    assert "best after step 4 (chamfer" in done.output
     assert pcsr_zoo.load(str(tmp_path / "r")).arguments["width"] == 8
     assert read_config(tmp_path / "r")["about"]["recipe"] == {"jitter": 0.03}
     quiet = run("train", tmp_path / "c.yml", "-o", tmp_path / "q", "--steps", 1, "-q", "--device", "cpu")
@@ -286,3 +286,17 @@ def test_untrained_weights_of_a_bare_save_can_be_tuned_too(tmp_path):
     data = write_toy_data(tmp_path / "toy.npz")
     finetune(str(tmp_path / "bare"), [data], tmp_path / "r", settings={"steps": 2, "batch": 2})
     assert read_config(tmp_path / "r")["about"]["settings"]["lr"] == pytest.approx(1e-4)
+
+
+def test_a_failed_fine_tuning_leaves_no_folder(base, tmp_path):
+    Cloud(sphere(1200)[0]).write(tmp_path / "scan.ply")
+    Cloud(sphere(300)[0]).write(tmp_path / "few.ply")
+    for scan, change, message in (
+        ("few.ply", {}, "nothing in these files can be trained on"),
+        ("scan.ply", {"recipe": {"colour": 3}}, "has no option 'colour'"),
+        ("scan.ply", {"settings": {"part_lr": {"tail": 1}}}, "no part 'tail'"),
+        ("scan.ply", {"settings": {"accumulate": 2, "batch": 3}}, "multiple"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            finetune(str(base), [tmp_path / scan], tmp_path / "r", **change)
+        assert not (tmp_path / "r").exists()

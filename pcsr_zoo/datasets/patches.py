@@ -135,9 +135,12 @@ def draw(
         raise OptionError("a patch needs a ratio; without one, only whole clouds can be drawn")
     n_dense = available if ratio is None else round(ratio * n_sparse)
     if not n_sparse <= n_dense <= available:
+        wanted = f"{n_sparse} sparse and {n_dense} dense points cannot be drawn"
+        if n_dense < n_sparse <= available:
+            raise OptionError(f"{wanted}: there must be at least as many dense ones; ask for a ratio of 1 or more")
         raise OptionError(
-            f"{n_sparse} sparse and {n_dense} dense points cannot be drawn: a shape has {available}, and the dense "
-            "ones must be at least as many as the sparse ones"
+            f"{wanted}: the shapes of the training file have {available} points; ask for fewer, or build the file with "
+            "more (pcsr data build --points)"
         )
     settings = augmentation or Augmentation()
     examples = [

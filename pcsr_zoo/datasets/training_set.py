@@ -17,6 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -62,6 +64,35 @@ def is_held_out(name: str, fraction: float) -> bool:
     """Whether a shape of this name is for validation: fixed by a hash, whatever else is in the file."""
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return number < fraction * 2.0**64
+
+
+def is_training_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has the arrays of a training file; nothing else is looked at."""
+    if Path(path).suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"coarse.npy", "about.npy"} <= set(archive.namelist())
+
+
+def describe_training_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `pcsr info` shows: file, kind, format, shapes, train, held_out, points (of each), licences, seed, bytes.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    data = TrainingSet.load(path)
+    return {
+        "file": str(path),
+        "kind": "training file",
+        "format": data.about["format"],
+        "shapes": len(data),
+        "train": len(data.train),
+        "held_out": len(data.held_out),
+        "points": int(data.about["points"]),
+        "licences": dict(Counter(shape.licence or "unknown" for shape in data.shapes).most_common()),
+        "seed": data.about.get("seed"),
+        "bytes": Path(path).stat().st_size,
+    }
 
 
 class TrainingSet:

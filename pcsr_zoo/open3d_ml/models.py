@@ -171,11 +171,13 @@ class ZooModel(BaseModel):
         """How the model is trained, a `training.recipe.Recipe`; its networks are this module's.
 
         Raises:
-            OptionError: the model has no parameters.
+            OptionError: the model has no parameters, or its recipe no such option.
         """
         self.require_parameters()
         if "_recipe" not in self.__dict__:
-            self.__dict__["_recipe"] = self.zoo.recipe(**dict(self.cfg.get("recipe") or {}))
+            from ..training.options import make_recipe
+
+            self.__dict__["_recipe"] = make_recipe(self.zoo, dict(self.cfg.get("recipe") or {}))
         return self.__dict__["_recipe"]
 
     def get_loss(self, Loss: Any, results: Any, inputs: Mapping[str, Any], device: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
 from ..models.base import Learned, Progress
+from .options import make_recipe, untrained
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def train(
     chosen = Settings.of(settings)
     fabric = make_fabric(device, chosen.precision)
     with _own_random_numbers(fabric, chosen.seed):
-        learned = copy.deepcopy(model) if isinstance(model, Learned) else _untrained(model, arguments or {})
+        learned = copy.deepcopy(model) if isinstance(model, Learned) else untrained(model, arguments or {})
         return _run(learned, Path(data), Path(output), dict(recipe or {}), chosen, fabric, restart, report, progress)
 
 
@@ -118,6 +118,8 @@ def finetune(
     chosen = Settings.of({**_gentle(about), **(settings or {})})
     options = {**(about.get("recipe") or {}), **(recipe or {})}
     fabric = make_fabric(device, chosen.precision)
+    with _own_random_numbers(fabric, chosen.seed):
+        _checked_recipe(learned, options, chosen, fabric)  # mistakes come out before any work on the data
     made = ""
     if fabric.is_global_zero:
         made = str(training_file([str(path) for path in data], Path(output) / "data", report or _silent))
@@ -152,19 +154,10 @@ def _run(
     from .trainer import Job, Trainer
 
     say = report if report is not None and fabric.is_global_zero else _silent
-    pieces = fabric.world_size * settings.accumulate
-    if settings.batch % pieces:
-        raise OptionError(
-            f"batch ({settings.batch}) must be a multiple of {pieces}: {fabric.world_size} process(es) times "
-            f"accumulate ({settings.accumulate})"
-        )
+    recipe = _checked_recipe(learned, options, settings, fabric)
     data = TrainingSet.load(path)
     file = file_facts(path, data)
     _check_split(data, path, say)
-    recipe = _recipe(learned, options)
-    for part in settings.part_lr:
-        if part not in recipe.parts:
-            raise OptionError(f"part_lr: there is no part '{part}'; there are: {', '.join(recipe.parts)}")
     identity = {
         "model": learned.name,  # type: ignore[attr-defined]
         "arguments": learned.arguments,
@@ -200,26 +193,19 @@ def _gentle(about: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "part_lr": {part: _GENTLER * rate for part, rate in before.get("part_lr", {}).items()}}
 
 
-def _untrained(name: Any, arguments: Mapping[str, Any]) -> Learned:
-    from ..registry import model_class
-
-    cls = model_class(name)
-    if not issubclass(cls, Learned):
-        raise OptionError(f"'{name}' has no network, so there is nothing to train")
-    try:
-        inspect.signature(cls).bind(**arguments)
-    except TypeError as error:
-        raise OptionError(f"arguments: '{name}' cannot be made with them: {error}") from None
-    return cls(**arguments)
-
-
-def _recipe(learned: Learned, options: Mapping[str, Any]) -> Recipe:
-    try:
-        return learned.recipe(**options)
-    except TypeError as error:  # an option that it does not know
-        raise OptionError(f"recipe: '{learned.name}' does not take these options: {error}") from error  # type: ignore[attr-defined]
-    except NotImplementedError:
-        raise OptionError(f"'{learned.name}' has no recipe, so it cannot be trained") from None  # type: ignore[attr-defined]
+def _checked_recipe(learned: Learned, options: Mapping[str, Any], settings: Settings, fabric: Any) -> Recipe:
+    """The recipe; it, the settings and the number of processes go together."""
+    pieces = fabric.world_size * settings.accumulate
+    if settings.batch % pieces:
+        raise OptionError(
+            f"batch ({settings.batch}) must be a multiple of {pieces}: {fabric.world_size} process(es) times "
+            f"accumulate ({settings.accumulate})"
+        )
+    recipe = make_recipe(learned, options)
+    for part in settings.part_lr:
+        if part not in recipe.parts:
+            raise OptionError(f"part_lr: there is no part '{part}'; there are: {', '.join(recipe.parts)}")
+    return recipe
 
 
 def _check_split(data: TrainingSet, path: Path, say: Report) -> None:

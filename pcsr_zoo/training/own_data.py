@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import zipfile
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..datasets.build import POINTS, build
 from ..datasets.meshes import MESH_SUFFIXES, check_not_test
 from ..datasets.patches import even_subset
 from ..datasets.quantise import pack_normals, pack_positions
-from ..datasets.training_set import PackedShape, TrainingSet, write_training_set
+from ..datasets.training_set import PackedShape, TrainingSet, is_training_file, write_training_set
 from ..errors import FileError, OptionError, PcsrError
 from .facts import file_sha256
 from .scans import FEWEST, pack_scan
@@ -59,10 +59,13 @@ def training_file(inputs: Sequence[str | Path], folder: Path, report: Callable[[
     target = folder / f"{key.hexdigest()[:12]}.npz"
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
     report(f"making a training file of {len(sources.all())} file(s)")
-    shapes, points = _shapes(sources, folder, report, seed)
+    shapes, points = _shapes(sources, report, seed)
     about = {"seed": seed, "points": points, "held_out": HELD_OUT}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: this folder cannot be made ({error.strerror}); name another") from None
     write_training_set(target, _split(_unique(shapes)), about)
     return target
 
@@ -103,9 +106,8 @@ def _kind(path: Path) -> str:
     from ..io import read_mesh
 
     suffix = path.suffix.lower()
-    if suffix == ".npz" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return "training" if {"coarse.npy", "about.npy"} <= set(archive.namelist()) else "cloud"
+    if is_training_file(path):
+        return "training"
     if suffix == ".csv":
         with open(path, newline="", encoding="utf-8", errors="replace") as handle:
             return "mesh" if "file" in next(csv.reader(handle), []) else "cloud"
@@ -120,7 +122,7 @@ def _kind(path: Path) -> str:
     return "cloud"
 
 
-def _shapes(sources: Sources, folder: Path, report: Callable[[str], None], seed: int) -> tuple[list[PackedShape], int]:
+def _shapes(sources: Sources, report: Callable[[str], None], seed: int) -> tuple[list[PackedShape], int]:
     """All shapes with one number of points, which is the second result: that of the poorest, 32,768 at most."""
     from ..io import read
 
@@ -142,12 +144,12 @@ def _shapes(sources: Sources, folder: Path, report: Callable[[str], None], seed:
     points = min([POINTS, *(int(data.about["points"]) for data in files), *(count for _, _, count in clouds)])
     shapes = [_repack(data, index, points, seed) for data in files for index in range(len(data))]
     if sources.meshes:
-        made = build(sources.meshes, folder / "meshes.npz", points=points, seed=seed, held_out=0.0)
+        with tempfile.TemporaryDirectory() as folder:
+            made = build(sources.meshes, Path(folder, "meshes.npz"), points=points, seed=seed, held_out=0.0)
+            data = TrainingSet.load(made.path)
         for name, reason in made.skipped.items():
             report(f"left out {name}: {reason}")
-        data = TrainingSet.load(made.path)
         shapes += [_repack(data, index, points, seed) for index in range(len(data))]
-        made.path.unlink()
     for path, cloud, _ in clouds:
         normals = cloud.attributes.get(NORMALS)
         shapes.append(pack_scan(cloud.positions, normals, points, path.stem, path.name, seed))
