@@ -13,6 +13,7 @@ import torch
 from pcsr_zoo.errors import FileError, OptionError
 from pcsr_zoo.training import Settings
 from pcsr_zoo.training.config import load_config, parse_yaml
+from pcsr_zoo.training.log import time_text
 from pcsr_zoo.training.optimizers import make_optimizer
 from pcsr_zoo.training.schedule import rate_factor
 
@@ -99,6 +100,23 @@ def test_mistakes_in_configuration_files_are_named(tmp_path, text, change, kind,
     assert "a.yml" in str(error.value) or "--set" in str(error.value)
     with pytest.raises(FileError, match="gone"):
         load_config(tmp_path / "gone.yml")
+
+
+def test_the_hint_at_missing_data_names_their_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, named in (("new", "new/d.npz"), ("my runs", '"my runs/d.npz"')):
+        Path(folder).mkdir()
+        Path(folder, "a.yml").write_text("model: toy\ndata: d.npz\n")
+        with pytest.raises(FileError, match=f"pcsr data build MESHES... -o {named}$".replace("/", r"[/\\]")):
+            load_config(f"{folder}/a.yml")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (6000, "1.67 h"), (1e5, "27.78 h")],
+)
+def test_times_have_a_fitting_unit(seconds, text):
+    assert time_text(seconds / 3600) == text
 
 
 def test_yaml_runs_nothing():

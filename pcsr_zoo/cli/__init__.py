@@ -29,7 +29,10 @@ def main(ctx: click.Context) -> None:
     pcsr sample scan.laz -n 100000     100,000 well-spread points
     pcsr render scan.ply scan_x4.ply -o both.png
     """
+    from ..own_modules import import_from_environment
+
     ctx.ensure_object(Session)
+    import_from_environment()
 
 
 for command in (upsample, sample, info, models, render, evaluate, benchmark, data, card, train, finetune):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -13,6 +11,7 @@ from typing import Any
 
 from ..errors import FileError, OptionError
 from ..io.files import read_bytes
+from ..own_modules import import_modules
 from .settings import Settings
 
 KEYS = ("model", "arguments", "recipe", "data", "training", "import")
@@ -75,9 +74,8 @@ def load_config(path: str | PathLike[str], changes: Sequence[str] = ()) -> RunCo
             raise OptionError(f"{path}: '{key}' must be keys and values, got {tables[key]!r}")
     data = path.parent / Path(values["data"]).expanduser()
     if not data.is_file():
-        raise FileError(
-            f"{path}: data: there is no file {data}; make it with: pcsr data build MESHES... -o {data.name}"
-        )
+        named = f'"{data}"' if " " in str(data) else data
+        raise FileError(f"{path}: data: there is no file {data}; make it with: pcsr data build MESHES... -o {named}")
     settings = Settings.of(values.get("training"), f"{path}: training")
     _import(values.get("import"), path)
     return RunConfig(values["model"], data, tables["arguments"], tables["recipe"], settings)
@@ -152,13 +150,4 @@ def _import(modules: Any, path: Path) -> None:
     names = [modules] if isinstance(modules, str) else modules or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise OptionError(f"{path}: 'import' must be the name of a module or a list of names, got {modules!r}")
-    if not names:
-        return
-    folder = str(path.parent.resolve())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise OptionError(f"{path}: import: '{name}' cannot be imported: {error}") from error
+    import_modules(names, path.parent, f"{path}: import")
