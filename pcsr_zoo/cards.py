@@ -23,7 +23,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checkpoints import CARD, checkpoint_class, read_config, write_about
+from .checkpoints import CARD, checkpoint_class, is_bundled, read_config, write_about
 from .errors import FileError
 from .io.atomic import atomic_path
 from .measured import merge_rows, rows_of, tables
@@ -37,6 +37,7 @@ _HUB_LICENCES = (
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0"),
     *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
 )
+_OWN = "Somebody's own training of the model `{model}`: it does not come with pcsr-zoo, and has no name that loads it."
 _OWN_PLACE = ("licence", "summary", "data", "settings", "measured", "failures", "ours", "paper")
 
 
@@ -88,19 +89,24 @@ def update_card(
     except FileError:  # a class that only its author's program registers
         source, task = "", "upsample"
     with atomic_path(Path(folder, CARD)) as temporary:
-        temporary.write_text(render_card(config, source, task), encoding="utf-8", newline="\n")
+        temporary.write_text(render_card(config, source, task, folder), encoding="utf-8", newline="\n")
     return config
 
 
-def render_card(config: Mapping[str, Any], source: str = "", task: str = "upsample") -> str:
+def render_card(
+    config: Mapping[str, Any], source: str = "", task: str = "upsample", folder: str | PathLike[str] | None = None
+) -> str:
     """The card as Markdown, with the front matter that the Hugging Face Hub reads.
 
     Args:
         config: of config.json.
         source: of the model class: the paper.
         task: of the model class, `upsample` or `sample`.
+        folder: where the checkpoint is. Unless `load` finds it by its name, the card shows how to load the folder.
+            None: by its name.
     """
     name, about = config["name"], config["about"]
+    loaded = name if folder is None or is_bundled(folder, config) else f"path/to/{Path(folder).resolve().name}"
     failures = about.get("failures") or ["None recorded, which does not mean that there are none."]
     settings = about.get("settings")
     parts = [
@@ -108,8 +114,9 @@ def render_card(config: Mapping[str, Any], source: str = "", task: str = "upsamp
         f"# {name}",
         _sentence(about.get("summary") or f"Trained weights of the model `{config['model']}`"),
         f"{config['parameters']:,} parameters. Licence of the weights: {about.get('licence') or MISSING}.",
+        *([] if loaded == name else [_OWN.format(model=config["model"])]),
         "## Use",
-        _usage(name, task),
+        _usage(loaded, task, "or the folder that this file is in" if loaded == name else "the folder of this file"),
         "## Training",
         "Data:",
         _data(about.get("data")),
@@ -140,12 +147,12 @@ def _front_matter(config: Mapping[str, Any], task: str) -> str:
     return "\n".join(["---", *lines, "library_name: pcsr-zoo", "tags:", *(f'- "{tag}"' for tag in tags), "---"])
 
 
-def _usage(name: str, task: str) -> str:
+def _usage(name: str, task: str, remark: str) -> str:
     verb, thing, file = ("upsample", "dense", "scan_x4.ply") if task == "upsample" else ("sample", "few", "few.ply")
     return f"""```python
 import pcsr_zoo
 
-model = pcsr_zoo.load("{name}")  # or the folder that this file is in
+model = pcsr_zoo.load("{name}")  # {remark}
 {thing} = model.{verb}(pcsr_zoo.read("scan.ply"), 4)  # or an array, a tensor, an Open3D cloud
 pcsr_zoo.write({thing}, "{file}")
 ```

@@ -14,6 +14,7 @@ import inspect
 import json
 import os
 import re
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,12 @@ def bundled() -> dict[str, Path]:
     if not root.is_dir():
         return {}
     return {folder.name: folder for folder in sorted(root.iterdir()) if is_checkpoint(folder)}
+
+
+def is_bundled(folder: str | PathLike[str], config: Mapping[str, Any]) -> bool:
+    """Whether the checkpoint is the one of its name that comes with the package, so that `load(name)` finds it."""
+    found = bundled().get(config["name"])
+    return found is not None and found.resolve() == Path(folder).resolve()
 
 
 def save_checkpoint(
@@ -105,7 +112,7 @@ def save_checkpoint(
         os.replace(folder / _PENDING, folder / CONFIG)
     except OSError as error:
         raise FileError(f"cannot write {folder / CONFIG}: {error.strerror or error}; check the folder") from error
-    _write(folder / CARD, (card or render_card(json.loads(text), kind.source, kind.task)).encode())
+    _write(folder / CARD, (card or render_card(json.loads(text), kind.source, kind.task, folder)).encode())
     return folder
 
 
@@ -148,6 +155,7 @@ def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
     Raises:
         FileError: it is missing, broken, or of another version.
     """
+    _require_checkpoint(Path(folder))
     config, pending = Path(folder, CONFIG), Path(folder, _PENDING)
     return _config(pending if pending.is_file() and not config.is_file() else config)
 
@@ -165,7 +173,8 @@ def checkpoint_class(folder: str | PathLike[str], config: dict[str, Any]) -> Any
     except OptionError as error:
         raise FileError(
             f"{Path(folder, CONFIG)} needs the model class '{config['model']}', which is not known here ({error}); "
-            "update pcsr-zoo, or import the module that registers it"
+            "update pcsr-zoo, or, if it is one of your own, import the module that registers it, for the command pcsr "
+            "by the environment variable PCSR_IMPORT=MODULE"
         ) from None
 
 
@@ -225,12 +234,18 @@ def _fill(network: Any, weights: bytes, path: Path) -> None:
     network.load_state_dict(tensors, strict=True)
 
 
-def _fitting(folder: Path) -> tuple[dict[str, Any], bytes]:
-    """A configuration of the folder and the weights that it names."""
+def _require_checkpoint(folder: Path) -> None:
+    """Say what a checkpoint is where there is none."""
+    if is_checkpoint(folder):
+        return
     if folder.is_file():
         raise FileError(f"{folder} is a file; name the checkpoint's folder, with {CONFIG} and {WEIGHTS} in it")
-    if not folder.is_dir():
-        raise FileError(f"{folder}: no such folder; a checkpoint is a folder with {CONFIG} and {WEIGHTS} in it")
+    what = " is no checkpoint" if folder.is_dir() else ": no such folder"
+    raise FileError(f"{folder}{what}; a checkpoint is a folder with {CONFIG} and {WEIGHTS} in it, as pcsr train makes")
+
+
+def _fitting(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """A configuration of the folder and the weights that it names."""
     for _ in range(_ATTEMPTS):
         config = read_config(folder)
         weights = read_bytes(folder / WEIGHTS)

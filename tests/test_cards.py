@@ -13,7 +13,7 @@ from toy_model import Toy, toy  # noqa: F401
 
 from pcsr_zoo import registry
 from pcsr_zoo.cards import data_facts, render_card, update_card
-from pcsr_zoo.checkpoints import load_checkpoint, read_config, save_checkpoint
+from pcsr_zoo.checkpoints import bundled, load_checkpoint, read_config, save_checkpoint
 from pcsr_zoo.cli import main
 from pcsr_zoo.datasets.training_set import ShapeInfo
 from pcsr_zoo.errors import FileError, OptionError
@@ -134,9 +134,29 @@ def test_the_usage_is_five_lines_that_run(folder, tmp_path, monkeypatch):
         "ply\nformat ascii 1.0\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
         "0 0 0\n1 0 0\n0 1 0\n0 0 1\n"
     )
-    monkeypatch.setattr("pcsr_zoo.registry.bundled", lambda: {"toy-x4": folder})
+    assert 'load("path/to/mine")' in code
+    (tmp_path / "path" / "to").mkdir(parents=True)
+    folder.rename(tmp_path / "path" / "to" / "mine")
     exec(code, {})
     assert b"vertex 16" in (tmp_path / "scan_x4.ply").read_bytes()[:300]
+
+
+def test_only_what_comes_with_the_package_is_loaded_by_name(folder, tmp_path, monkeypatch):
+    own = "Somebody's own training of the model `toy`"
+    assert own in card(folder)
+    assert "-m path/to/mine`" in card(folder)
+    ours = save_checkpoint(tmp_path / "hub_configs" / "toy-x4", Toy(), name="toy-x4")
+    monkeypatch.setattr("pcsr_zoo.checkpoints.bundled", lambda: {"toy-x4": ours})
+    for place, loaded in ((ours, "toy-x4"), (folder, "path/to/mine")):  # both are named toy-x4
+        update_card(place)
+        assert f'pcsr_zoo.load("{loaded}")' in card(place)
+        assert f"-x 4 -m {loaded}`" in card(place)
+        assert (own in card(place)) == (place == folder)
+
+
+def test_the_cards_of_the_package_show_their_names():
+    for name, place in bundled().items():
+        assert f'pcsr_zoo.load("{name}")' in card(place), f"write it anew: pcsr card {place}"
 
 
 def test_what_nobody_recorded_is_said_to_be_missing(tmp_path):
