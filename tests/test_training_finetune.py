@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -300,3 +302,32 @@ def test_a_failed_fine_tuning_leaves_no_folder(base, tmp_path):
         with pytest.raises(OptionError, match=message):
             finetune(str(base), [tmp_path / scan], tmp_path / "r", **change)
         assert not (tmp_path / "r").exists()
+
+
+def test_info_tells_a_training_file(tmp_path):
+    data = write_toy_data(tmp_path / "toy.npz", shapes=5, points=600, held_out=2)
+    done = run("info", data)
+    assert done.exit_code == 0, done.output
+    for line in ("kind: training file", "shapes: 5", "train: 3", "held_out: 2", "points: 600", "CC0-1.0: 3", "MIT: 2"):
+        assert f"  {line}\n" in done.output
+    facts = json.loads(run("info", data, "--json").output)
+    assert facts["bytes"] == data.stat().st_size
+    np.savez(tmp_path / "cloud.npz", positions=np.eye(3))
+    assert "kind: cloud" in run("info", tmp_path / "cloud.npz").output
+    data.write_bytes(data.read_bytes()[:-40])
+    broken = run("info", data)
+    assert broken.exit_code == 1
+    assert "toy.npz" in broken.output
+
+
+def test_a_folder_that_is_no_checkpoint_is_told_what_one_is(base, tmp_path):
+    (tmp_path / "runs").mkdir()
+    Cloud(sphere(100)[0]).write(tmp_path / "a.xyz")
+    for command in (
+        ("upsample", tmp_path / "a.xyz", "-x", 2, "-m", tmp_path / "runs"),
+        ("finetune", tmp_path / "runs", tmp_path / "a.xyz", "-o", tmp_path / "r"),
+        ("card", tmp_path / "runs"),
+    ):
+        done = run(*command)
+        assert done.exit_code == 1
+        assert f"{tmp_path / 'runs'} is no checkpoint; a checkpoint is a folder with config.json and" in done.output

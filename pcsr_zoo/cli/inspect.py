@@ -27,7 +27,8 @@ def to_json(value: Any) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One object; a list of them for several files.")
 @common_options
 def info(files: tuple[str, ...], as_json: bool) -> None:
-    """Show what is in files: points, bounds, attributes, metadata."""
+    """Show what is in files: points, bounds, attributes, metadata; of a training file its shapes."""
+    from ..datasets.training_set import describe_training_file, is_training_file
     from ..io import describe
 
     paths = expand(files)
@@ -35,7 +36,7 @@ def info(files: tuple[str, ...], as_json: bool) -> None:
     found: list[dict[str, Any]] = []
 
     def one(path: Path) -> None:
-        facts = describe(path)
+        facts = describe_training_file(path) if is_training_file(path) else describe(path)
         found.append(facts)
         if not as_json:
             click.echo(f"{path}\n{_indented(facts)}")

@@ -28,7 +28,7 @@ def _shared_options(model: str) -> Callable[[F], F]:
                 "-m", "--model", default=model, show_default=True, metavar="NAME", help="Or a folder; pcsr models"
             ),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-            click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; by default the best."),
+            click.option("--device", metavar="D", help="cpu (the default), cuda, cuda:1, mps."),
             click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh."),
             click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
             common_options,
