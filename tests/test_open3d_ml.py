@@ -107,7 +107,7 @@ def test_the_steps_of_an_inference_lead_to_the_same_result():
     assert np.linalg.norm(unit, axis=1).max() == pytest.approx(1, abs=1e-12)
     assert np.abs(unit.mean(axis=0)).max() < 1e-9
     assert jet.inference_end(inputs, jet(inputs)) is True
-    wanted = pcsr_zoo.upsample(cloud, 3, seed=1)
+    wanted = pcsr_zoo.upsample(cloud, 3, model="jet", seed=1)
     assert np.array_equal(jet.inference_result["point"], wanted.positions)
     assert np.array_equal(jet.inference_result["feat"], wanted.attributes["colors"])
 
@@ -286,7 +286,7 @@ def test_without_its_requirements_register_says_so_in_a_line_and_the_zoo_works(m
                 register()
             except DependencyError as error:
                 print(error)
-        print(pcsr_zoo.upsample(numpy.random.rand(30, 3), 2).shape)
+        print(pcsr_zoo.upsample(numpy.random.rand(30, 3), 2, model="jet").shape)
     """)
     first, second, last = done.stdout.splitlines()
     assert first == second

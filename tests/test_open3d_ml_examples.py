@@ -49,7 +49,8 @@ def data(tmp_path):
 
 def test_every_model_of_the_zoo_has_an_example():
     shown = {ml3d.utils.Config.load_from_file(str(path)).model.name for path in FILES}
-    assert {registry.model_class(name).__name__ for name in registry.list_models()} <= shown
+    classes = [registry.model_class(name) for name in registry.list_models()]
+    assert {cls.__name__ for cls in classes if cls.__module__.startswith("pcsr_zoo.")} <= shown
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -96,6 +97,28 @@ def test_the_script_tests_and_takes_changes(script, data, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(script, "jet.yml", data, tmp_path, "--ratio", "8")
     assert "write --section.key value" in capsys.readouterr().err
+
+
+def test_the_scripts_own_examples_work(script, data, tmp_path):
+    """The command of its docstring that changes the ratio, on other clouds."""
+    words = script.__doc__.partition("--dataset_path my_scans/ ")[2].splitlines()[0].split()
+    report = run(script, "jet.yml", data, tmp_path, "--split", "test", *words)
+    assert report["per_shape"]["ball"]["points_in"] == 256 // 8
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-c", str(EXAMPLES / "jet.yml")], "Error: .*jet.yml: Jet has no parameters to train; say --split test"),
+        (["-c", str(EXAMPLES / "pugan.yml"), "--split", "test"], "Error: PUGAN needs a dataset_path"),
+        (["-c", "gone.yml"], "Error: .*gone.yml"),
+    ],
+)
+def test_the_script_ends_in_one_line(monkeypatch, tmp_path, words, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run_pipeline.py", "torch", "--main_log_dir", str(tmp_path / "logs"), *words])
+    with pytest.raises(SystemExit, match=message):  # Python prints the text, and its exit status is 1
+        runpy.run_path(str(EXAMPLES / "run_pipeline.py"), run_name="__main__")
 
 
 def test_any_script_of_open3d_mls_runs_with_the_zoo_registered(tmp_path, monkeypatch, capsys):

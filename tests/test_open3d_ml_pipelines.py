@@ -37,7 +37,7 @@ def clouds(tmp_path) -> Path:
 def test_inference_takes_a_dict_an_array_a_cloud_and_a_path(make, clouds):  # noqa: F811
     pipeline = make("PointCloudUpsampling", ratio=2.5, seed=3)
     cloud = read(clouds / "ball.ply")
-    wanted = pcsr_zoo.upsample(cloud, 2.5, seed=3)
+    wanted = pcsr_zoo.upsample(cloud, 2.5, model="jet", seed=3)
     assert len(wanted) == 1000
     data = {"point": cloud.positions, "feat": cloud.attributes["colors"]}
     for given in (data, cloud, clouds / "ball.ply"):
@@ -53,7 +53,7 @@ def test_options_of_the_section_reach_the_model(make):  # noqa: F811
     points = sphere(100)
     assert len(make("PointCloudUpsampling", n=333).run_inference(points)["point"]) == 333
     moved = make("PointCloudUpsampling", keep_input=False).run_inference(points)["point"]
-    assert np.array_equal(moved, pcsr_zoo.upsample(points, 4, keep_input=False))
+    assert np.array_equal(moved, pcsr_zoo.upsample(points, 4, model="jet", keep_input=False))
     assert cdist(points, moved).min(axis=1).max() > 0
     sampled = make("PointCloudSampling", "Random", ratio=10, seed=7).run_inference(points)["point"]
     assert np.array_equal(sampled, pcsr_zoo.sample(points, 10, model="random", seed=7))
@@ -154,7 +154,7 @@ def test_recovery_samples_and_recovers_the_dense_cloud(make, clouds, tmp_path): 
     report = make("PointCloudRecovery", dataset=data, sampler="voxel", ratio=8, convention="plain", seed=2).run_test()
     dense = read(clouds / "ball.ply")
     thin = pcsr_zoo.sample(dense, 8, model="voxel", seed=2)
-    wanted = pcsr_zoo.upsample(thin, n=400, seed=2)
+    wanted = pcsr_zoo.upsample(thin, n=400, model="jet", seed=2)
     assert np.array_equal(results(data, "ball").positions, wanted.positions)
     assert report["per_shape"]["ball"]["hd"] == pytest.approx(
         1e3 * plain_distances(wanted.positions, dense.positions)[1], rel=1e-6
@@ -253,3 +253,24 @@ def test_models_without_a_network_have_no_checkpoints(make):  # noqa: F811
     assert pipeline.load_ckpt() is None
     with pytest.raises(OptionError, match="Jet has no parameters"):
         pipeline.save_ckpt(1)
+
+
+def test_a_ratio_that_a_test_leaves_aside_is_told_once(make, clouds, caplog):  # noqa: F811
+    """In a test the ground truth says how many points there are to make."""
+    for ratio, told in ((8, 1), (5, 0), (4, 0)):  # 4 is the default, which nobody need have asked for
+        caplog.clear()
+        pipeline = make("PointCloudUpsampling", "Midpoint", get("dataset", "CloudFolder", clouds, ratio=5), ratio=ratio)
+        with caplog.at_level("WARNING", "pcsr_zoo"):
+            report = pipeline.run_test()
+        assert report["per_shape"]["ball"]["points_out"] == 400
+        assert sum("ratio 8 is left aside" in message for message in caplog.messages) == told
+
+
+def test_a_test_without_items_says_why(make, tmp_path, monkeypatch):  # noqa: F811
+    data = get("dataset", "TrainingFile", write_spheres(tmp_path / "t.npz"), num_points=64)
+    data.training_set.held_out = []
+    with pytest.raises(OptionError, match=r"t\.npz holds out no shapes.*--held-out"):
+        make("PointCloudUpsampling", "Midpoint", data).run_test()
+    monkeypatch.setattr(type(data), "get_split_list", lambda self, split: [])
+    with pytest.raises(OptionError, match="the test split of the data set 'TrainingFile' is empty"):
+        make("PointCloudUpsampling", "Midpoint", data).run_test()

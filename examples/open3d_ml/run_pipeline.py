@@ -2,18 +2,23 @@
 
     python examples/open3d_ml/run_pipeline.py torch -c examples/open3d_ml/jet.yml --split test --device cpu
     python examples/open3d_ml/run_pipeline.py torch -c examples/open3d_ml/jet.yml --split test \
-        --dataset_path my_scans/ --pipeline.ratio 8
+        --dataset_path my_scans/ --dataset.ratio 8
 
-Any key of the file can be changed as --section.key value. Open3D-ML's own script does the same to our files when it is
-started by: python -m pcsr_zoo.open3d_ml Open3D-ML/scripts/run_pipeline.py torch -c ...
+Any key of the file can be changed as --section.key value. In a test the data set's ratio decides, where it has one: it
+thins the cloud, and the result is as dense as the cloud was.
+
+Open3D-ML's own script does the same to our files when it is started by:
+    python -m pcsr_zoo.open3d_ml Open3D-ML/scripts/run_pipeline.py torch -c ...
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from typing import Any
 
+from pcsr_zoo.errors import OptionError, PcsrError
 from pcsr_zoo.open3d_ml import register
 
 
@@ -22,7 +27,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, dict[str, st
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("framework", choices=["torch"], help="deep learning framework")
     parser.add_argument("-c", "--cfg_file", required=True, help="path to the config file")
-    parser.add_argument("--split", choices=["train", "test"], default="train")
+    parser.add_argument("--split", choices=["train", "test"], default="train", help="train is the default")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda", help="cuda is cpu where there is none")
     parser.add_argument("--dataset_path", help="in place of the file's")
     parser.add_argument("--ckpt_path", help="name or folder of a checkpoint")
@@ -47,10 +52,16 @@ def main(arguments: list[str] | None = None) -> Any:
     for section in (of_dataset, of_pipeline, of_model):
         section.setdefault("seed", args.seed)
 
-    pipeline = Pipeline(Model(**of_model), Dataset(**of_dataset), **of_pipeline)
+    model = Model(**of_model)
+    if args.split == "train" and not model.is_learned:
+        raise OptionError(f"{args.cfg_file}: {cfg.model.name} has no parameters to train; say --split test")
+    pipeline = Pipeline(model, Dataset(**of_dataset), **of_pipeline)
     return pipeline.run_test() if args.split == "test" else pipeline.run_train()
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(asctime)s - %(module)s - %(message)s")
-    main()
+    try:
+        main()
+    except (PcsrError, FileNotFoundError) as error:
+        sys.exit(f"Error: {error}")

@@ -220,6 +220,11 @@ class TrainingFile(ZooDataset):
         lists = {"training": data.train, "validation": data.held_out, "test": data.held_out, "all": range(len(data))}
         if split not in lists:
             raise self._no_split(split, "'training', 'validation', 'test' and 'all'")
+        if split == "test" and not data.held_out:
+            raise OptionError(
+                f"{self.cfg.dataset_path} holds out no shapes, so there is nothing to test on; build it with a larger "
+                "--held-out, or with more shapes"
+            )
         return lists[split]
 
     def training_file(self, folder: Path, report: Callable[[str], None]) -> Path:

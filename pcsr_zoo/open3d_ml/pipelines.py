@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
 from ..errors import OptionError
 from .base_pipeline import ZooPipeline
 from .models import open3d_class
 from .testing import Problem, densest
+
+log = logging.getLogger(__name__)
 
 
 class PointCloudUpsampling(ZooPipeline):
@@ -19,6 +22,7 @@ class PointCloudUpsampling(ZooPipeline):
     """
 
     verb = "upsample"
+    _warned = False
     own_options: ClassVar[dict[str, Any]] = {"keep_input": None}
 
     def _options(self) -> dict[str, Any]:
@@ -32,6 +36,13 @@ class PointCloudUpsampling(ZooPipeline):
             raise OptionError(
                 f"the input has {len(data['point'])} points and the ground truth {len(truth)}: there is nothing to "
                 "upsample; PointCloudRecovery samples first"
+            )
+        if not self._warned and self.cfg.ratio != 4 and round(self.cfg.ratio * len(data["point"])) != len(truth):
+            self._warned = True  # 4 is the default: perhaps nobody asked for it
+            log.warning(
+                "a test makes as many points as the ground truth has: the pipeline's ratio %g is left aside; "
+                "where the data set has a ratio, change that one",
+                self.cfg.ratio,
             )
         return Problem(data, truth, lambda x: self._infer("upsample", x, n=len(truth), **self._options()))
 

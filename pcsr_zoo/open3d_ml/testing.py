@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
-from ..errors import PcsrError
+from ..errors import OptionError, PcsrError
 from ..io.atomic import atomic_path
 from ..metrics.conventions import evaluate
 from .convert import GROUND_TRUTH, MESH
@@ -57,11 +57,14 @@ def run_all(pipeline: Any, dataset: Any, report: Path) -> dict[str, Any]:
         p2f_shapes: how many each rests on.
 
     Raises:
+        OptionError: there are no items.
         PcsrError: an item cannot be read, run or saved; the message names it.
     """
     split = dataset.get_split("test")
     rows: dict[str, dict[str, Any]] = {}
     distances: list[np.ndarray] = []
+    if not len(split):
+        raise OptionError(f"the test split of the data set '{dataset.name}' is empty: there is nothing to test on")
     log.info("Started testing")
     for index in range(len(split)):
         attr = split.get_attr(index)
