@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .jetnet_surface import LearnedSurface
 
 _FAR = 0.2  # in point spacings: places that moved farther are moved again
+_LOST = 0.3  # ... and those that move so far again are not used
 _INSIDE = 0.5  # greatest one-sidedness of a place that is pushed
 
 
@@ -62,9 +63,14 @@ class JetNet(Learned, Upsampler):
         surface = self._surface(anchors, context)
         tree = surface.tree if anchors is points else None
         places = on_edges(points, tree, thirds=True)
+        spacing = surface.spacing_at(places)
         moved = surface.move(places)
-        far = np.linalg.norm(moved - places, axis=1) > _FAR * surface.spacing
-        moved[far] = surface.move(moved[far])  # what came from afar arrives better the second time
+        far = np.flatnonzero(np.linalg.norm(moved - places, axis=1) > _FAR * spacing)
+        again = surface.move(moved[far])  # what came from afar arrives better the second time
+        lost = np.linalg.norm(again - moved[far], axis=1) > _LOST * spacing[far]  # ... or does not arrive
+        moved[far] = again
+        if len(moved) - lost.sum() >= wanted:
+            moved = np.delete(moved, far[lost], axis=0)
         return moved
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
@@ -74,9 +80,15 @@ class JetNet(Learned, Upsampler):
             return fresh
         neighbours = pushing_neighbours(everyone)
         for _ in range(self.relaxations):
+            before = everyone[new]
             step = repulsion(everyone, neighbours, new)
-            step[surface.one_sidedness(everyone[new]) > _INSIDE] = 0.0  # at borders and tips nothing pushes back
-            everyone[new] = surface.move(everyone[new] + step)
+            outside = surface.one_sidedness(before) > _INSIDE
+            step[outside] = 0.0  # at borders and tips nothing pushes back
+            after = surface.move(before + step)
+            away = np.flatnonzero(outside)
+            away = away[surface.distance(after[away]) > surface.distance(before[away])]
+            after[away] = before[away]
+            everyone[new] = after
         return everyone[new]
 
     def refine(self, points: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..geometry.knn import KNN
-from ..geometry.patches import Patches, fit_patches
+from ..geometry.patches import NEAR, Patches, fit_patches
 from .base import Progress
 from .jetnet_network import JetNetwork
 from .parallel import each
@@ -38,7 +38,6 @@ class LearnedSurface:
             progress("patches", len(parts) / len(begins))
         patches = Patches.cat(parts).to(device)
         del parts
-        self.spacing = float(patches.radius.median()) / np.sqrt(10 / np.pi)
         with torch.inference_mode():
             self.features = network.encode(patches, torch.full((len(points),), noise, device=device))
             self.patches = Patches.cat([patches.forget()])  # a copy, which holds on to nothing
@@ -62,6 +61,15 @@ class LearnedSurface:
         offsets = torch.from_numpy((places[:, None] - self.points[index]).astype(np.float32)).to(self.device)
         move, _ = self.network.decode(self.patches, self.features, offsets, torch.from_numpy(index).to(self.device))
         return places + move.cpu().numpy().astype(np.float64)
+
+    def distance(self, places: np.ndarray) -> np.ndarray:
+        """From places (M, 3) to the nearest point (M,)."""
+        return self.tree.query(places, 1)[0][:, 0]
+
+    def spacing_at(self, places: np.ndarray) -> np.ndarray:
+        """The point spacing (M,) around the nearest point: the side of the square that a point has to itself."""
+        nearest = self.tree.query(places, 1)[1][:, 0]
+        return self.patches.radius[:, 0].cpu().numpy()[nearest] / np.sqrt(NEAR / np.pi)
 
     def one_sidedness(self, places: np.ndarray) -> np.ndarray:
         """Length (M,) of the sum of the offsets from the 8 nearest points to a place, over the sum of their lengths.
