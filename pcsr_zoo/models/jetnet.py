@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _FAR = 0.2  # in point spacings: places that moved farther are moved again
 _LOST = 0.3  # ... and those that move so far again are not used
+# Places with more one-sided neighbours than this, and farther from the nearest point than so many spacings.
+_BESIDE, _BEYOND = 0.4, 0.65
 _INSIDE = 0.5  # greatest one-sidedness of a place that is pushed
 
 
@@ -69,9 +71,10 @@ class JetNet(Learned, Upsampler):
         again = surface.move(moved[far])  # what came from afar arrives better the second time
         lost = np.linalg.norm(again - moved[far], axis=1) > _LOST * spacing[far]  # ... or does not arrive
         moved[far] = again
-        if len(moved) - lost.sum() >= wanted:
-            moved = np.delete(moved, far[lost], axis=0)
-        return moved
+        beyond = np.flatnonzero(surface.one_sidedness(moved) > _BESIDE)  # the cloud, where everything is a guess
+        beyond = beyond[surface.distance(moved[beyond]) > _BEYOND * surface.spacing_at(moved[beyond])]
+        drop = np.union1d(far[lost], beyond)
+        return np.delete(moved, drop, axis=0) if len(moved) - len(drop) >= wanted else moved
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, anchors: np.ndarray, context: Context) -> np.ndarray:
         surface = self._surface(anchors, context)
