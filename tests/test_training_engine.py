@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_training import Net, PatchRecipe, ToyPatches, write_toy_data
+from toy_training import Net, PatchRecipe, ToyPatches, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
 from pcsr_zoo.checkpoints import read_config
@@ -23,14 +23,6 @@ from pcsr_zoo.training.engine import Engine
 from pcsr_zoo.training.examples import auto_workers, example_stream
 
 QUICK = {"batch": 4, "warmup": 2, "lr": 1e-2, "ema": 0.8, "workers": 0, "log_every": 5}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
-from toy_training import ToyPatches, write_toy_data
+from toy_training import ToyPatches, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
 from pcsr_zoo.checkpoints import read_config, save_checkpoint
@@ -23,14 +23,6 @@ from pcsr_zoo.training.scans import pack_scan, surface_area
 
 QUICK = {"batch": 4, "warmup": 2, "lr": 1e-2, "ema": 0.8, "workers": 0, "log_every": 5}
 silent = [].append
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_training import PatchRecipe, write_toy_data
+from toy_training import PatchRecipe, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
 from pcsr_zoo.errors import FileError, TrainingError
@@ -24,14 +24,6 @@ TOY = Path(__file__).with_name("toy_training.py")
 SETTINGS = {"batch": 4, "warmup": 3, "lr": 1e-2, "ema": 0.8, "workers": 0, "log_every": 1, "save_every": 3}
 RUN = {"settings": {**SETTINGS, "steps": 11, "validate_every": 4}, "recipe": {"pair": True}}
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from pcsr_zoo.datasets.patches import NONE, draw
@@ -119,6 +120,15 @@ class ToyPatches(Learned, Upsampler):
         with torch.no_grad():
             step = self.network(torch.from_numpy(points).float()[None])[0].double().numpy()
         return (points[:, None] + 0.1 * step).reshape(-1, 3)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """For modules that import it: the same sums in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def write_toy_data(path: Path, shapes: int = 4, points: int = 512, held_out: int = 1) -> Path:
