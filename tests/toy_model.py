@@ -40,3 +40,17 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> type[Toy]:
     monkeypatch.setattr("pcsr_zoo.registry._MODELS", dict(registry._MODELS))
     registry.register_model(Toy)
     return Toy
+
+
+def trained(seed: int = 0, **arguments) -> Toy:
+    """A toy with weights and statistics of its own."""
+    torch.manual_seed(seed)
+    model = Toy(**arguments)
+    model.network.train()
+    model.network(torch.randn(20, 3) * 2 + 1)  # moves the running statistics
+    return model
+
+
+def same(a: Toy, b: Toy) -> bool:
+    x, y = a.network.state_dict(), b.network.state_dict()
+    return x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x)

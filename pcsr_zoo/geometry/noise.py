@@ -7,6 +7,8 @@ import numpy as np
 from .jets import fit_jets
 from .knn import KNN
 
+# Below this, in point spacings, a cloud counts as clean.
+CLEAN = 0.08
 _PROBES = 4096
 _NEIGHBOURS = 10
 _TERMS = 6  # coefficients of a quadric

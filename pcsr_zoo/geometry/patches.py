@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .jets import Jets, fit_jets
+from .jets import Jets, fit_jets, monomials
 from .knn import KNN
 
 NEAR, WIDE = 10, 24  # neighbours of the two fits; also of what a network sees
+_NOISY = 0.18  # noise, in point spacings, from which the wide fit gives the frame
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,8 @@ def fit_patches(points: np.ndarray, tree: KNN | None = None, noise: float = 0.0,
     )
 
 
-_NOISY = 0.18
-
-
 def height_above(jets: Jets, offsets: Any) -> Any:
     """Heights (M, k) of points (M, k, 3) above the quadrics, along the normals of their axes."""
-    from .jets import monomials
-
     local = (offsets - jets.origin[:, None]) @ jets.axes
     return local[:, :, 0] - (monomials(local[:, :, 1], local[:, :, 2]) @ jets.coefficients[:, :, None])[:, :, 0]
 

@@ -64,7 +64,7 @@ class JetNet(Learned, Upsampler):
         context.progress("neighbours", 0.0)
         surface = self._surface(anchors, context)
         tree = surface.tree if anchors is points else None
-        places = on_edges(points, tree, thirds=True)
+        places = on_edges(points, tree)
         spacing = surface.spacing_at(places)
         moved = surface.move(places)
         far = np.flatnonzero(np.linalg.norm(moved - places, axis=1) > _FAR * spacing)

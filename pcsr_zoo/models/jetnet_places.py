@@ -13,13 +13,10 @@ _EMPTINESS = 0.6
 _CORNERS = 12  # neighbours that are corners of triangles
 
 
-def on_edges(points: np.ndarray, tree: KNN | None, thirds: bool) -> NDArray[np.float64]:
-    """Middles (M, 3) of the empty edges (see `neighbour_edges`) between neighbours; with their third points too."""
+def on_edges(points: np.ndarray, tree: KNN | None) -> NDArray[np.float64]:
+    """Middles (M, 3) of the empty edges (see `neighbour_edges`) between neighbours, and their third points."""
     ends = points[neighbour_edges(points, _EDGES, tree, _EMPTINESS)]
-    middles = ends.mean(axis=1)
-    if not thirds:
-        return middles
-    return np.concatenate([middles, (2 * ends[:, 0] + ends[:, 1]) / 3, (ends[:, 0] + 2 * ends[:, 1]) / 3])
+    return np.concatenate([ends.mean(axis=1), (2 * ends[:, 0] + ends[:, 1]) / 3, (ends[:, 0] + 2 * ends[:, 1]) / 3])
 
 
 def in_triangles(points: np.ndarray, tree: KNN, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -38,8 +35,8 @@ def training_places(
     """Places (count, 3) of all the kinds that inference asks for, and which of them know nothing of the surface.
 
     On edges (half of these in the middle), in triangles, near the surface (where relaxation asks), and with
-    `with_points` the points themselves; a half is displaced by up to
-    a third of the point spacing.
+    `with_points` the points themselves; a half is displaced, with a
+    standard deviation of a third of the point spacing at most.
     """
     shares = [0.45, 0.25, 0.2, 0.1] if with_points else [0.5, 0.3, 0.2, 0.0]
     a, b, c, d = rng.multinomial(count, shares)

@@ -19,8 +19,8 @@ from torch import Tensor
 from ..datasets.patches import NONE, Augmentation, Batch, draw
 from ..errors import OptionError
 from ..geometry.knn import KNN, knn
-from ..geometry.noise import estimate_noise
-from ..geometry.patches import Patches, fit_patches
+from ..geometry.noise import CLEAN, estimate_noise
+from ..geometry.patches import NEAR, Patches, fit_patches
 from ..training.recipe import Examples, Recipe
 from .jetnet_places import training_places
 from .jetnet_surface import VIEWS
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ..datasets.training_set import TrainingSet
 
 _SITES = 4096  # of the true surface, that want to be covered
-_CLEAN = 0.08  # estimated noise below which a cloud counts as clean, as in `pipelines.resample`
 _VALIDATION_NOISE = 0.25  # in point spacings
 _PATCHES = "patches."
 _TRUTH = ("truth", "truth_normals", "truth_gap")
@@ -166,13 +165,13 @@ def _with_noise(cloud: Batch, level: float, rng: np.random.Generator) -> Batch:
 
 
 def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Tensor]:
-    """One cloud's tensors; `clouds` of them are joined by `_joined`."""
+    """One cloud's tensors; several are joined by `_joined`."""
     points, dense = cloud.sparse[0].astype(np.float64), cloud.dense[0]
     tree = KNN(points)
     noise = estimate_noise(points, tree)
-    noise = noise if noise > _CLEAN else 0.0
+    noise = noise if noise > CLEAN else 0.0
     patches = fit_patches(points, tree, noise)
-    spacing = float(patches.radius.median()) / np.sqrt(10 / np.pi)
+    spacing = float(patches.radius.median()) / np.sqrt(NEAR / np.pi)
     places, covering = training_places(points, tree, dense, queries, rng, with_points=float(cloud.noise[0]) > 0)
     _, index = tree.query(places, VIEWS)
     truth = KNN(dense)
@@ -260,9 +259,9 @@ def _each(examples: Examples, *columns: tuple[str, int]) -> Any:
 def distance_to_surface(examples: Examples, moved: Tensor) -> Tensor:
     """Distances (M,) of places to the tangent plane of the nearest true point, or to its disk where they lie beyond."""
     out = []
-    columns = (("places", 1), *((name, 3) for name in _TRUTH))
+    columns = tuple((name, 3) for name in _TRUTH)
     splits = moved.split(examples["counts"][:, 1].tolist())
-    for here, (_, truth, normals, gap) in zip(splits, _each(examples, *columns), strict=True):
+    for here, (truth, normals, gap) in zip(splits, _each(examples, *columns), strict=True):
         with torch.no_grad():
             nearest = knn(truth, here.detach(), 1)[1][:, 0]
         away = here - truth[nearest]

@@ -12,13 +12,10 @@ from ..errors import CloudError, OptionError
 from ..geometry.distinct import first_occurrences
 from ..geometry.fps import farthest_point_sample
 from ..geometry.frames import UnitFrame
-from ..geometry.noise import estimate_noise
+from ..geometry.noise import CLEAN, estimate_noise
 from ..geometry.transfer import transfer_attributes
 from ..models.base import Context, Progress, Sampler, Upsampler
 from ..registry import load
-
-# Below this estimated noise (in point spacings) the measured points are taken as they are.
-CLEAN = 0.08
 
 
 def _silent(stage: str, fraction: float) -> None:

@@ -1,0 +1,174 @@
+"""How checkpoints are found: by path, by name, in the package, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from toy_model import Toy, same, toy, trained  # noqa: F401
+
+import pcsr_zoo
+from pcsr_zoo import checkpoints, list_models, load, registry, upsample
+from pcsr_zoo.checkpoints import load_checkpoint, read_config, save_checkpoint
+from pcsr_zoo.cli import main
+from pcsr_zoo.errors import FileError, OptionError
+from pcsr_zoo.registry import model_class, model_info
+
+POINTS = np.random.default_rng(0).normal(size=(50, 3))
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save_checkpoint(tmp_path / "runs" / "mine", trained(), seed=7, data=["a", "b"])
+
+
+# -- names and paths ----------------------------------------------------------------------------------------------
+
+
+def test_load_takes_paths(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    for path in (folder, str(folder), "mine", "./mine", Path("mine")):
+        assert same(load(path), trained())
+    for missing in ("runs/other", "./jet", Path("jet")):
+        with pytest.raises(FileError, match="no such folder"):
+            load(missing)
+    os.mkdir("empty")
+    with pytest.raises(FileError, match="empty is no checkpoint"):
+        load("empty")
+    with pytest.raises(OptionError, match="did you mean jet"):
+        load("jeet")
+    assert load("jet").name == "jet"
+    assert model_info("mine")["task"] == "upsample"
+
+
+@pytest.fixture
+def configs(tmp_path, monkeypatch) -> Path:
+    """Checkpoints that came with the package, in place of its own; and the toy's class as one of the package."""
+    root = tmp_path / "hub_configs"
+    save_checkpoint(root / "toy", trained(1), summary="a better toy")
+    save_checkpoint(root / "toy-x8", trained(2, width=4), name="toy-x8")
+    folders = {folder.name: folder for folder in root.iterdir()}
+    monkeypatch.setattr(registry, "bundled", lambda: folders)
+    monkeypatch.setitem(registry._MODELS, "toy", "toy_model:Toy")
+    return root
+
+
+def test_a_bundled_checkpoint_goes_before_its_class(configs):
+    assert same(load("toy"), trained(1))
+    assert load("toy-x8").name == "toy-x8"
+    assert model_class("toy") is model_class("toy-x8") is Toy
+    assert list_models("toy-x*") == ["toy-x8"]
+    assert "toy" in list_models()
+    config = read_config(configs / "toy")
+    assert model_info("toy") == {
+        "name": "toy",
+        "task": "upsample",
+        "summary": "a better toy",
+        "source": "nobody, 2000",
+        "parameters": 75,
+        "weights": f"sha256:{config['sha256']}",
+    }
+    assert "weights" not in model_info("jet")
+    with pytest.raises(OptionError, match="did you mean toy-x8"):
+        load("toy-x9")
+
+
+def test_no_two_loaded_models_share_weights(configs):
+    first, second = load("toy"), load("toy")
+    with torch.no_grad():
+        first.network[0].weight.fill_(0)
+    assert same(second, trained(1))
+    assert same(load("toy"), trained(1))
+
+
+def test_a_class_without_weights_says_so(caplog):
+    with caplog.at_level("WARNING", "pcsr_zoo"):
+        load("toy")
+        load("jet")
+    assert [record.getMessage() for record in caplog.records] == [caplog.records[0].getMessage()]
+    assert "'toy' has untrained weights" in caplog.text
+
+
+def test_the_packages_own_checkpoints():
+    for name, path in checkpoints.bundled().items():
+        model = load_checkpoint(path)
+        config = read_config(path)
+        assert config["name"] == name == model.name
+        assert config["parameters"] == sum(p.numel() for p in model.network.parameters())
+        assert (path / "README.md").is_file()
+        assert not (path / "config.pending.json").exists()
+
+
+def test_they_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "pcsr_zoo"
+    package.mkdir()
+    monkeypatch.setattr(checkpoints, "__file__", str(package / "checkpoints.py"))
+    assert checkpoints.bundled() == {}
+    save_checkpoint(tmp_path / "hub_configs" / "a", trained())
+    assert checkpoints.bundled() == {}  # site-packages/hub_configs would be somebody else's
+    (tmp_path / "pyproject.toml").write_text("")
+    assert list(checkpoints.bundled()) == ["a"]
+    save_checkpoint(package / "hub_configs" / "b", trained())
+    (package / "hub_configs" / "README.md").write_text("no checkpoint")
+    assert list(checkpoints.bundled()) == ["b"]
+
+
+def test_the_wheel_has_them(tmp_path):
+    """The builder's own word for it, where it is installed."""
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    root = Path(pcsr_zoo.__file__).parents[1]
+    found = {file.distribution_path for file in wheel.WheelBuilder(str(root)).recurse_included_files()}
+    assert "pcsr_zoo/hub_configs/README.md" in found
+    for name in checkpoints.bundled():
+        for file in ("config.json", "model.safetensors", "README.md"):
+            assert f"pcsr_zoo/hub_configs/{name}/{file}" in found
+
+
+# -- from the command line ----------------------------------------------------------------------------------------
+
+
+def pcsr(*arguments) -> tuple[int, str]:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+def test_commands_take_a_folder(folder, tmp_path):
+    cloud = tmp_path / "a.xyz"
+    np.savetxt(cloud, POINTS)
+    code, said = pcsr("upsample", cloud, "-x", 3, "-m", folder, "-o", tmp_path / "b.npy")
+    assert (code, "50 -> 150 points" in said) == (0, True), said
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), upsample(np.loadtxt(cloud), 3, model=trained()))
+    code, said = pcsr("sample", cloud, "-x", 3, "-m", folder)
+    assert (code, "is a model for pcsr upsample" in said) == (2, True), said
+    code, said = pcsr("upsample", cloud, "-x", 3, "-m", tmp_path / "nothing")
+    assert (code, "no such" in said) == (1, True), said
+    code, said = pcsr("benchmark", "--data", tmp_path, "--task", "up4", "--model", f"fps+{tmp_path / 'nothing'}")
+    assert (code, "no such" in said) == (1, True), said
+    code, said = pcsr("benchmark", "--data", tmp_path, "--task", "up4", "--model", folder)
+    assert (code, "gt_8192" in said) == (1, True), said  # the test set is missing, the model is not
+
+
+def test_models_lists_them(configs):
+    code, said = pcsr("models")
+    assert code == 0
+    assert said.count("\ntoy ") == 1
+    assert "a better toy  [nobody, 2000]  75 parameters" in said
+    rows = {row["name"]: row for row in json.loads(pcsr("models", "--json")[1])}
+    assert rows["toy-x8"]["parameters"] == 3 * 4 + 4 + 2 * 4 + 4 * 3 + 3
+
+
+def test_neither_torch_nor_open3d_is_imported_for_nothing():
+    code = (
+        "import sys, pcsr_zoo.checkpoints as c; from pcsr_zoo import list_models, load; "
+        "list_models(); load('fps'); c.bundled(); assert not {'torch', 'open3d'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
