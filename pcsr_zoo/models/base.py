@@ -24,6 +24,7 @@ class Context:
         device: a torch device, as a string.
         progress: called with (stage, fraction done).
         noise: the estimated noise of the input, in units of its point spacing; 0 for a clean cloud.
+        temperature: of what a generative model draws: the factor on its standard deviation, 0 for none.
         cache: what a model computed once for the whole run, under keys of its own.
     """
 
@@ -31,6 +32,7 @@ class Context:
     device: str = "cpu"
     progress: Progress = field(default=lambda stage, fraction: None)
     noise: float = 0.0
+    temperature: float = 1.0
     cache: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -91,20 +93,49 @@ class Learned:
 
 
 class Sampler(ABC):
-    """Chooses some of the points of a cloud."""
+    """Chooses some of the points of a cloud, or makes fewer that stand for it.
+
+    Attributes:
+        moves: whether `place` gives points that are not the cloud's own.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
     task: ClassVar[str] = "sample"
     min_points: ClassVar[int] = 1
+    moves: ClassVar[bool] = False
 
     @abstractmethod
     def choose(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
         """n distinct indices into (N, 3) points in the unit frame, 1 <= n <= N."""
+
+    def place(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+        """n points (n, 3) that stand for (N, 3) points in the unit frame; the chosen ones, unless the class `moves`."""
+        return points[self.choose(points, n, context)]
 
     def sample(self, x: Any, ratio: float | None = None, **options: Any) -> Any:
         """`pcsr_zoo.sample` with this model."""
         from ..pipelines.resample import sample
 
         return sample(x, ratio, model=self, **options)
+
+
+class Recoverer(ABC):
+    """Makes a sampled cloud dense again; mixed into a `Sampler` or an `Upsampler` that was made for it.
+
+    Attributes:
+        ratio: how many times denser, by its training.
+    """
+
+    ratio: float
+
+    @abstractmethod
+    def rebuild(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+        """n points (n, 3) of the surface that (N, 3) sampled points in the unit frame stand for, n >= N."""
+
+    def recover(self, x: Any, ratio: float | None = None, **options: Any) -> Any:
+        """`pcsr_zoo.recover` with this model."""
+        from ..pipelines.recovery import recover
+
+        return recover(x, ratio, model=self, **options)
