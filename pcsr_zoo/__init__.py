@@ -13,6 +13,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .cloud import Cloud
     from .io import read, write
+    from .pipelines.recovery import recover
     from .pipelines.resample import sample, upsample
     from .registry import list_models, load
 
@@ -21,12 +22,13 @@ _WHERE = {
     "list_models": "registry",
     "load": "registry",
     "read": "io",
+    "recover": "pipelines.recovery",
     "sample": "pipelines.resample",
     "upsample": "pipelines.resample",
     "write": "io",
 }
 
-__all__ = ["Cloud", "__version__", "list_models", "load", "read", "sample", "upsample", "write"]
+__all__ = ["Cloud", "__version__", "list_models", "load", "read", "recover", "sample", "upsample", "write"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ from .checkpoints import CARD, checkpoint_class, is_bundled, read_config, write_
 from .errors import FileError
 from .io.atomic import atomic_path
 from .measured import merge_rows, rows_of, tables
+from .models.base import tasks_of
 
 if TYPE_CHECKING:
     from .datasets.training_set import ShapeInfo
@@ -85,23 +86,26 @@ def update_card(
     config = write_about(folder, about)
     try:
         cls = checkpoint_class(folder, config)
-        source, task = cls.source, cls.task
+        source, tasks = cls.source, tasks_of(cls)
     except FileError:  # a class that only its author's program registers
-        source, task = "", "upsample"
+        source, tasks = "", ("upsample",)
     with atomic_path(Path(folder, CARD)) as temporary:
-        temporary.write_text(render_card(config, source, task, folder), encoding="utf-8", newline="\n")
+        temporary.write_text(render_card(config, source, tasks, folder), encoding="utf-8", newline="\n")
     return config
 
 
 def render_card(
-    config: Mapping[str, Any], source: str = "", task: str = "upsample", folder: str | PathLike[str] | None = None
+    config: Mapping[str, Any],
+    source: str = "",
+    tasks: Sequence[str] = ("upsample",),
+    folder: str | PathLike[str] | None = None,
 ) -> str:
     """The card as Markdown, with the front matter that the Hugging Face Hub reads.
 
     Args:
         config: of config.json.
         source: of the model class: the paper.
-        task: of the model class, `upsample` or `sample`.
+        tasks: of the model class, see `models.base.tasks_of`.
         folder: where the checkpoint is. Unless `load` finds it by its name, the card shows how to load the folder.
             None: by its name.
     """
@@ -110,13 +114,15 @@ def render_card(
     failures = about.get("failures") or ["None recorded, which does not mean that there are none."]
     settings = about.get("settings")
     parts = [
-        _front_matter(config, task),
+        _front_matter(config, tasks),
         f"# {name}",
         _sentence(about.get("summary") or f"Trained weights of the model `{config['model']}`"),
         f"{config['parameters']:,} parameters. Licence of the weights: {about.get('licence') or MISSING}.",
         *([] if loaded == name else [_OWN.format(model=config["model"])]),
         "## Use",
-        _usage(loaded, task, "or the folder that this file is in" if loaded == name else "the folder of this file"),
+        _usage(
+            loaded, config, tasks, "or the folder that this file is in" if loaded == name else "the folder of this file"
+        ),
         "## Training",
         "Data:",
         _data(about.get("data")),
@@ -134,7 +140,7 @@ def render_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(config: Mapping[str, Any], task: str) -> str:
+def _front_matter(config: Mapping[str, Any], tasks: Sequence[str]) -> str:
     """YAML. It names no pipeline: none of the Hub's is about point clouds."""
     licence = config["about"].get("licence")
     lines = ["license: unknown"]
@@ -142,17 +148,31 @@ def _front_matter(config: Mapping[str, Any], task: str) -> str:
         slug = re.sub(r"[^a-z0-9.+-]+", "-", licence.lower()).strip("-")
         known = slug in _HUB_LICENCES
         lines = [f"license: {slug}"] if known else ["license: other", f"license_name: {slug or 'other'}"]
-    purpose = "upsampling" if task == "upsample" else "sampling"
-    tags = ["point-cloud", f"point-cloud-{purpose}", "3d", config["model"]]
+    purposes = [purpose for task, purpose in (("sample", "sampling"), ("upsample", "upsampling")) if task in tasks]
+    tags = ["point-cloud", *(f"point-cloud-{purpose}" for purpose in purposes), "3d", config["model"]]
     return "\n".join(["---", *lines, "library_name: pcsr-zoo", "tags:", *(f'- "{tag}"' for tag in tags), "---"])
 
 
-def _usage(name: str, task: str, remark: str) -> str:
-    verb, thing, file = ("upsample", "dense", "scan_x4.ply") if task == "upsample" else ("sample", "few", "few.ply")
+def _usage(name: str, config: Mapping[str, Any], tasks: Sequence[str], remark: str) -> str:
+    ratio = f"{config.get('arguments', {}).get('ratio', 4):g}"
+    given = f'pcsr_zoo.load("{name}")  # {remark}'
+    if "sample" in tasks and "recover" in tasks:
+        return f"""```python
+import pcsr_zoo
+
+model = {given}
+few = model.sample(pcsr_zoo.read("scan.ply"), {ratio})  # or an array, a tensor, an Open3D cloud
+dense = model.recover(few)
+pcsr_zoo.write(dense, "recovered.ply")
+```
+
+On the command line: `pcsr sample scan.ply -x {ratio} -m {name} -o few.ply`, then `pcsr recover few.ply`."""
+    sampling = "upsample" not in tasks and "sample" in tasks
+    verb, thing, file = ("sample", "few", "few.ply") if sampling else ("upsample", "dense", "scan_x4.ply")
     return f"""```python
 import pcsr_zoo
 
-model = pcsr_zoo.load("{name}")  # {remark}
+model = {given}
 {thing} = model.{verb}(pcsr_zoo.read("scan.ply"), 4)  # or an array, a tensor, an Open3D cloud
 pcsr_zoo.write({thing}, "{file}")
 ```

@@ -78,6 +78,7 @@ def save_checkpoint(
         FileError: the folder or a file cannot be written; an older checkpoint is as good as before.
     """
     from .cards import render_card
+    from .models.base import tasks_of
     from .registry import model_class
 
     kind: Any = type(model)
@@ -112,7 +113,7 @@ def save_checkpoint(
         os.replace(folder / _PENDING, folder / CONFIG)
     except OSError as error:
         raise FileError(f"cannot write {folder / CONFIG}: {error.strerror or error}; check the folder") from error
-    _write(folder / CARD, (card or render_card(json.loads(text), kind.source, kind.task, folder)).encode())
+    _write(folder / CARD, (card or render_card(json.loads(text), kind.source, tasks_of(kind), folder)).encode())
     return folder
 
 
@@ -188,6 +189,11 @@ def write_about(folder: str | PathLike[str], about: dict[str, Any]) -> dict[str,
     text = _to_json({**read_config(folder), "about": about})
     _write(Path(folder, CONFIG), text)
     return json.loads(text)
+
+
+def weights_digest(model: Learned) -> str:
+    """The sha256 that the model's weights, as they are now, would have in a checkpoint."""
+    return hashlib.sha256(_weights(model)[0]).hexdigest()
 
 
 def _weights(model: Learned) -> tuple[bytes, int]:

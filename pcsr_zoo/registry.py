@@ -11,9 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .checkpoints import bundled, checkpoint_class, is_checkpoint, load_checkpoint, read_config
+from .checkpoints import bundled, checkpoint_class, is_checkpoint, load_checkpoint, read_config, weights_digest
 from .errors import OptionError
-from .models.base import Learned
+from .models.base import Learned, tasks_of
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def find_checkpoint(name: str | PathLike[str]) -> Path | None:
 
 
 def model_info(name: str | PathLike[str]) -> dict[str, Any]:
-    """What `pcsr models` shows: name, task (`upsample` or `sample`), summary, source.
+    """What `pcsr models` shows: name, tasks (some of `sample`, `upsample`, `recover`), summary, source.
 
     Of a checkpoint, a path to one included, also `parameters` (how many) and `weights` (their sha256).
 
@@ -87,17 +87,43 @@ def model_info(name: str | PathLike[str]) -> dict[str, Any]:
     folder = find_checkpoint(name)
     if folder is None:
         cls: Any = model_class(str(name))
-        return {"name": name, "task": cls.task, "summary": cls.summary, "source": cls.source}
+        return {"name": name, "tasks": list(tasks_of(cls)), "summary": cls.summary, "source": cls.source}
     config = read_config(folder)
     cls = checkpoint_class(folder, config)
     return {
         "name": config["name"],
-        "task": cls.task,
+        "tasks": list(tasks_of(cls)),
         "summary": config["about"].get("summary") or cls.summary,
         "source": cls.source,
         "parameters": config["parameters"],
         "weights": f"sha256:{config['sha256']}",
     }
+
+
+def tasks_named(name: str | PathLike[str]) -> tuple[str, ...]:
+    """What the model of that name or folder does, see `models.base.tasks_of`; its weights are not read.
+
+    Raises:
+        OptionError: no such model.
+        FileError: the checkpoint's configuration cannot be read.
+    """
+    folder = find_checkpoint(name)
+    return tasks_of(model_class(str(name)) if folder is None else checkpoint_class(folder, read_config(folder)))
+
+
+def identify(model: Any) -> tuple[str, str | None]:
+    """What tells a model from others: its name, and "sha256:..." of its weights (None where it has none).
+
+    Args:
+        model: a name, the folder of a checkpoint, or a model object, whose weights are taken as they are now.
+    """
+    if isinstance(model, (str, PathLike)):
+        if (folder := find_checkpoint(model)) is None:
+            return str(model), None
+        config = read_config(folder)
+        return config["name"], f"sha256:{config['sha256']}"
+    learned = isinstance(model, Learned)
+    return model.name, f"sha256:{weights_digest(model)}" if learned else None
 
 
 def load(name: Any) -> Any:

@@ -82,7 +82,7 @@ class ModelContract:
         assert self.name in list_models()
         info = model_info(self.name)
         assert info["name"] == self.name
-        assert info["task"] == self.task
+        assert self.task in info["tasks"]
         assert info["summary"]
         assert info["source"]
         assert load(self.name).name == self.name
@@ -295,6 +295,8 @@ class UpsamplerContract(ModelContract):
         assert unmatched(self.run(points, device="cuda"), self.run(points), 10 * self.tolerance) <= self.elsewhere
 
     def test_it_does_not_sample(self, points):
+        if "sample" in model_info(self.name)["tasks"]:
+            pytest.skip("it does")
         with pytest.raises(OptionError, match=f"'{self.name}' does not sample; use it with upsample"):
             sample(points, 4, model=self.name)
 
@@ -325,7 +327,7 @@ class SamplerContract(ModelContract):
         result = self.run(cloud, 3)
         rows = result.attributes["row"]
         np.testing.assert_array_equal(result.positions, points[rows])
-        assert result.metadata == cloud.metadata
+        assert {key: value for key, value in result.metadata.items() if key != "pcsr"} == cloud.metadata
         for name, values in cloud.attributes.items():
             assert result.attributes[name].dtype == values.dtype
             np.testing.assert_array_equal(result.attributes[name], values[rows])
@@ -366,5 +368,7 @@ class SamplerContract(ModelContract):
             self.run(points, None, n=601)
 
     def test_it_does_not_upsample(self, points):
+        if "upsample" in model_info(self.name)["tasks"]:
+            pytest.skip("it does")
         with pytest.raises(OptionError, match=f"'{self.name}' does not upsample; use it with sample"):
             upsample(points, 4, model=self.name)

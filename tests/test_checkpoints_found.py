@@ -47,7 +47,7 @@ def test_load_takes_paths(folder, monkeypatch):
     with pytest.raises(OptionError, match="did you mean jet"):
         load("jeet")
     assert load("jet").name == "jet"
-    assert model_info("mine")["task"] == "upsample"
+    assert model_info("mine")["tasks"] == ["upsample", "recover"]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_bundled_checkpoint_goes_before_its_class(configs):
     config = read_config(configs / "toy")
     assert model_info("toy") == {
         "name": "toy",
-        "task": "upsample",
+        "tasks": ["upsample", "recover"],
         "summary": "a better toy",
         "source": "nobody, 2000",
         "parameters": 75,

@@ -221,7 +221,7 @@ def test_models_are_listed_by_pattern():
     assert code == 0
     assert {"jet", "midpoint", "fps", "random", "poisson", "voxel"} <= {line.split()[0] for line in out.splitlines()}
     assert [line.split()[0] for line in run("models", "mid*")[1].splitlines()] == ["midpoint"]
-    assert json.loads(run("models", "jet", "--json")[1])[0]["task"] == "upsample"
+    assert json.loads(run("models", "jet", "--json")[1])[0]["tasks"] == ["upsample", "recover"]
 
 
 # -- render

@@ -70,7 +70,7 @@ def test_a_generator_is_a_seed_as_open3d_mls_script_gives_it(make):  # noqa: F81
 def test_the_wrong_model_is_told_at_once(make):  # noqa: F811
     with pytest.raises(OptionError, match="FPS cannot upsample, it can sample"):
         make("PointCloudUpsampling", "FPS")
-    with pytest.raises(OptionError, match="Midpoint cannot sample, it can recover and upsample"):
+    with pytest.raises(OptionError, match="Midpoint cannot sample, it can upsample and recover"):
         make("PointCloudSampling", "Midpoint")
     with pytest.raises(OptionError, match="takes a model of the zoo, got Linear"):
         make("PointCloudUpsampling", torch.nn.Linear(1, 1))

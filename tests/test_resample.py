@@ -291,7 +291,7 @@ def test_a_registered_model_is_known_by_name(monkeypatch):
     monkeypatch.setattr("pcsr_zoo.registry._MODELS", dict(pcsr_zoo.registry._MODELS))
     assert register_model(Last) is Last
     assert "last" in list_models()
-    assert model_info("last") == {"name": "last", "task": "sample", "summary": "-", "source": "-"}
+    assert model_info("last") == {"name": "last", "tasks": ["sample"], "summary": "-", "source": "-"}
     np.testing.assert_array_equal(sample(POINTS, n=3, model="last"), POINTS[-3:])
     np.testing.assert_array_equal(Last().sample(POINTS, 100), POINTS[-2:])
     np.testing.assert_array_equal(load("last").sample(POINTS, n=5), POINTS[-5:])

@@ -11,6 +11,7 @@ from .data import data
 from .inspect import info, models
 from .measure import benchmark, evaluate
 from .picture import render
+from .recover import recover
 from .resample import sample, upsample
 from .train import finetune, train
 
@@ -26,7 +27,8 @@ def main(ctx: click.Context) -> None:
 
     \b
     pcsr upsample scan.ply -x 4        four times the points -> scan_x4.ply
-    pcsr sample scan.laz -n 100000     100,000 well-spread points
+    pcsr sample scan.laz -x 8          one point in eight -> scan_sampled_x8.laz
+    pcsr recover scan_sampled_x8.laz   ... and dense again
     pcsr render scan.ply scan_x4.ply -o both.png
     """
     from ..own_modules import import_from_environment
@@ -35,5 +37,5 @@ def main(ctx: click.Context) -> None:
     import_from_environment()
 
 
-for command in (upsample, sample, info, models, render, evaluate, benchmark, data, card, train, finetune):
+for command in (upsample, sample, recover, info, models, render, evaluate, benchmark, data, card, train, finetune):
     main.add_command(command)

@@ -9,8 +9,13 @@ from collections.abc import Iterable
 import click
 
 
-def check_amount(ratio: float | None, n: int | None, command: str) -> str:
-    """Exactly one of -x and -n, and a sensible one; returns its tag for file names ("x4", "n1000")."""
+def check_amount(ratio: float | None, n: int | None, command: str, optional: bool = False) -> str:
+    """Exactly one of -x and -n, or neither if `optional`, and a sensible one.
+
+    Returns its tag for file names ("x4", "n1000"; "" for neither).
+    """
+    if ratio is None and n is None and optional:
+        return ""
     if (ratio is None) == (n is None):
         given = "both" if n is not None else "neither"
         raise click.UsageError(f"give either -x RATIO or -n POINTS ({given} given)")
@@ -22,13 +27,21 @@ def check_amount(ratio: float | None, n: int | None, command: str) -> str:
     if not math.isfinite(ratio) or ratio <= 0:
         raise click.BadParameter(f"{ratio:g} is no ratio; it must be a number above 0", param_hint="-x")
     if ratio < 1:
-        other = "sample" if command == "upsample" else "upsample"
-        what = "smaller" if command == "upsample" else "denser"
+        other = "upsample" if command in ("sample", "roundtrip") else "sample"
+        what = "denser" if command in ("sample", "roundtrip") else "smaller"
         raise click.BadParameter(
             f"{ratio:g} would make the cloud {what}; use: pcsr {other} -x {1 / ratio:g}",
             param_hint="-x",
         )
     return f"x{ratio:g}"
+
+
+def check_bits(bits: int | None) -> None:
+    """A grid that makes sense, or none."""
+    from ..geometry.grid import MOST_BITS
+
+    if bits is not None and not 1 <= bits <= MOST_BITS:
+        raise click.BadParameter(f"{bits} is not from 1 to {MOST_BITS}; 12 is usual", param_hint="--bits")
 
 
 def check_name(value: str, names: Iterable[str], option: str, what: str) -> None:
@@ -43,16 +56,17 @@ def check_name(value: str, names: Iterable[str], option: str, what: str) -> None
 
 def check_model(value: str, task: str | None = None, others: Iterable[str] = ()) -> None:
     """`value` is a model's name, a folder with a good configuration of one, or among `others`; and for the task."""
-    from ..registry import find_checkpoint, list_models, model_info
+    from ..registry import find_checkpoint, list_models, tasks_named
 
     others = list(others)
     if value in others:
         return
     if find_checkpoint(value) is None:
         check_name(value, [*list_models(), *others], "--model", "model")
-    found = model_info(value)["task"]
-    if task is not None and found != task:
-        raise click.BadParameter(f"'{value}' is a model for pcsr {found}, not {task}", param_hint="--model")
+    found = tasks_named(value)
+    if task is not None and task not in found:
+        able = " and ".join(f"pcsr {name}" for name in found)
+        raise click.BadParameter(f"'{value}' is a model for {able}, not {task}", param_hint="--model")
 
 
 def check_device(device: str | None) -> None:

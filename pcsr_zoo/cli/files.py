@@ -122,6 +122,14 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
     return sources, output
 
 
+def file_size(path: Path) -> int:
+    """Bytes of a file, with the recovery note beside it where there is one."""
+    from ..io.side_notes import side_note_path
+
+    beside = side_note_path(path)
+    return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
+
+
 def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -91,8 +91,9 @@ def models(pattern: str, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(rows))
         return
-    widths = {key: max(len(str(row[key])) for row in rows) for key in ("name", "task")}
-    for row in rows:
-        name, task = (str(row[key]).ljust(width) for key, width in widths.items())
+    cells = [(row["name"], ", ".join(row["tasks"])) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row, cell in zip(rows, cells, strict=True):
+        name, tasks = (text.ljust(width) for text, width in zip(cell, widths, strict=True))
         size = f"  {row['parameters']:,} parameters" if "parameters" in row else ""
-        click.echo(f"{name}  {task}  {row['summary']}  [{row['source']}]{size}")
+        click.echo(f"{name}  {tasks}  {row['summary']}  [{row['source']}]{size}")

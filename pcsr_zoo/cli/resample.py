@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 import click
 
 from .app import common_options, session
-from .choices import check_amount, check_device, check_model
-from .files import for_each, plan_outputs
+from .choices import check_amount, check_bits, check_device, check_model
+from .files import file_size, for_each, plan_outputs
 from .progress import Progress, progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _shared_options(model: str) -> Callable[[F], F]:
+    """What `upsample` and `sample` have in common, and the default of --model."""
+
     def decorate(command: F) -> F:
         options = (
             click.argument("inputs", nargs=-1, required=True, metavar="IN..."),
@@ -79,21 +81,44 @@ def upsample(
 
 @click.command(short_help="Make clouds smaller: one in R points, or exactly N.")
 @_shared_options("fps")
-def sample(inputs: tuple[str, ...], ratio: float | None, n: int | None, **options: Any) -> None:
+@click.option("--snap", is_flag=True, help="Keep input points only, also with a model that moves them.")
+@click.option("--bits", type=int, metavar="B", help="Put positions on a grid of 2^B steps; LAZ gets small by it.")
+def sample(
+    inputs: tuple[str, ...],
+    ratio: float | None,
+    n: int | None,
+    model: str,
+    snap: bool,
+    bits: int | None,
+    **options: Any,
+) -> None:
     """Make clouds smaller: one in R points, or exactly N, well spread.
 
     IN are clouds, meshes, or folders of them. The result stands beside its input as NAME_sampled_x8.ply (or
-    as -o says), in the input's format, with its attributes.
+    as -o says), in the input's format, with its attributes. It remembers which model makes it dense again, and how
+    dense: pcsr recover NAME_sampled_x8.ply. A model trained for one ratio needs no -x.
     """
+    check_bits(bits)
+    check_model(model, "sample")
+    check_device(options["device"])
+    if ratio is None and n is None:
+        ratio = _own_ratio(model)
     tag = "sampled_" + check_amount(ratio, n, "sample")
 
     def work(cloud: Any, model: str, seed: int, device: str | None, progress: Progress | None) -> Any:
         from ..pipelines.resample import sample as run
 
         amount = {"ratio": ratio} if ratio is not None else {"n": n}
-        return run(cloud, **amount, model=model, seed=seed, device=device, progress=progress)
+        return run(cloud, **amount, model=model, seed=seed, device=device, snap=snap, bits=bits, progress=progress)
 
-    _resample(inputs, tag, "sample", work, **options)
+    _resample(inputs, tag, "sample", work, model=model, **options)
+
+
+def _own_ratio(model: str) -> float | None:
+    """What the model was trained for, if it was for one ratio."""
+    from ..registry import load, tasks_named
+
+    return getattr(load(model), "ratio", None) if {"sample", "recover"} <= set(tasks_named(model)) else None
 
 
 def _resample(
@@ -123,9 +148,23 @@ def _resample(
         session().note(f"{source}: {cloud!r}")
         with progress_bar(source.name) as progress:
             result = work(cloud, model, seed, device, progress)
-        write(result, target, like=cloud)
+        write(result, target, like=None if task == "sample" else cloud)  # a sample has it all, and may be on a grid
         session().note(f"{target}: {result!r}")
         seconds = time.perf_counter() - start
         session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model})")
+        if task == "sample":
+            session().say("  " + _sizes(source, cloud, target, len(result)))
 
     for_each(sources, one)
+
+
+def _sizes(source: Path, cloud: Any, target: Path, left: int) -> str:
+    """Bytes and bits per point, before and after; those of the small file also per point of the input."""
+    after, per_input = file_size(target), 8 * file_size(target) / len(cloud)
+    if "mesh" in cloud.metadata:  # whose file has no such points
+        return f"{after:,} bytes, {8 * after / left:.2f} bits per point, {per_input:.2f} per point of the input"
+    before = file_size(source)
+    return (
+        f"{before:,} -> {after:,} bytes, {8 * before / len(cloud):.2f} -> {8 * after / left:.2f} bits per point, "
+        f"{per_input:.2f} per point of the input"
+    )

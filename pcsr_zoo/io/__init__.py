@@ -12,6 +12,7 @@ import numpy as np
 
 from ..cloud import COLORS, INTENSITY, NORMALS, Cloud
 from ..errors import FileError
+from ..notes import KEY, note_of
 from .kitti import read_kitti, write_kitti
 from .las import read_las, write_las
 from .mesh import DEFAULT_POINTS, read_mesh, read_with_open3d, sample_mesh
@@ -20,6 +21,7 @@ from .obj import read_obj
 from .off import read_off
 from .pcd import read_pcd, write_pcd
 from .ply import read_ply, write_ply
+from .side_notes import read_side_note, write_side_note
 from .text import read_text, write_text
 from .trimesh import Mesh
 
@@ -32,6 +34,7 @@ class _Format(NamedTuple):
     read: Callable[[Path], Cloud | Mesh]
     write: Callable[[Cloud, Path], None] | None = None
     holds: frozenset[str] | None = None  # the attributes that it can store; None: all
+    has_room: bool = False  # for a recovery note
 
 
 def _only(*names: str) -> frozenset[str]:
@@ -39,10 +42,10 @@ def _only(*names: str) -> frozenset[str]:
 
 
 _FORMATS: dict[str, _Format] = {
-    ".ply": _Format(read_ply, write_ply),
-    ".pcd": _Format(read_pcd, write_pcd),
-    ".las": _Format(read_las, write_las),
-    ".laz": _Format(read_las, write_las),
+    ".ply": _Format(read_ply, write_ply, has_room=True),
+    ".pcd": _Format(read_pcd, write_pcd, has_room=True),
+    ".las": _Format(read_las, write_las, has_room=True),
+    ".laz": _Format(read_las, write_las, has_room=True),
     ".xyz": _Format(read_text, write_text, _only(NORMALS)),
     ".xyzn": _Format(read_text, write_text, _only(NORMALS)),
     ".xyzrgb": _Format(read_text, write_text, _only(COLORS)),
@@ -52,7 +55,7 @@ _FORMATS: dict[str, _Format] = {
     ".csv": _Format(read_text, write_text),
     ".bin": _Format(read_kitti, write_kitti, _only(INTENSITY)),
     ".npy": _Format(read_npy, write_npy, _only("features")),
-    ".npz": _Format(read_npz, write_npz),
+    ".npz": _Format(read_npz, write_npz, has_room=True),
     ".obj": _Format(read_obj),
     ".off": _Format(read_off),
     ".stl": _Format(read_with_open3d),
@@ -89,6 +92,9 @@ def read(path: str | PathLike[str], *, points: int | None = None, seed: int = 0)
 def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None) -> None:
     """Write a point cloud, whole or not at all; the suffix tells the format.
 
+    What a sampled cloud remembers (`metadata["pcsr"]`, see `notes`) is written into the header of PLY, PCD, LAS, LAZ
+    and NPZ, and beside other files as FILE.pcsr.json.
+
     Args:
         cloud: what to write. Attributes that the format cannot hold are left out, with a warning in the log.
         path: in a folder that exists.
@@ -105,6 +111,8 @@ def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None)
     if entry.holds is not None and (lost := [name for name in cloud.attributes if name not in entry.holds]):
         _log.warning("%s cannot hold %s: left out of %s", path.suffix, ", ".join(lost), path)
     entry.write(cloud if like is None else _styled(cloud, like), path)
+    if not entry.has_room:
+        write_side_note(path, note_of(cloud.metadata))
 
 
 def find_clouds(path: str | PathLike[str]) -> list[Path]:
@@ -142,7 +150,10 @@ def _load(path: Path) -> Cloud | Mesh:
             raise FileError(f"{path} is a folder; name a file in it")
         what = f"the unknown suffix '{path.suffix}'" if path.suffix else "no suffix"
         raise FileError(f"{path} has {what}; supported are: {' '.join(READ_SUFFIXES)}")
-    return entry.read(path)
+    found = entry.read(path)
+    if isinstance(found, Cloud) and entry.write and not entry.has_room and (note := read_side_note(path)):
+        found.metadata[KEY] = note
+    return found
 
 
 def _styled(cloud: Cloud, like: Cloud) -> Cloud:
@@ -156,4 +167,9 @@ def _styled(cloud: Cloud, like: Cloud) -> Cloud:
             attributes[name] = np.rint(np.clip(np.nan_to_num(values) * scale, limits.min, limits.max)).astype(wanted)
         elif wanted.kind == "f" and values.dtype.kind == "f":
             attributes[name] = values.astype(wanted)
-    return Cloud(cloud.positions, attributes, {**cloud.metadata, **like.metadata})
+    said = {**cloud.metadata, **like.metadata}
+    for key in (KEY, "grid"):  # of this cloud, whatever the other was
+        said.pop(key, None)
+        if key in cloud.metadata:
+            said[key] = cloud.metadata[key]
+    return Cloud(cloud.positions, attributes, said)

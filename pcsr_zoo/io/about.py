@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..cloud import Cloud
+from ..notes import note_of
 from .las_header import describe_header
 from .trimesh import Mesh
 
@@ -18,7 +19,7 @@ def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
     file, kind ("cloud" or "mesh"), format, encoding, points (a mesh: its vertices), triangles (meshes only),
     attributes (name -> dtype, "uint8 x 3" for a vector), bounds ([low, high] over the finite points, or
     None), invalid_points (rows that are NaN or infinite), bytes, bits_per_point (None for meshes and empty
-    clouds), and under `details` what the format says beside the points.
+    clouds), of a sampled cloud `recovery` (see `notes`), and under `details` what the format says beside the points.
     """
     cloud = content.vertices if isinstance(content, Mesh) else content
     finite = cloud.positions[np.isfinite(cloud.positions).all(axis=1)]
@@ -41,6 +42,8 @@ def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
     about["invalid_points"] = len(cloud) - len(finite)
     about["bytes"] = size
     about["bits_per_point"] = 8 * size / len(cloud) if len(cloud) and not isinstance(content, Mesh) else None
+    if note := note_of(cloud.metadata):
+        about["recovery"] = note
     about["details"] = _details(cloud)
     return about
 

@@ -18,10 +18,11 @@ import numpy as np
 
 from ..cloud import COLORS, INTENSITY, LABELS, Cloud
 from ..errors import CloudError, DependencyError, FileError
+from ..notes import KEY
 from .atomic import atomic_path
 from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, free_name
 from .files import readable_file
-from .las_header import check_sizes, copied_header, fresh_header, with_colors
+from .las_header import check_sizes, copied_header, fresh_header, put_note, take_note, with_colors
 
 _CLASSIFICATION, _RGB = "classification", ("red", "green", "blue")
 _SAME = {f"{stem}{axis}": f"n{axis}" for stem in ("normal_", "normal") for axis in "xyz"}
@@ -71,7 +72,9 @@ def read_las(path: str | PathLike[str]) -> Cloud:
     eight_bits = "red" in columns and 0 < max(columns[name].max(initial=0) for name in _RGB) < 256
     if eight_bits:
         columns.update({name: columns[name].astype(np.uint8) for name in _RGB})
-    metadata = {"format": "LAS", "encoding": "LAZ" if header.are_points_compressed else "binary"}
+    metadata: dict[str, Any] = {"format": "LAS", "encoding": "LAZ" if header.are_points_compressed else "binary"}
+    note, grid = take_note(header, str(path))
+    metadata |= {key: value for key, value in ((KEY, note), ("grid", grid)) if value is not None}
     return cloud_from_columns(
         columns,
         {**metadata, "position_dtype": "float64", "las": {"header": header, "eight_bits": eight_bits}},
@@ -108,6 +111,7 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
         header = copied_header(origin)
         if "red" in columns:
             with_colors(header)
+    put_note(laspy, header, cloud)
     try:
         las = _fill(laspy, header, cloud, columns, path)
     except OverflowError:

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..cloud import Cloud
 from ..errors import FileError
+from ..geometry.grid import Grid
+from ..notes import MARK, note_from_text, note_of, note_to_text
 
 _COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the same with colours
 _COARSEST = 1e-3
@@ -69,6 +72,46 @@ def copied_header(origin: Any) -> Any:
     if header.evlrs is not None:
         header.evlrs = type(header.evlrs)(record for record in header.evlrs if record.user_id != "copc")
     return header
+
+
+def put_note(laspy: ModuleType, header: Any, cloud: Cloud) -> None:
+    """The cloud's recovery note as a record of the header; and its grid as scale and offset, if it has one.
+
+    The record keeps the scales and offsets that the grid takes the place of: what is recovered is not on the grid.
+    """
+    header.vlrs = [record for record in header.vlrs if record.user_id != MARK]
+    note = note_of(cloud.metadata)
+    if note is None:
+        return
+    text: dict[str, Any] = dict(note)
+    grid = cloud.metadata.get("grid")
+    if grid is not None and grid.holds(cloud.positions):
+        text |= {"scales": [float(v) for v in header.scales], "offsets": [float(v) for v in header.offsets]}
+        header.scales, header.offsets = np.full(3, grid.step), grid.origin
+    header.vlrs.append(laspy.VLR(MARK, 1, "note for pcsr recover", note_to_text(text).encode("ascii")))
+
+
+def take_note(header: Any, where: str) -> tuple[dict[str, Any] | None, Grid | None]:
+    """The note and the grid that `put_note` wrote; the header becomes as it was before."""
+    records = [record for record in header.vlrs if record.user_id == MARK]
+    if not records:
+        return None, None
+    header.vlrs = [record for record in header.vlrs if record.user_id != MARK]
+    note = note_from_text(bytes(records[-1].record_data_bytes()).decode("utf-8", "replace"), where)
+    scales, offsets = (_three_numbers((note or {}).pop(key, None)) for key in ("scales", "offsets"))
+    if scales is None or offsets is None or not (scales > 0).all():
+        return note, None
+    grid = Grid(np.array(header.offsets, np.float64), float(header.scales[0]))
+    header.scales, header.offsets = scales, offsets
+    return note, grid
+
+
+def _three_numbers(value: Any) -> np.ndarray | None:
+    try:
+        numbers = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return numbers if numbers.shape == (3,) and np.isfinite(numbers).all() else None
 
 
 def scale_and_offset(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,12 @@ import numpy as np
 
 from ..cloud import Cloud
 from ..errors import CloudError, FileError
+from ..notes import KEY, note_from_text, note_of, note_to_text
 from .atomic import atomic_path
 from .columns import float32_is_enough, numeric
 from .files import readable_file
 
+_NOTE = "pcsr.json"  # an array with one text in it
 _POSITION_NAMES = ("positions", "xyz", "points", "pos")
 
 
@@ -72,16 +74,22 @@ def read_npz(path: str | PathLike[str]) -> Cloud:
         raise FileError(
             f"{path} has no array 'positions', 'xyz', 'points' or 'pos', but: {', '.join(arrays) or 'none'}"
         )
-    return _cloud(arrays.pop(name), arrays, path, "NPZ")
+    note = arrays.pop(_NOTE, None)
+    cloud = _cloud(arrays.pop(name), arrays, path, "NPZ")
+    if note is not None and (found := note_from_text(str(note), str(path))):
+        cloud.metadata[KEY] = found
+    return cloud
 
 
 def write_npz(cloud: Cloud, path: str | PathLike[str]) -> None:
-    """`positions` float64 and every attribute by its name and in its dtype.
+    """`positions` float64, every attribute by its name and in its dtype, and the recovery note if there is one.
 
     Raises:
         FileError: the file cannot be written, or an attribute does not hold numbers.
     """
     arrays = {"positions": cloud.positions}
+    if note := note_of(cloud.metadata):
+        arrays[_NOTE] = np.array(note_to_text(note))
     try:
         for name, values in cloud.attributes.items():
             numeric(name, values)

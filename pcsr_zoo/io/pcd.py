@@ -10,6 +10,7 @@ import numpy as np
 
 from ..cloud import COLORS, Cloud
 from ..errors import CloudError, FileError
+from ..notes import KEY, MARK, note_of, note_to_text, split_comments
 from . import lzf
 from .atomic import atomic_path
 from .columns import (
@@ -60,6 +61,8 @@ def read_pcd(path: str | PathLike[str]) -> Cloud:
             "dropped_rows": 0,
         },
     }
+    if note := split_comments(header.comments, str(path))[1]:
+        metadata[KEY] = note
     try:
         cloud = cloud_from_columns(columns, metadata)
     except CloudError as error:
@@ -96,6 +99,7 @@ def write_pcd(cloud: Cloud, path: str | PathLike[str]) -> None:
     viewpoint = cloud.metadata.get("pcd", {}).get("viewpoint", [0, 0, 0, 1, 0, 0, 0])
     header = [
         "# .PCD v0.7 - Point Cloud Data file format",
+        *([f"# {MARK} {note_to_text(note)}"] if (note := note_of(cloud.metadata)) else []),
         "VERSION 0.7",
         "FIELDS " + " ".join(columns),
         "SIZE " + " ".join(str(v.dtype.itemsize) for v in columns.values()),

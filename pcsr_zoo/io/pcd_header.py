@@ -28,6 +28,7 @@ class Header:
     encoding: str
     size: int  # bytes up to the first byte of the body
     lines: int
+    comments: list[str]
 
 
 def parse_header(data: bytes, path: Path) -> Header:
@@ -37,6 +38,7 @@ def parse_header(data: bytes, path: Path) -> Header:
         FileError: names the line that cannot be understood, or what is missing.
     """
     said: dict[str, list[str]] = {}
+    comments: list[str] = []
     at = number = 0
     while "DATA" not in said:
         end = data.find(b"\n", at, _MAX_HEADER)
@@ -45,6 +47,8 @@ def parse_header(data: bytes, path: Path) -> Header:
             raise FileError(f"{path} is not a PCD file: {what}")
         line = data[at:end].decode("utf-8", "replace").strip()
         at, number = end + 1, number + 1
+        if line.startswith("#"):
+            comments.append(line[1:].strip())
         words = line.split("#", 1)[0].split()
         if words:
             known = ("VERSION", "FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT")
@@ -52,14 +56,14 @@ def parse_header(data: bytes, path: Path) -> Header:
                 raise FileError(f"{path}, line {number}: not a PCD header line: '{line[:60]}'")
             said[words[0]] = words[1:]
     try:
-        return _build(said, at, number)
+        return _build(said, at, number, comments)
     except KeyError as error:
         raise FileError(f"{path}: the PCD header lacks or misstates {error.args[0]}") from None
     except (ValueError, IndexError) as error:
         raise FileError(f"{path}: the PCD header is broken: {error}") from None
 
 
-def _build(said: dict[str, list[str]], size: int, lines: int) -> Header:
+def _build(said: dict[str, list[str]], size: int, lines: int, comments: list[str]) -> Header:
     fields = said["FIELDS"] if "FIELDS" in said else said["COLUMNS"]
     sizes = [int(word) for word in said["SIZE"]]
     counts = [int(word) for word in said.get("COUNT", ["1"] * len(fields))]
@@ -87,4 +91,4 @@ def _build(said: dict[str, list[str]], size: int, lines: int) -> Header:
     if encoding not in ("ascii", "binary", "binary_compressed"):
         raise ValueError(f"unknown DATA {encoding}")
     dtype = np.dtype([(name, *spec) for name, spec in row.items()])
-    return Header(dtype, width, height, points, viewpoint, encoding, size, lines)
+    return Header(dtype, width, height, points, viewpoint, encoding, size, lines, comments)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..cloud import Cloud
 from ..errors import CloudError, FileError
+from ..notes import KEY, MARK, note_of, note_to_text, split_comments
 from .atomic import atomic_path
 from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, float32_is_enough
 from .files import read_bytes
@@ -26,7 +27,8 @@ _NAMES = {
 def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
     """The vertices with every scalar property; a `Mesh` if the file has faces.
 
-    Properties become attributes as `columns` describes. Comments and obj_info lie in `metadata["ply"]`.
+    Properties become attributes as `columns` describes. Comments and obj_info lie in `metadata["ply"]`; the comment
+    that is a recovery note in `metadata["pcsr"]`.
     Lists of different lengths on vertices, and elements other than vertices and faces, are not read.
 
     Raises:
@@ -42,7 +44,7 @@ def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
     types = {p.name: p.type for element in header.elements if element.name == "vertex" for p in element.properties}
     _restore_float32(columns, types)
     try:
-        cloud = cloud_from_columns(columns, _metadata(header, types))
+        cloud = cloud_from_columns(columns, _metadata(header, types, path))
     except CloudError as error:
         raise FileError(f"{path}: {error}") from None
     triangles = _triangles(elements.get("face", {}), len(cloud), path)
@@ -76,6 +78,8 @@ def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
     said = cloud.metadata.get("ply", {})
     lines = ["ply", "format binary_little_endian 1.0"]
     lines += [f"comment {' '.join(text.split())}" for text in said.get("comments", [])]
+    if note := note_of(cloud.metadata):
+        lines.append(f"comment {MARK} {note_to_text(note)}")
     lines += [f"obj_info {' '.join(text.split())}" for text in said.get("obj_info", [])]
     lines += [
         f"element vertex {len(cloud)}",
@@ -87,12 +91,14 @@ def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
         handle.write(table.tobytes())
 
 
-def _metadata(header: Header, types: dict[str, str]) -> dict[str, Any]:
+def _metadata(header: Header, types: dict[str, str], path: Path) -> dict[str, Any]:
+    comments, note = split_comments(header.comments, str(path))
     return {
+        **({KEY: note} if note else {}),
         "format": "PLY",
         "encoding": header.encoding,
         "position_dtype": "float64" if "f8" in (types.get("x"), types.get("y"), types.get("z")) else "float32",
-        "ply": {"comments": header.comments, "obj_info": header.obj_info},
+        "ply": {"comments": comments, "obj_info": header.obj_info},
     }
 
 

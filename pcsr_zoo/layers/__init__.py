@@ -1,0 +1,1 @@
+"""Blocks that networks share; all take features (B, N, C)."""

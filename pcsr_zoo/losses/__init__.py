@@ -1,0 +1,1 @@
+"""Losses: batched, differentiable, one idea a file."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 
+# What models do.
+TASKS = ("sample", "upsample", "recover")
+
 
 @dataclass(frozen=True)
 class Context:
@@ -42,7 +45,6 @@ class Upsampler(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
-    task: ClassVar[str] = "upsample"
     min_points: ClassVar[int] = 2
     max_step: ClassVar[float] = 4.0
 
@@ -70,6 +72,12 @@ class Upsampler(ABC):
         from ..pipelines.resample import upsample
 
         return upsample(x, ratio, model=self, **options)
+
+    def recover(self, x: Any, ratio: float | None = None, **options: Any) -> Any:
+        """`pcsr_zoo.recover` with this model."""
+        from ..pipelines.recovery import recover
+
+        return recover(x, ratio, model=self, **options)
 
 
 class Learned:
@@ -102,7 +110,6 @@ class Sampler(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
-    task: ClassVar[str] = "sample"
     min_points: ClassVar[int] = 1
     moves: ClassVar[bool] = False
 
@@ -139,3 +146,13 @@ class Recoverer(ABC):
         from ..pipelines.recovery import recover
 
         return recover(x, ratio, model=self, **options)
+
+
+def tasks_of(model: Any) -> tuple[str, ...]:
+    """What a model or a model class does, of `TASKS`, in their order; empty for what is no model.
+
+    Every upsampler recovers too, with the sampled points kept.
+    """
+    cls = model if isinstance(model, type) else type(model)
+    kinds = {"sample": (Sampler,), "recover": (Recoverer, Upsampler), "upsample": (Upsampler,)}
+    return tuple(task for task in TASKS if issubclass(cls, kinds[task]))

@@ -14,7 +14,7 @@ from .. import registry
 from ..cloud import Cloud
 from ..errors import OptionError
 from ..geometry.frames import UnitFrame
-from ..models.base import Learned, Sampler, Upsampler
+from ..models.base import Learned, tasks_of
 from .bases import BaseModel
 from .convert import to_cloud, to_data
 from .weights import fill, fingerprint, load_learned
@@ -59,7 +59,8 @@ class ZooModel(BaseModel):
         if self.is_learned:
             self.network = zoo.network
         self._initial = None if ckpt_path is not None else fingerprint(self)
-        self.perform("upsample" if issubclass(self.zoo_class, Upsampler) else "sample")
+        tasks = tasks_of(self.zoo_class)
+        self.perform("upsample" if "upsample" in tasks else tasks[0])
 
     def _untrained(self, arguments: dict[str, Any], seed: Any) -> Any:
         import torch
@@ -106,9 +107,9 @@ class ZooModel(BaseModel):
             OptionError: the model cannot do that.
         """
         if not hasattr(self, verb):
-            able = " and ".join(verb for verb in ("sample", "recover", "upsample") if hasattr(self, verb))
+            able = " and ".join(tasks_of(self.zoo_class))
             raise OptionError(f"{type(self).__name__} cannot {verb}, it can {able}; choose another model or pipeline")
-        self.verb, self.options = verb, {"ratio": 4, **options}
+        self.verb, self.options = verb, {"ratio": getattr(self.zoo, "ratio", 4), **options}
 
     def preprocess(self, data: Any, attr: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A cloud, checked and in its unit frame.
@@ -156,8 +157,7 @@ class ZooModel(BaseModel):
         parameter = next(self.parameters(), None)
         if parameter is not None:
             options.setdefault("device", str(parameter.device))
-        method = getattr(self.zoo, verb, None) or self.zoo.upsample  # what was sampled plainly is recovered plainly
-        return method(x, None if "n" in options else ratio, **options)
+        return getattr(self.zoo, verb)(x, None if "n" in options else ratio, **options)
 
     def _call(self, verb: str, x: Any, ratio: Any, options: dict[str, Any]) -> Any:
         if not isinstance(x, Mapping):
@@ -224,17 +224,24 @@ class Upsamples(ZooModel):
         """A denser cloud, see `pcsr_zoo.upsample`; a dict with `point` gives a dict."""
         return self._call("upsample", x, ratio, options)
 
+
+class Recovers(ZooModel):
+    """Of a model that makes a sampled cloud dense again."""
+
     def recover(self, x: Any, ratio: float | None = 4, **options: Any) -> Any:
-        """The dense cloud that x was sampled from; by a model that samples too, with what it stored."""
+        """The dense cloud that x was sampled from, see `pcsr_zoo.recover`; a dict with `point` gives a dict."""
         return self._call("recover", x, ratio, options)
 
 
 class Samples(ZooModel):
-    """Of a model that chooses points."""
+    """Of a model that chooses or places points."""
 
     def sample(self, x: Any, ratio: float | None = 4, **options: Any) -> Any:
         """A thinner cloud, see `pcsr_zoo.sample`; a dict with `point` gives a dict."""
         return self._call("sample", x, ratio, options)
+
+
+_MIXINS = {"sample": Samples, "upsample": Upsamples, "recover": Recovers}
 
 
 def open3d_class(name: str) -> Any:
@@ -256,7 +263,7 @@ _classes: dict[type, type] = {}
 
 def _class_of(zoo_class: Any) -> type:
     if zoo_class not in _classes:
-        bases = [mixin for mixin, kind in ((Samples, Sampler), (Upsamples, Upsampler)) if issubclass(zoo_class, kind)]
+        bases = [_MIXINS[task] for task in tasks_of(zoo_class)]
         about = f"{zoo_class.summary}\n\nSource: {zoo_class.source}. See `ZooModel`.\n"
         body = {"zoo_class": zoo_class, "__doc__": about, "__module__": __name__}
         _classes[zoo_class] = type(zoo_class.__name__, tuple(bases), body)

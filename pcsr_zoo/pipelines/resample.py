@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,24 @@ from ..errors import CloudError, OptionError
 from ..geometry.distinct import first_occurrences
 from ..geometry.fps import farthest_point_sample
 from ..geometry.frames import UnitFrame
+from ..geometry.grid import MOST_BITS, Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
 from ..geometry.transfer import transfer_attributes
-from ..models.base import Context, Progress, Sampler, Upsampler
-from ..registry import load
+from ..models.base import Context, Progress, Sampler, Upsampler, tasks_of
+from ..notes import KEY, without_note
+from ..registry import identify, load
+from .arguments import (
+    as_count,
+    as_device,
+    as_ratio,
+    check_result,
+    denser_count,
+    distinct_points,
+    require_distinct,
+    silent,
+)
 
-
-def _silent(stage: str, fraction: float) -> None:
-    """Progress that nobody asked for."""
+RECOVERER = "jetnet"  # of what a sampler chose that recovers nothing itself
 
 
 def upsample(
@@ -58,17 +69,13 @@ def upsample(
     if not isinstance(upsampler, Upsampler):
         raise OptionError(f"'{getattr(upsampler, 'name', upsampler)}' does not upsample; use it with sample")
     cloud.validate()
-    count = _target(len(cloud), ratio, n)
+    count = denser_count(len(cloud), ratio, n, "upsample")
     frame = UnitFrame.of(cloud.positions)
     points = frame.to_unit(cloud.positions)
-    distinct = _distinct(points)
-    if len(distinct) < upsampler.min_points:
-        raise CloudError(
-            f"the cloud has {len(distinct)} distinct point{'s' if len(distinct) > 1 else ''}; "
-            f"'{upsampler.name}' needs at least {upsampler.min_points}"
-        )
+    distinct = distinct_points(points)
+    require_distinct(distinct, upsampler)
     noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-    context = Context(seed, _device(device), progress or _silent, noise if noise > CLEAN else 0.0)
+    context = Context(seed, as_device(device), progress or silent, noise if noise > CLEAN else 0.0)
     keep = context.noise == 0.0 if keep_input is None else keep_input
     base = points if keep else upsampler.refine(points, distinct, context)
     fresh = _densify(upsampler, base, distinct, count - len(base), context)
@@ -85,35 +92,90 @@ def sample(
     model: str | Sampler = "fps",
     seed: int = 0,
     device: str | None = None,
+    snap: bool = False,
+    bits: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """A subset of exactly round(N / ratio) points (at least 1), or of exactly n, with their attributes.
+    """Exactly round(N / ratio) points (at least 1), or exactly n, that stand for the cloud, with their attributes.
 
-    Arguments and errors are those of `upsample`; ratio is how many times thinner, n at most N.
+    A Cloud, and the file that it is written to, remembers what recovers it: see `notes` and `recover`.
+
+    Args:
+        x, model, seed, device, progress: as those of `upsample`.
+        ratio: how many times thinner, at least 1; by default what a model that recovers was trained for.
+        n: the count instead of a ratio, at most N.
+        snap: only points of the input, also from a model that would move them. What moves takes its attributes from
+            the input points around it.
+        bits: put the positions onto a grid of 2^bits steps over their bounding cube, 1 to 24, and order them along a
+            space-filling curve, as LAZ and other coders like it. Points that fall together stay.
+
+    Raises:
+        CloudError: the cloud is empty or not finite, or the model gives another number of points than it was asked for.
+        OptionError: an argument makes no sense.
     """
     cloud, back = as_cloud(x)
     sampler = load(model)
     if not isinstance(sampler, Sampler):
         raise OptionError(f"'{getattr(sampler, 'name', sampler)}' does not sample; use it with upsample")
+    bits = _bits(bits)
     cloud.validate()
     size = len(cloud)
     if n is None:
+        ratio = getattr(sampler, "ratio", None) if ratio is None else ratio
         if ratio is None:
             raise OptionError("give a ratio or a count n")
-        n = max(1, round(size / _ratio(ratio, "sampling by less than 1 adds points: use upsample")))
-    n = _count(n)
+        n = max(1, round(size / as_ratio(ratio, "sampling by less than 1 adds points: use upsample")))
+    n = as_count(n)
     if n > size:
         raise OptionError(f"cannot sample {n} of {size} points; use upsample to add points")
-    context = Context(seed, _device(device), progress or _silent)
+    context = Context(seed, as_device(device), progress or silent)
     context.progress("sampling", 0.0)
-    chosen = sampler.choose(UnitFrame.of(cloud.positions).to_unit(cloud.positions), n, context)
+    frame = UnitFrame.of(cloud.positions)
+    points = frame.to_unit(cloud.positions)
+    if sampler.moves and not snap:
+        require_distinct(distinct_points(points), sampler)
+        placed = check_result(sampler.place(points, n, context), n, sampler, "sampled")
+        few = Cloud(frame.from_unit(placed), transfer_attributes(points, cloud.attributes, placed), cloud.metadata)
+    else:
+        few = cloud[sampler.choose(points, n, context)]
+    few.metadata = without_note(few.metadata)
+    if bits is not None:
+        few = _on_grid(few, bits)
+    few.metadata[KEY] = _note(sampler, model, size, n, bits)
     context.progress("sampling", 1.0)
-    return back(cloud[chosen])
+    return back(few)
+
+
+def _bits(bits: Any) -> int | None:
+    if bits is None:
+        return None
+    if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not 1 <= bits <= MOST_BITS:
+        raise OptionError(f"bits must be a whole number from 1 to {MOST_BITS}, got {bits!r}")
+    return int(bits)
+
+
+def _on_grid(cloud: Cloud, bits: int) -> Cloud:
+    grid = Grid.of(cloud.positions, bits)
+    order = morton_order(grid.cells(cloud.positions))
+    cloud = cloud[order]
+    cloud.positions = grid.points(grid.cells(cloud.positions))
+    if np.abs(cloud.positions - cloud.positions.astype(np.float32)).max() <= grid.step / 8:
+        cloud.metadata["position_dtype"] = "float32"  # half of the bytes
+    cloud.metadata["grid"] = grid  # for formats that store integers; they check that the points are still on it
+    return cloud
+
+
+def _note(sampler: Sampler, model: Any, size: int, n: int, bits: int | None) -> dict[str, Any]:
+    """What the sample remembers, see `notes`."""
+    own = "recover" in tasks_of(sampler)
+    recoverer, weights = identify((model if isinstance(model, (str, PathLike)) else sampler) if own else RECOVERER)
+    note = {"model": recoverer, "weights": weights, "points": size, "sampled": n, "sampler": sampler.name}
+    return note if bits is None else {**note, "bits": bits}
 
 
 def _densify(model: Upsampler, base: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
     """`wanted` new points (wanted, 3), chosen from the model's candidates so that they cover best."""
-    current = _distinct(base)
+    current = distinct_points(base)
     fresh: list[np.ndarray] = []
     draw = np.random.default_rng(context.seed)
     steps = max(1, math.ceil(math.log(max((len(base) + wanted) / len(base), 1)) / math.log(model.max_step) - 1e-9))
@@ -144,61 +206,9 @@ def _off(picks: np.ndarray, current: np.ndarray) -> np.ndarray:
     return picks[first[first >= len(current)] - len(current)]
 
 
-def _distinct(points: np.ndarray) -> np.ndarray:
-    """The distinct rows, in their order; the same array where all are."""
-    first = first_occurrences(points)
-    return points if len(first) == len(points) else points[first]
-
-
 def _carry(cloud: Cloud, frame: UnitFrame, points: np.ndarray, positions: np.ndarray, keep: bool) -> Cloud:
     start = len(cloud) if keep else 0
     new = transfer_attributes(points, cloud.attributes, frame.to_unit(positions[start:]))
     if keep:
         new = {name: np.concatenate([cloud.attributes[name], values]) for name, values in new.items()}
-    return Cloud(positions, new, cloud.metadata)
-
-
-def _target(size: int, ratio: float | None, n: int | None) -> int:
-    if n is None:
-        if ratio is None:
-            raise OptionError("give a ratio or a count n")
-        return round(size * _ratio(ratio, "upsampling by less than 1 removes points: use sample"))
-    n = _count(n)
-    if n < size:
-        raise OptionError(f"cannot upsample {size} points to {n}; use sample to remove points")
-    return n
-
-
-def _ratio(ratio: float, below_one: str) -> float:
-    try:
-        value = float(ratio)
-    except (TypeError, ValueError):
-        raise OptionError(f"the ratio must be a number, got {ratio!r}") from None
-    if not math.isfinite(value) or value <= 0:
-        raise OptionError(f"the ratio must be a positive number, got {ratio}")
-    if value < 1:
-        raise OptionError(f"the ratio must be at least 1, got {ratio}; {below_one}")
-    return value
-
-
-def _count(n: int) -> int:
-    try:
-        count = 0 if isinstance(n, bool) or int(n) != n else int(n)
-    except (TypeError, ValueError, OverflowError):
-        count = 0
-    if count < 1:
-        raise OptionError(f"the count n must be a whole number of at least 1, got {n!r}")
-    return count
-
-
-def _device(device: str | None) -> str:
-    if device in (None, "cpu"):
-        return "cpu"
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise OptionError(f"the device '{device}' cannot be used: {reason}; use 'cpu'") from None
-    return str(device)
+    return Cloud(positions, new, without_note(cloud.metadata))

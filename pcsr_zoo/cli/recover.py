@@ -1,0 +1,95 @@
+"""`pcsr recover`: sampled files in, dense files out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from .app import common_options, session
+from .choices import check_amount, check_device, check_model
+from .files import for_each, plan_outputs
+from .progress import progress_bar
+
+
+@click.command(short_help="Make sampled clouds dense again.")
+@click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+@click.option("-x", "--ratio", type=float, metavar="R", help="How many times denser.")
+@click.option("-n", "n", type=int, metavar="N", help="Exactly this many points.")
+@click.option("-m", "--model", metavar="NAME", help="Or a folder; by default what the file remembers, or jetnet.")
+@click.option("-o", "--output", metavar="OUT", help="File (its suffix is its format), or folder.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--draws", type=click.IntRange(min=1), default=1, show_default=True, metavar="K", help="Results.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="T",
+    help="Spread of what a model draws.",
+)
+@click.option("--device", metavar="D", help="cpu (the default), cuda, cuda:1, mps.")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@common_options
+def recover(
+    inputs: tuple[str, ...],
+    ratio: float | None,
+    n: int | None,
+    model: str | None,
+    output: str | None,
+    seed: int,
+    draws: int,
+    temperature: float,
+    device: str | None,
+    overwrite: bool,
+) -> None:
+    """Make sampled clouds dense again.
+
+    What pcsr sample wrote remembers its model and how many points it had, so that IN is all that is needed; -x or
+    -n, and -m, say otherwise. The result stands beside its input as NAME_recovered.ply (or as -o says), with its
+    attributes; with --draws K there are K of them, NAME_recovered_draw1.ply and so on, from K seeds.
+    """
+    tag = "_".join(filter(None, ("recovered", check_amount(ratio, n, "recover", optional=True))))
+    if model is not None:
+        check_model(model, "recover")
+    check_device(device)
+    sources, out = plan_outputs(inputs, output, tag, overwrite)
+
+    def one(source: Path) -> None:
+        from ..io import read, write
+        from ..pipelines.recovery import recover as run
+
+        start = time.perf_counter()
+        targets = _numbered(out.path(source), draws)
+        for target in targets:
+            out.check(target, sources)
+        cloud = read(source)
+        session().note(f"{source}: {cloud!r}")
+        with progress_bar(source.name) as progress:
+            found = run(
+                cloud,
+                ratio,
+                n=n,
+                model=model,
+                seed=seed,
+                device=device,
+                temperature=temperature,
+                draws=draws,
+                progress=progress,
+            )
+        by = model or cloud.metadata.get("pcsr", {}).get("model", "jetnet")
+        for target, result in zip(targets, [found] if draws == 1 else found, strict=True):
+            write(result, target, like=cloud)
+            session().note(f"{target}: {result!r}")
+            seconds = time.perf_counter() - start
+            session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({by})")
+
+    for_each(sources, one)
+
+
+def _numbered(path: Path, draws: int) -> list[Path]:
+    """scan.ply -> itself, or scan_draw1.ply, scan_draw2.ply, ... if there are several draws."""
+    if draws == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}_draw{draw}{path.suffix}") for draw in range(1, draws + 1)]

@@ -1,0 +1,73 @@
+"""PointLIE's decomposition module: points that are kept, and offsets from them to the ones that are not (sec. 3.2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .picking import farthest_points, gather, nearest
+
+SPACES = ("positions", "features")
+
+# In feature space the neighbours are sought among so many nearest in space: linear cost, and they stay local.
+_AMONG = 16
+
+
+class Decomposed(NamedTuple):
+    """Attributes:
+    kept: Q_s (B, n, d).
+    offsets: Q_r (B, n, k d), neighbour by neighbour.
+    picks: (B, n), which points were kept, in the order of farthest point sampling.
+    neighbours: (B, n, k), which ones the offsets lead to.
+    """
+
+    kept: Tensor
+    offsets: Tensor
+    picks: Tensor
+    neighbours: Tensor
+
+
+def decompose(
+    features: Tensor, n: int, k: int = 3, space: str = "positions", picks: Tensor | None = None
+) -> Decomposed:
+    """Features (B, N, d), whose first 3 channels are positions, become n that are kept and the offsets of k others.
+
+    Farthest point sampling of the positions keeps n. Each of these gets the offsets, in all d channels, to its k
+    nearest among the N - n that are discarded. A discarded point that is nobody's neighbour is lost. Where fewer than
+    k are discarded they count several times, where none is the offsets are zero.
+
+    Args:
+        features: of the points.
+        n: how many to keep, 1 <= n <= N.
+        k: offsets of each.
+        space: "positions", or "features": the nearest in all channels of the 16 nearest in space.
+        picks: (B, n), if they are known already.
+    """
+    batch, size, channels = features.shape
+    positions = features[:, :, :3]
+    picks = farthest_points(positions, n) if picks is None else picks
+    kept = gather(features, picks)
+    left = torch.ones(batch, size, dtype=torch.bool, device=features.device)
+    left.scatter_(1, picks, False)
+    others = left.nonzero()[:, 1].view(batch, size - n)
+    if size == n:
+        return Decomposed(kept, kept.new_zeros(batch, n, k * channels), picks, picks[:, :, None].expand(batch, n, k))
+    among = gather(features, others)
+    local = nearest(among[:, :, :3], kept[:, :, :3], k if space == "positions" else max(k, _AMONG))
+    if space == "features":
+        away = (gather(among, local) - kept[:, :, None]).detach().square().sum(dim=3)
+        local = local.gather(2, away.topk(min(k, local.shape[2]), dim=2, largest=False).indices)
+    if local.shape[2] < k:
+        local = torch.cat([local, local[:, :, -1:].expand(batch, n, k - local.shape[2])], dim=2)
+    offsets = gather(among, local) - kept[:, :, None]
+    neighbours = others.gather(1, local.flatten(1)).view(batch, n, k)
+    return Decomposed(kept, offsets.flatten(2), picks, neighbours)
+
+
+def candidates(kept: Tensor, offsets: Tensor) -> Tensor:
+    """Its inverse: the kept points (B, n, d), then all that the offsets (B, n, k d) lead to: (B, (k + 1) n, d)."""
+    batch, n, channels = kept.shape
+    others = kept[:, :, None] + offsets.view(batch, n, -1, channels)
+    return torch.cat([kept, others.flatten(1, 2)], dim=1)

@@ -1,0 +1,57 @@
+"""Neighbour graphs whose messages come and go continuously."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .picking import gather, nearest
+
+
+@dataclass(frozen=True)
+class NeighbourGraph:
+    """Who hears of whom in a batch of clouds.
+
+    Attributes:
+        index: (B, N, k), the point itself and its nearest others, nearest first.
+        offsets: (B, N, k, 3), from the point to them; None where a network is to see no positions.
+        weight: (B, N, k), of their messages; None for 1.
+    """
+
+    index: Tensor
+    offsets: Tensor | None = None
+    weight: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        return self.index.shape[1]
+
+    def part(self, begin: int, end: int) -> NeighbourGraph:
+        """The graph of what points begin to end - 1 hear."""
+        index, offsets, weight = (
+            None if values is None else values[:, begin:end] for values in (self.index, self.offsets, self.weight)
+        )
+        assert index is not None
+        return NeighbourGraph(index, offsets, weight)
+
+
+def neighbour_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighbourGraph:
+    """The graph of points (B, N, 3) to themselves and k others, with offsets in multiples of `unit`.
+
+    The message of a neighbour at distance d weighs max(0, 1 - d^2 / c^2), where c is the distance of the neighbour
+    k + 1, the first one left out: whoever comes in or goes out weighs nothing just then. So whatever is computed from
+    the messages is continuous in the positions, and does not jump when two almost equal distances change places. With
+    fewer points, all others are neighbours.
+    """
+    index = nearest(points, points, k + 2)
+    offsets = gather(points, index) - points[:, :, None]
+    squared = (offsets * offsets).sum(dim=3)
+    if index.shape[2] > k + 1:
+        cut = squared[:, :, -1:]
+        index, offsets, squared = index[:, :, :-1], offsets[:, :, :-1], squared[:, :, :-1]
+    else:
+        cut = 2 * squared[:, :, -1:]
+    weight = torch.relu(1 - squared / cut.clamp(min=1e-30))
+    return NeighbourGraph(index, offsets / unit, weight)

@@ -1,0 +1,96 @@
+"""Batches of points: farthest point picks, nearest neighbours, gathering."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ..geometry.fps import farthest_point_sample
+from ..geometry.knn import knn
+
+_SMALL = 8192  # points below which the plain loop of farthest point sampling is the fastest on a CPU
+_MATRIX = 1536  # ... and below which it pays to have all distances first
+_BLOCK = 1 << 26  # entries of a batch's distances on a CUDA device
+
+
+def gather(values: Tensor, index: Tensor) -> Tensor:
+    """values (B, N, C) at index (B, ...), as (B, ..., C)."""
+    batch, size, channels = values.shape
+    if batch > 1:
+        begin = torch.arange(batch, device=index.device) * size
+        index = index + begin.view(batch, *[1] * (index.ndim - 1))
+    return values.reshape(-1, channels).index_select(0, index.flatten()).view(*index.shape, channels)
+
+
+def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
+    """Indices (B, M, min(k, N)) of the nearest of points (B, N, C) to queries (B, M, C), nearest first."""
+    points, queries, k = points.detach(), queries.detach(), min(k, points.shape[1])
+    if points.device.type == "cpu":
+        found = [_nearest(one.numpy(), ask.numpy(), k) for one, ask in zip(points, queries, strict=True)]
+        return torch.from_numpy(np.stack(found))
+    if len(points) * points.shape[1] * queries.shape[1] > _BLOCK:
+        return torch.stack([knn(one, ask, k)[1] for one, ask in zip(points, queries, strict=True)])
+    distance = torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist")
+    return distance.topk(k, dim=2, largest=False).indices
+
+
+def _nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    workers = -1 if len(queries) > _SMALL else 1  # threads cost more than they bring on small clouds
+    index = cKDTree(points).query(queries, k=k, workers=workers)[1]
+    return index.reshape(len(queries), k).astype(np.int64, copy=False)
+
+
+def farthest_points(points: Tensor, n: int) -> Tensor:
+    """Indices (B, n) of the farthest point sampling of points (B, N, 3), each from the point farthest from the mean.
+
+    The picks are those of `geometry.fps`; this one is fast on a CPU for the small clouds of training too.
+    """
+    points = points.detach()
+    if points.device.type != "cpu":
+        return farthest_point_sample(points, n)
+    return torch.from_numpy(np.stack([_farthest(one.double().numpy(), n) for one in points]))
+
+
+def _farthest(points: np.ndarray, n: int) -> np.ndarray:
+    size = len(points)
+    if size > _SMALL:
+        return farthest_point_sample(points, n)
+    x, y, z = np.ascontiguousarray(points.T)
+    value, picks = np.full(size, np.inf), np.empty(n, np.int64)
+    last = int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
+    if size <= _MATRIX:
+        squared = np.subtract.outer(x, x) ** 2
+        squared += np.subtract.outer(y, y) ** 2
+        squared += np.subtract.outer(z, z) ** 2
+    for k in range(n):
+        picks[k] = last
+        if size <= _MATRIX:
+            np.minimum(value, squared[last], out=value)
+        else:
+            away, part = x - x[last], y - y[last]
+            away *= away
+            part *= part
+            away += part
+            part = z - z[last]
+            part *= part
+            away += part
+            np.minimum(value, away, out=value)
+        value[last] = -1.0
+        last = int(value.argmax())
+    return picks
+
+
+def spacing(points: Tensor, neighbours: int = 8) -> Tensor:
+    """The point spacing (B,) of clouds (B, N, 3): the side of the square that the median point has to itself.
+
+    A disk out to the k-th neighbour has k points' squares in it. One for a single point, or where most are equal.
+    """
+    k = min(neighbours, points.shape[1] - 1)
+    if k < 1:
+        return points.new_ones(len(points))
+    points = points.detach()
+    last = gather(points, nearest(points, points, k + 1)[:, :, -1])
+    side = (last - points).norm(dim=2).median(dim=1).values * (torch.pi / k) ** 0.5
+    return torch.where(side > 0, side, torch.ones_like(side))

@@ -1,0 +1,27 @@
+"""PU-Net's repulsion loss (Yu et al., CVPR 2018, eq. 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..layers.picking import gather, nearest
+
+
+def repulsion_loss(points: Tensor, unit: Tensor | float = 1.0, h: float = 1.0, neighbours: int = 4) -> Tensor:
+    """Mean over all points and their 4 nearest others of eta(d) w(d), eta(d) = -d, w(d) = exp(-d^2 / h^2).
+
+    It falls with d up to h / sqrt 2, so that nearer points push each other apart, and is flat far away. PU-Net's own h
+    is .03 of the radius of a patch of 4096 points, which is about one point spacing.
+
+    Args:
+        points: (B, N, 3).
+        unit: point spacing, or one for each example (B,): distances are divided by it.
+        h: in units.
+        neighbours: of each point.
+    """
+    others = nearest(points, points, neighbours + 1)[:, :, 1:]
+    away = gather(points, others) - points[:, :, None]
+    unit = torch.as_tensor(unit, dtype=points.dtype, device=points.device)
+    squares = (away * away).sum(dim=3) / (unit.view(-1, 1, 1) if unit.ndim else unit) ** 2
+    return -((squares + 1e-12).sqrt() * torch.exp(-squares / h**2)).mean()

@@ -1,0 +1,151 @@
+"""`pointlie`: sampling, recovery and upsampling with one invertible network.
+
+Zhao, Zhang, Yan, Qiu, Xue, "PointLIE: locally invertible embedding for point cloud sampling and recovery", IJCAI 2021.
+A re-implementation from the paper, which came without code. The network halves a cloud s times; what a halving loses,
+the offsets from the points that stay to their discarded neighbours, goes into the latent variable z through invertible
+blocks that train z to be noise. So z need not be kept: noise drawn anew, through the blocks backwards, makes a sampled
+cloud dense again. Ours is that it takes whole clouds in one piece, see `PointLIENetwork`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..geometry.fps import farthest_point_sample
+from .base import Context, Learned, Recoverer, Sampler, Upsampler
+
+if TYPE_CHECKING:
+    import torch
+
+_MORE = 1.5  # so many times the trained ratio at most in one pass: the candidates do not cover more evenly
+
+
+class PointLIE(Learned, Recoverer, Sampler, Upsampler):
+    """Places fewer points that can be recovered, and recovers them.
+
+    Args:
+        ratio: 2, 4, 8 or 16: how many times thinner and denser by training.
+        blocks: M, point invertible blocks of each rescale layer; by default the paper's: 8 up to ratio 4, else 4.
+        k, form, space, hidden, growth, dense, neighbours, prior, prior_hidden, prior_dense: see `PointLIENetwork`.
+    """
+
+    name = "pointlie"
+    summary = "invertible network: samples, recovers and upsamples (PointLIE, re-implemented from the paper)"
+    source = "Zhao et al., IJCAI 2021"
+    task = "recover"
+    tasks: ClassVar[tuple[str, ...]] = ("sample", "recover", "upsample")
+    moves = True
+    min_points = 2
+    max_step = 4.0
+
+    def __init__(
+        self,
+        ratio: int = 8,
+        blocks: int | None = None,
+        k: int = 3,
+        form: str = "additive",
+        space: str = "positions",
+        hidden: int = 48,
+        growth: int = 12,
+        dense: int = 1,
+        neighbours: int = 12,
+        prior: str = "standard",
+        prior_hidden: int = 64,
+        prior_dense: int = 3,
+    ) -> None:
+        from ..errors import OptionError
+        from .pointlie_network import PointLIENetwork
+
+        if ratio not in (2, 4, 8, 16):
+            raise OptionError(f"pointlie is made for ratios of 2, 4, 8 and 16, got {ratio}")
+        blocks = blocks if blocks is not None else 8 if ratio <= 4 else 4
+        self.arguments = {
+            "ratio": ratio,
+            "blocks": blocks,
+            "k": k,
+            "form": form,
+            "space": space,
+            "hidden": hidden,
+            "growth": growth,
+            "dense": dense,
+            "neighbours": neighbours,
+            "prior": prior,
+            "prior_hidden": prior_hidden,
+            "prior_dense": prior_dense,
+        }
+        self.ratio = float(ratio)
+        options = {name: value for name, value in self.arguments.items() if name != "ratio"}
+        self.network = PointLIENetwork(int(ratio).bit_length() - 1, **options).eval()
+
+    def recipe(self, **options: Any) -> Any:
+        from .pointlie_recipe import PointLIERecipe
+
+        return PointLIERecipe(self.network, **options)
+
+    def place(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+        """The sampled points P_hat of the forward pass.
+
+        A cloud more than `ratio` times larger than n is thinned to that by farthest point sampling first; from a
+        smaller one each layer keeps the same share.
+        """
+        import torch
+
+        context.progress("sampling", 0.0)
+        if len(points) > n * self.ratio:
+            points = points[farthest_point_sample(points, int(n * self.ratio))]
+        with torch.inference_mode():
+            sampled = self._on(context)(self._tensor(points, context), n)
+        context.progress("sampling", 1.0)
+        return self._array(sampled.points)
+
+    def choose(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+        """The nearest points of the cloud to those of `place`, each only once."""
+        from .pointlie_snap import nearest_distinct
+
+        return nearest_distinct(points, self.place(points, n, context))
+
+    def rebuild(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+        """The inverse pass with drawn z; for more than 1.5 times the trained ratio, passes one after another."""
+        context.progress("recovery", 0.0)
+        while n > _MORE * self.ratio * len(points):
+            found = self._candidates(points, context)
+            points = found[farthest_point_sample(found, int(self.ratio * len(points)))]
+        found = self._candidates(points, context)
+        context.progress("recovery", 1.0)
+        return found[farthest_point_sample(found, n)]
+
+    def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+        context.progress("recovery", 0.0)
+        return self._candidates(points, context)
+
+    def _candidates(self, points: np.ndarray, context: Context) -> np.ndarray:
+        """All candidates of one inverse pass.
+
+        Noise is drawn in the order of the distances from the centre: it does not depend on the order of the points.
+        """
+        import torch
+
+        network = self._on(context)
+        draw = np.random.default_rng(context.seed)
+        noise = np.empty((1, len(points), network.latent_channels), np.float32)
+        order = np.argsort(((points - points.mean(axis=0)) ** 2).sum(axis=1), kind="stable")
+        noise[0, order] = context.temperature * draw.standard_normal(noise.shape[1:], np.float32)
+        with torch.inference_mode():
+            sampled = self._tensor(points, context)
+            latent = network.draw(sampled, torch.from_numpy(noise).to(context.device))
+            return self._array(network.candidates(sampled, latent))
+
+    def _on(self, context: Context) -> Any:
+        return self.network.to(context.device)
+
+    @staticmethod
+    def _tensor(points: np.ndarray, context: Context) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(points.astype(np.float32))[None].to(context.device)
+
+    @staticmethod
+    def _array(points: torch.Tensor) -> np.ndarray:
+        return points[0].cpu().numpy().astype(np.float64)

@@ -1,0 +1,91 @@
+"""What every whole-cloud call checks of its arguments before it begins."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import CloudError, OptionError
+from ..geometry.distinct import first_occurrences
+
+
+def silent(stage: str, fraction: float) -> None:
+    """Progress that nobody asked for."""
+
+
+def as_ratio(ratio: Any, below_one: str) -> float:
+    """The ratio as a number of at least 1; `below_one` is what to say of one that is less."""
+    try:
+        value = float(ratio)
+    except (TypeError, ValueError):
+        raise OptionError(f"the ratio must be a number, got {ratio!r}") from None
+    if not math.isfinite(value) or value <= 0:
+        raise OptionError(f"the ratio must be a positive number, got {ratio}")
+    if value < 1:
+        raise OptionError(f"the ratio must be at least 1, got {ratio}; {below_one}")
+    return value
+
+
+def as_count(n: Any) -> int:
+    """The count as a whole number of at least 1."""
+    try:
+        count = 0 if isinstance(n, bool) or int(n) != n else int(n)
+    except (TypeError, ValueError, OverflowError):
+        count = 0
+    if count < 1:
+        raise OptionError(f"the count n must be a whole number of at least 1, got {n!r}")
+    return count
+
+
+def denser_count(size: int, ratio: Any, n: Any, verb: str) -> int:
+    """How many points a denser cloud has: n, or round(ratio size); at least `size`. `verb` is for the messages."""
+    if n is None:
+        if ratio is None:
+            raise OptionError("give a ratio or a count n")
+        return round(size * as_ratio(ratio, f"{verb.rstrip('e')}ing by less than 1 removes points: use sample"))
+    n = as_count(n)
+    if n < size:
+        raise OptionError(f"cannot {verb} {size} points to {n}; use sample to remove points")
+    return n
+
+
+def as_device(device: Any) -> str:
+    """A device that torch can use here, as a string; None is the CPU, for which torch is not imported."""
+    if device in (None, "cpu"):
+        return "cpu"
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionError(f"the device '{device}' cannot be used: {reason}; use 'cpu'") from None
+    return str(device)
+
+
+def distinct_points(points: np.ndarray) -> np.ndarray:
+    """The distinct rows, in their order; the same array where all are."""
+    first = first_occurrences(points)
+    return points if len(first) == len(points) else points[first]
+
+
+def require_distinct(distinct: np.ndarray, model: Any) -> None:
+    """Raise a CloudError where a model needs more distinct points than (D, 3)."""
+    needed = getattr(model, "min_points", 1)
+    if len(distinct) < needed:
+        raise CloudError(
+            f"the cloud has {len(distinct)} distinct point{'s' if len(distinct) > 1 else ''}; "
+            f"'{model.name}' needs at least {needed}"
+        )
+
+
+def check_result(found: Any, n: int, model: Any, what: str) -> np.ndarray:
+    """What a model gave as (n, 3) float64, or a CloudError: a fault of the model's."""
+    points = np.asarray(found, dtype=np.float64)
+    if points.shape != (n, 3):
+        raise CloudError(f"'{model.name}' {what} an array of shape {points.shape} where ({n}, 3) was asked for")
+    if not np.isfinite(points).all():
+        raise CloudError(f"'{model.name}' {what} points that are not finite")
+    return points
