@@ -22,6 +22,7 @@ _MODELS: dict[str, str | type] = {
     "jet": "pcsr_zoo.models.jet:Jet",
     "jetnet": "pcsr_zoo.models.jetnet:JetNet",
     "midpoint": "pcsr_zoo.models.midpoint:Midpoint",
+    "pointlie": "pcsr_zoo.models.pointlie:PointLIE",
     "fps": "pcsr_zoo.models.samplers:FPS",
     "random": "pcsr_zoo.models.samplers:Random",
     "poisson": "pcsr_zoo.models.samplers:PoissonDisk",
