@@ -117,6 +117,3 @@ def test_relief_is_the_height_of_the_neighbours(points):
     patches = fit_patches(points)
     expected = np.sqrt((patches.offsets[:, :, 0].numpy() ** 2).mean(axis=1))
     np.testing.assert_allclose(patches.relief[:, 0], expected, rtol=1e-5)
-    slim = patches.forget()
-    assert slim.offsets.numel() == slim.index.numel() == slim.residuals.numel() == 0
-    assert slim.frame is patches.frame

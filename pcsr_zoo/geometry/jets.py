@@ -53,11 +53,11 @@ class Jets:
         return (self.axes @ normal[:, :, None])[:, :, 0]
 
 
-def monomials(x: Any, y: Any) -> Any:
-    """(..., 6): 1, x, y, x^2, xy, y^2."""
+def monomials(x: Any, y: Any, dim: int = -1) -> Any:
+    """1, x, y, x^2, xy, y^2, stacked along a new dimension of size 6."""
     import torch
 
-    return torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=-1)
+    return torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=dim)
 
 
 def fit_jets(neighbours: Any, *, sharpness: float = 6.0, rounds: int = 2, tolerance: float = 0.1) -> Jets:

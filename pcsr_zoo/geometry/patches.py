@@ -6,7 +6,7 @@ coordinates in it is equivariant to rotation, translation and scale without any 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -55,10 +55,6 @@ class Patches:
 
     def to(self, device: Any) -> Patches:
         return Patches(*(getattr(self, f.name).to(device) for f in fields(self)))
-
-    def forget(self) -> Patches:
-        """The same without the neighbours (offsets, index, residuals), which are three quarters of the memory."""
-        return replace(self, offsets=self.offsets[:, :0], index=self.index[:, :0], residuals=self.residuals[:, :0])
 
     @staticmethod
     def cat(parts: list[Patches]) -> Patches:

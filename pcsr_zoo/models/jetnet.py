@@ -63,16 +63,16 @@ class JetNet(Learned, Upsampler):
     def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         context.progress("neighbours", 0.0)
         surface = self._surface(anchors, context)
-        tree = surface.tree if anchors is points else None
-        places = on_edges(points, tree)
-        spacing = surface.spacing_at(places)
-        moved = surface.move(places)
+        first = anchors is points and context.noise == 0
+        places = on_edges(surface.points, surface.tree) if first else on_edges(points, None)
+        moved, spacing = surface.move_and_measure(places)
         far = np.flatnonzero(np.linalg.norm(moved - places, axis=1) > _FAR * spacing)
         again = surface.move(moved[far])  # what came from afar arrives better the second time
         lost = np.linalg.norm(again - moved[far], axis=1) > _LOST * spacing[far]  # ... or does not arrive
         moved[far] = again
-        beyond = np.flatnonzero(surface.one_sidedness(moved) > _BESIDE)  # the cloud, where everything is a guess
-        beyond = beyond[surface.distance(moved[beyond]) > _BEYOND * surface.spacing_at(moved[beyond])]
+        distance, spacing = surface.nearest(moved)
+        beyond = np.flatnonzero(distance > _BEYOND * spacing)
+        beyond = beyond[surface.one_sidedness(moved[beyond]) > _BESIDE]  # of the cloud, where everything is a guess
         drop = np.union1d(far[lost], beyond)
         return np.delete(moved, drop, axis=0) if len(moved) - len(drop) >= wanted else moved
 
@@ -82,14 +82,13 @@ class JetNet(Learned, Upsampler):
         if len(everyone) < 9:
             return fresh
         neighbours = pushing_neighbours(everyone)
+        outside = np.flatnonzero(surface.one_sidedness(fresh) > _INSIDE)
         for _ in range(self.relaxations):
             before = everyone[new]
             step = repulsion(everyone, neighbours, new)
-            outside = surface.one_sidedness(before) > _INSIDE
             step[outside] = 0.0  # at borders and tips nothing pushes back
             after = surface.move(before + step)
-            away = np.flatnonzero(outside)
-            away = away[surface.distance(after[away]) > surface.distance(before[away])]
+            away = outside[surface.nearest(after[outside])[0] > surface.nearest(before[outside])[0]]
             after[away] = before[away]
             everyone[new] = after
         return everyone[new]

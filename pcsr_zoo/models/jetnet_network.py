@@ -13,11 +13,17 @@ _HEARD = 16  # neighbours whose features a patch hears of
 _OWN = 18  # what a patch knows of itself: two quadrics, two misfits, a normal, the noise
 _SEEN = 10  # what it knows of each neighbour: see `_first`
 _TOLD = 13  # ... and of one that it hears of: see `_hear`
-_CHUNK = 1 << 12
+_CHUNK = 1 << 9  # patches, which see 24 neighbours each: more would not fit the processor's caches
+# What the decoder knows of a patch beside its features: see `Patches`, and how many numbers.
+_SHAPE = {
+    **{"frame": 9, "radius": 1, "bent": 1},
+    **{"near": 6, "near_origin": 3, "near_axes": 9},
+    **{"wide": 6, "wide_origin": 3, "wide_axes": 9},
+}
 
 
 class JetNetwork(nn.Module):
-    """Patches -> features (`encode`); places with the features of their nearest points -> moves (`decode`).
+    """Patches -> a table of what is known of each (`encode`); places, and rows of the table -> moves (`decode`).
 
     Everything is computed in the patches' frames and in units of their radii, so that the moves turn and scale with
     the cloud.
@@ -48,10 +54,12 @@ class JetNetwork(nn.Module):
 
     def forward(self, patches: Patches, noise: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """`encode` and `decode` in one."""
-        return self.decode(patches, self.encode(patches, noise), offsets, index)
+        return self.decode(self.encode(patches, noise), offsets, index)
 
     def encode(self, patches: Patches, noise: Tensor) -> Tensor:
-        """Features (N, decoder) of the N patches of a cloud, or of several whose `index` counts on.
+        """What `decode` must know of the N patches of a cloud, or of several whose `index` counts on: a table (N, C).
+
+        Its first columns are learned features, the others the frames and quadrics of the patches.
 
         Args:
             noise: (N,), in point spacings, as `fit_patches` had it.
@@ -62,36 +70,42 @@ class JetNetwork(nn.Module):
             told = pool.other(norm(features))  # type: ignore[operator]
             heard = [self._hear(pool, patches, features, told, part) for part in parts]
             features = features + torch.cat(heard)
-        return self.to_decoder(features)
+        bent = patches.relief / (patches.relief + self.flat)
+        shapes = [bent if name == "bent" else getattr(patches, name) for name in _SHAPE]
+        return torch.cat([self.to_decoder(features) + self.place.bias, *(shape.flatten(1) for shape in shapes)], dim=1)
 
-    def decode(self, patches: Patches, features: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    def decode(self, table: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Moves (M, 3) of M places onto the surface, and the logarithm (M,) of the error expected of each.
 
         Args:
-            features: of `encode`.
+            table: of `encode`.
             offsets: (M, m, 3) from each of a place's m nearest points to the place, in units of the cloud.
             index: (M, m), which points they are.
 
         Returns:
             moves in units of the cloud; errors in units of the point spacing.
         """
-        frame, radius = patches.frame[index], patches.radius[index]
-        local = ((offsets / radius)[:, :, None] @ frame)[:, :, 0]
-        near = _onto(local, patches.near[index], patches.near_origin[index], patches.near_axes[index])
-        wide = _onto(local, patches.wide[index], patches.wide_origin[index], patches.wide_axes[index])
-        square = (local * local).sum(dim=2, keepdim=True)
-        away = square.sqrt() * radius
-        share = away / (away.mean(dim=1, keepdim=True) + 1e-12)
-        place = torch.cat([local, near.sum(dim=2, keepdim=True), near[..., :1], wide, square, share], dim=2)
-        out = self.decoder(features[index] + self.place(place))
+        width = self.to_decoder.out_features
+        known = table[index.flatten()]
+        # Coordinates come first from here on, and views last: sums of long rows are several times faster.
+        rows = dict(zip(_SHAPE, known[:, width:].T.contiguous().split([_SHAPE[name] for name in _SHAPE]), strict=True))
+        frame, radius, bent = rows["frame"].view(3, 3, -1), rows["radius"], rows["bent"]
+        local = (frame * (offsets.flatten(0, 1).T / radius)[:, None]).sum(dim=0)
+        near = _onto(local, rows["near"], rows["near_origin"], rows["near_axes"].view(3, 3, -1))
+        wide = _onto(local, rows["wide"], rows["wide_origin"], rows["wide_axes"].view(3, 3, -1))
+        square = (local * local).sum(dim=0, keepdim=True)
+        away = (square.sqrt() * radius).view(index.shape)
+        share = (away / (away.mean(dim=1, keepdim=True) + 1e-12)).view(1, -1)
+        place = torch.cat([local, near.sum(dim=0, keepdim=True), near[:1], wide, square, share])
+        out = self.decoder(torch.addmm(known[:, :width], place.T, self.place.weight.T)).T
 
-        prior = -self.sharpness * square
-        votes = torch.cat([out[..., 0:1] + prior, out[..., 1:2] + prior - 1], dim=1).softmax(dim=1)
-        for_near, for_wide = votes.chunk(2, dim=1)
-        bent = (patches.relief / (patches.relief + self.flat))[index]
-        move = for_near * near + for_wide * wide + (for_near + for_wide) * bent * out[..., 2:5]
-        error = ((for_near + for_wide) * out[..., 5:6]).sum(dim=1)[:, 0]
-        return ((frame @ move[..., None])[..., 0] * radius).sum(dim=1), error
+        votes = out[:2] - self.sharpness * square - out.new_tensor([[0.0], [1.0]])
+        votes = votes.view(2, *index.shape).transpose(0, 1).flatten(1).softmax(dim=1)
+        for_near, for_wide = votes.view(len(index), 2, -1).unbind(dim=1)
+        both = (for_near + for_wide).reshape(1, -1)
+        move = for_near.reshape(1, -1) * near + for_wide.reshape(1, -1) * wide + both * bent * out[2:5]
+        move = (frame * move).sum(dim=1) * radius
+        return move.view(3, *index.shape).sum(dim=2).T, (both * out[5:6]).view(index.shape).sum(dim=1)
 
     def _first(self, patches: Patches, noise: Tensor, part: slice) -> Tensor:
         offsets, residuals = patches.offsets[part], patches.residuals[part]
@@ -142,7 +156,7 @@ class _Pool(nn.Module):
 
 
 def _onto(local: Tensor, coefficients: Tensor, origin: Tensor, axes: Tensor) -> Tensor:
-    """Moves (..., 3) of points (..., 3) along the axes' normals onto quadrics, at most a radius long."""
-    in_axes = ((local - origin)[..., None, :] @ axes)[..., 0, :]
-    height = (monomials(in_axes[..., 1], in_axes[..., 2]) * coefficients).sum(dim=-1)
-    return (height - in_axes[..., 0]).clamp(-_CLAMP, _CLAMP)[..., None] * axes[..., 0]
+    """Moves (3, n) of points (3, n) along the axes' normals onto quadrics (6, n), at most a radius long."""
+    in_axes = ((local - origin)[:, None] * axes).sum(dim=0)
+    height = (monomials(in_axes[1], in_axes[2], dim=0) * coefficients).sum(dim=0)
+    return (height - in_axes[0]).clamp(-_CLAMP, _CLAMP) * axes[:, 0]

@@ -90,9 +90,8 @@ class JetNetRecipe(Recipe):
         self, part: str, networks: Mapping[str, torch.nn.Module], examples: Examples, done: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         network: Any = networks[part]
-        patches = _patches(examples)
-        features = network.encode(patches, examples["noise"])
-        move, log_error = network.decode(patches, features, examples["offsets"], examples["index"])
+        table = network.encode(_patches(examples), examples["noise"])
+        move, log_error = network.decode(table, examples["offsets"], examples["index"])
         moved = examples["places"] + move
         weight = examples["weight"]
         e = distance_to_surface(examples, moved) / examples["spacing"]
@@ -104,7 +103,7 @@ class JetNetRecipe(Recipe):
         again = e
         if self.again:
             some = _displaced(examples, moved.detach(), self.again)
-            move, _ = network.decode(patches, features, some["offsets"], some["index"])
+            move, _ = network.decode(table, some["offsets"], some["index"])
             again = distance_to_surface(some, some["places"] + move) / some["spacing"]
             gap_again = torch.log1p(uncovered(some, some["places"] + move) / some["site_spacing"] ** 2)
             loss = loss + (some["weight"] * self._of_places(some, move, again)).mean()
@@ -142,13 +141,10 @@ class JetNetRecipe(Recipe):
                     cloud = _with_noise(cloud, level * np.sqrt(data.shapes[shape].area / n), rng)
                 examples = {key: value.to(device) for key, value in _joined([_example(cloud, 4096, rng)]).items()}
                 network: Any = networks["network"]
-                patches = _patches(examples)
-                features = network.encode(patches, examples["noise"])
-                moved = (
-                    examples["places"] + network.decode(patches, features, examples["offsets"], examples["index"])[0]
-                )
+                table = network.encode(_patches(examples), examples["noise"])
+                moved = examples["places"] + network.decode(table, examples["offsets"], examples["index"])[0]
                 offsets, index = _views(examples["points"], moved)
-                moved = moved + network.decode(patches, features, offsets, index)[0]
+                moved = moved + network.decode(table, offsets, index)[0]
                 e = distance_to_surface(examples, moved) / examples["spacing"]
                 gap = uncovered(examples, moved) / examples["site_spacing"] ** 2
                 sums.setdefault(name + "distance", []).append(float(e.mean()))

@@ -13,10 +13,10 @@ def each(work: Callable[[int], T], items: Sequence[int], device: str = "cpu") ->
     """work(item) for each item, in their order; on the CPU with a thread each, in which torch keeps to itself."""
     import torch
 
-    if len(items) < 2 or device != "cpu":
+    threads = torch.get_num_threads()
+    if len(items) < 2 or threads == 1 or device != "cpu":
         yield from map(work, items)
         return
-    threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield from pool.map(work, items)
