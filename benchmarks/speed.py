@@ -3,10 +3,15 @@
     python benchmarks/speed.py                                    2 k, 20 k, 100 k and 1 M points, x4, jetnet
     python benchmarks/speed.py --sizes 2048 20000 --json runs/speed.json
     python benchmarks/speed.py --sizes 1000000 --json runs/speed.json    adds to the same file and table
+    python benchmarks/speed.py --task pcsr --model jetnet     100 k points sampled and recovered, x8
 
 "In process" is `pcsr_zoo.upsample` on a cloud in memory, after one small call that pays for the imports
 (the median of several runs where they are short). "Command" is all of `pcsr upsample in.ply -x 4`: the start
 of Python, reading, writing. Memory is the largest resident size of the command's process.
+
+With `--task pcsr` it is `pcsr_zoo.sample` and `pcsr_zoo.recover` together, and `pcsr sample` and `pcsr recover`, one
+after the other (their times added, the larger memory). The model is that of `pcsr benchmark`: SAMPLER+MODEL, or a name,
+which samples by itself or by `fps`.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -56,23 +62,41 @@ def bumpy_torus(count: int, seed: int = 0) -> np.ndarray:
 
 def worker(options: argparse.Namespace) -> None:
     """In a process of its own: print the seconds of each run as JSON."""
-    from pcsr_zoo import upsample
-
-    points = bumpy_torus(options.worker)
-    upsample(bumpy_torus(256), ratio=options.ratio, model=options.model)
+    points, run = bumpy_torus(options.worker), in_process(options)
+    run(bumpy_torus(256))
     seconds = []
     while not seconds or (len(seconds) < 7 and sum(seconds) < 10):
         start = time.perf_counter()
-        result = upsample(points, ratio=options.ratio, model=options.model)
+        result = run(points)
         seconds.append(time.perf_counter() - start)
-        assert len(result) == round(options.ratio * len(points))
+        assert len(result) == result_size(len(points), options)
     print(json.dumps(seconds))
+
+
+def in_process(options: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]:
+    """What is timed, as a function of the points (N, 3)."""
+    from pcsr_zoo import recover, sample, upsample
+
+    if options.task == "upsample":
+        return lambda points: upsample(points, ratio=options.ratio, model=options.model)
+    sampler, model = sampler_and_recoverer(options.model)
+    return lambda points: recover(sample(points, options.ratio, model=sampler), n=len(points), model=model)
+
+
+def sampler_and_recoverer(name: str) -> tuple[str, str]:
+    from pcsr_zoo.pipelines.pairs import sampler_and_recoverer as pair
+
+    return pair(name)
+
+
+def result_size(points: int, options: argparse.Namespace) -> int:
+    return points if options.task == "pcsr" else round(options.ratio * points)
 
 
 def time_in_process(points: int, options: argparse.Namespace) -> list[float]:
     command = [sys.executable, __file__, "--worker", str(points), "--model", options.model]
     done = subprocess.run(
-        [*command, "--ratio", str(options.ratio)],
+        [*command, "--ratio", str(options.ratio), "--task", options.task],
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -82,27 +106,38 @@ def time_in_process(points: int, options: argparse.Namespace) -> list[float]:
 
 
 def time_command(points: int, options: argparse.Namespace) -> tuple[float, float | None]:
-    """Wall seconds and peak memory in GB of `pcsr upsample` on a binary PLY file."""
+    """Wall seconds and peak memory in GB of the command, or both commands, on a binary PLY file."""
     from pcsr_zoo import Cloud, write
 
+    ratio = f"{options.ratio:g}"
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "in.ply", Path(folder) / "out.ply"
+        source, few, target = (str(Path(folder) / name) for name in ("in.ply", "few.ply", "out.ply"))
         write(Cloud(bumpy_torus(points)), source)
-        command = [sys.executable, "-m", "pcsr_zoo", "upsample", str(source), "-x", f"{options.ratio:g}"]
-        command += ["-o", str(target), "--model", options.model, "--quiet"]
-        start = time.perf_counter()
-        process = subprocess.Popen(command, env=environment())
-        if hasattr(os, "wait4"):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-        else:
-            process.wait()
-            memory = None
-        wall = time.perf_counter() - start
-        if process.returncode:
-            sys.exit(f"the command failed with status {process.returncode}: {' '.join(command)}")
-        return wall, memory
+        if options.task == "upsample":
+            return time_one(["upsample", source, "-x", ratio, "-o", target, "--model", options.model])
+        sampler, model = sampler_and_recoverer(options.model)
+        first = time_one(["sample", source, "-x", ratio, "-o", few, "--model", sampler])
+        second = time_one(["recover", few, "-n", str(points), "-o", target, "--model", model])
+        memory = None if first[1] is None or second[1] is None else max(first[1], second[1])
+        return first[0] + second[0], memory
+
+
+def time_one(arguments: list[str]) -> tuple[float, float | None]:
+    """Wall seconds and peak memory in GB of one command `pcsr`."""
+    command = [sys.executable, "-m", "pcsr_zoo", *arguments, "--quiet"]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=environment())
+    if hasattr(os, "wait4"):
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    else:
+        process.wait()
+        memory = None
+    wall = time.perf_counter() - start
+    if process.returncode:
+        sys.exit(f"the command failed with status {process.returncode}: {' '.join(command)}")
+    return wall, memory
 
 
 def environment() -> dict[str, str]:
@@ -139,25 +174,29 @@ def machine() -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| model | points in | points out | in process, s | command, s | peak memory, GB |",
-        "|---|---|---|---|---|---|",
+        "| task | model | points in | points out | in process, s | command, s | peak memory, GB |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         numbers = [row.get("in_process_s"), row.get("command_s"), row.get("memory_gb")]
         text = ["" if value is None else f"{value:.3g}" for value in numbers]
-        lines.append(f"| {row['model']} | {row['points']:,} | {row['result']:,} | {' | '.join(text)} |")
+        task = f"{row.get('task', 'upsample')} x{row.get('ratio', 4):g}"
+        lines.append(f"| {task} | {row['model']} | {row['points']:,} | {row['result']:,} | {' | '.join(text)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
+    parser.add_argument("--task", choices=("upsample", "pcsr"), default="upsample")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="by default 2 k to 1 M; pcsr: 100 k")
     parser.add_argument("--model", default="jetnet")
-    parser.add_argument("--ratio", type=float, default=4.0)
+    parser.add_argument("--ratio", type=float, help="by default 4; pcsr: 8")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows; rows of other runs are kept")
     parser.add_argument("--also", action="store_true", help="end the table with Grad-PU's quoted row")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.sizes = options.sizes or (list(SIZES) if options.task == "upsample" else [100_000])
+    options.ratio = options.ratio or (4.0 if options.task == "upsample" else 8.0)
     sys.path.insert(0, str(ROOT))
     if options.worker:
         worker(options)
@@ -170,23 +209,25 @@ def main() -> None:
             sys.exit(f"{options.json} was measured elsewhere or with other versions; name another file")
         rows = before["rows"]
     for points in options.sizes:
-        print(f"{options.model}, {points:,} points x{options.ratio:g} ...", file=sys.stderr, flush=True)
+        print(f"{options.task}, {options.model}, {points:,} points x{options.ratio:g} ...", file=sys.stderr, flush=True)
         seconds = time_in_process(points, options)
         wall, memory = time_command(points, options)
         row = {
+            "task": options.task,
             "model": options.model,
             "ratio": options.ratio,
             "points": points,
-            "result": round(options.ratio * points),
+            "result": result_size(points, options),
             "in_process_s": statistics.median(seconds),
             "runs_s": seconds,
             "command_s": wall,
             "memory_gb": memory,
             "commit": commit(),
         }
-        key = ("model", "ratio", "points")
+        key = ("task", "model", "ratio", "points")
+        rows = [{"task": "upsample", **other} for other in rows]  # older files name none
         rows = [other for other in rows if any(other[name] != row[name] for name in key)] + [row]
-        rows.sort(key=lambda row: (row["model"], row["ratio"], row["points"]))
+        rows.sort(key=lambda row: tuple(row[name] for name in key))
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(json.dumps({"machine": here, "rows": rows}, indent=1), encoding="utf-8")

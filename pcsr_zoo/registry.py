@@ -101,15 +101,20 @@ def model_info(name: str | PathLike[str]) -> dict[str, Any]:
     }
 
 
-def tasks_named(name: str | PathLike[str]) -> tuple[str, ...]:
-    """What the model of that name or folder does, see `models.base.tasks_of`; its weights are not read.
+def class_named(name: str | PathLike[str]) -> type:
+    """The class of the model that `load(name)` gives; its weights are not read.
 
     Raises:
         OptionError: no such model.
         FileError: the checkpoint's configuration cannot be read.
     """
     folder = find_checkpoint(name)
-    return tasks_of(model_class(str(name)) if folder is None else checkpoint_class(folder, read_config(folder)))
+    return model_class(str(name)) if folder is None else checkpoint_class(folder, read_config(folder))
+
+
+def tasks_named(name: str | PathLike[str]) -> tuple[str, ...]:
+    """What the model of that name or folder does, see `models.base.tasks_of`; errors are those of `class_named`."""
+    return tasks_of(class_named(name))
 
 
 def identify(model: Any) -> tuple[str, str | None]:

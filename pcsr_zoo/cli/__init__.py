@@ -13,6 +13,7 @@ from .measure import benchmark, evaluate
 from .picture import render
 from .recover import recover
 from .resample import sample, upsample
+from .roundtrip import roundtrip
 from .train import finetune, train
 
 __all__ = ["main"]
@@ -37,5 +38,8 @@ def main(ctx: click.Context) -> None:
     import_from_environment()
 
 
-for command in (upsample, sample, recover, info, models, render, evaluate, benchmark, data, card, train, finetune):
+for command in (
+    *(upsample, sample, recover, roundtrip, info, models, render),
+    *(evaluate, benchmark, data, card, train, finetune),
+):
     main.add_command(command)

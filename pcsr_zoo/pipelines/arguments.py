@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import CloudError, OptionError
 from ..geometry.distinct import first_occurrences
+from ..geometry.grid import MOST_BITS
 
 
 def silent(stage: str, fraction: float) -> None:
@@ -63,6 +64,26 @@ def as_device(device: Any) -> str:
         reason = str(error).splitlines()[0]
         raise OptionError(f"the device '{device}' cannot be used: {reason}; use 'cpu'") from None
     return str(device)
+
+
+def as_bits(bits: Any) -> int | None:
+    """Bits of a grid, 1 to `MOST_BITS`; None for no grid."""
+    if bits is None:
+        return None
+    if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not 1 <= bits <= MOST_BITS:
+        raise OptionError(f"bits must be a whole number from 1 to {MOST_BITS}, got {bits!r}")
+    return int(bits)
+
+
+def as_temperature(temperature: Any) -> float:
+    """A factor on a standard deviation: a finite number of at least 0."""
+    try:
+        value = float(temperature)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise OptionError(f"the temperature must be a number of at least 0, got {temperature!r}")
+    return value
 
 
 def distinct_points(points: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The benchmark: models on the tasks of PU-GAN's test shapes, beside reference rows that need no model.
 
 A model is a name of `pcsr_zoo.upsample`, or `SAMPLER+MODEL` for the tasks that sample first (`fps+jet`,
-`random+jet`); a plain name means `fps+` there. Three names are built in:
+`random+jet`); there a plain name samples by itself, if the model can, and by `fps` if it cannot. Three names are
+built in:
 
 - `repeat`: the input again and again;
 - `jitter`: the same, with Gaussian noise of 0.01 of the cloud's radius on all but the first copy (each
@@ -22,13 +23,14 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
-from ..checkpoints import is_checkpoint, read_config
 from ..datasets.pugan import PUGANShape, PUGANTestSet
 from ..errors import CloudError, OptionError
 from ..metrics.conventions import evaluate, get_convention
-from ..registry import find_checkpoint
+from ..models.base import Recoverer, Sampler
+from ..registry import class_named, find_checkpoint, identify
 from .benchmark_report import markdown_table, read_results, write_benchmarks_md, write_results
 from .benchmark_tasks import TASKS, Points, Task, add_noise, get_task, shape_rng
+from .pairs import split_model
 
 __all__ = [
     "REFERENCES",
@@ -36,6 +38,7 @@ __all__ = [
     "markdown_table",
     "read_results",
     "run_benchmark",
+    "split_model",
     "write_benchmarks_md",
     "write_results",
 ]
@@ -164,20 +167,10 @@ def _run_model(
     }
 
 
-def split_model(name: str) -> tuple[str | None, str]:
-    """("fps", "jet") of "fps+jet"; (None, "jet") of "jet"."""
-    if is_checkpoint(name):
-        return None, name
-    sampler, plus, model = name.rpartition("+")
-    if plus and not (sampler and model):
-        raise OptionError(f"'{name}' is not a model name; write MODEL or SAMPLER+MODEL, for example fps+jet")
-    return sampler or None, model
-
-
 def _weights(name: str) -> str | None:
     """The sha256 of a checkpoint's weights: a name can stand for others tomorrow."""
-    folder = find_checkpoint(split_model(name)[1])
-    return None if folder is None else f"sha256:{read_config(folder)['sha256']}"
+    model = split_model(name)[1]
+    return None if find_checkpoint(model) is None else identify(model)[1]
 
 
 def _check(task: Task, name: str, data: PUGANTestSet) -> None:
@@ -195,8 +188,10 @@ def _warm_up(tasks: Sequence[Task], names: Sequence[str], shape: PUGANShape, see
     for name in names:
         sampler, model = split_model(name)
         if any(task.recovers for task in tasks) and name != "floor":
-            _sample(shape.input[:256], 64, sampler or "fps", seed)
-        if model not in REFERENCES:
+            few = _sample(shape.input[:256], 64, sampler or _own_sampler(model), seed)
+            if model not in REFERENCES:
+                _recover(few, 256, model, seed)
+        if model not in REFERENCES and not all(task.recovers for task in tasks):
             _upsample(shape.input[:256], 512, model, seed)
 
 
@@ -205,14 +200,36 @@ def _predict(task: Task, name: str, shape: PUGANShape, given: Points, seed: int)
         return shape.sample(task.n_out, seed + FLOOR_SEED)
     sampler, model = split_model(name)
     if task.recovers:
-        given = _sample(given, task.n_in, sampler or "fps", seed)
+        given = _sample(given, task.n_in, sampler or _own_sampler(model), seed)
     if model not in ("repeat", "jitter"):
-        return _upsample(given, task.n_out, model, seed)
+        return (_recover if task.recovers else _upsample)(given, task.n_out, model, seed)
     points = given[np.arange(task.n_out) % len(given)]
     if model == "jitter":
         noisy = add_noise(points, 0.01, 0.03, shape_rng(shape, seed, stream=1))
         points[len(given) :] = noisy[len(given) :]  # the first copy stays
     return points
+
+
+def _class(model: str) -> type:
+    """The model's; `object` of what is none, which is told when it is used."""
+    try:
+        return class_named(model)
+    except OptionError:
+        return object
+
+
+def _own_sampler(model: str) -> str:
+    """The model itself where it samples."""
+    return model if issubclass(_class(model), Sampler) else "fps"
+
+
+def _recover(points: Points, n: int, model: str, seed: int) -> Points:
+    """A model made for recovery recovers, any other upsamples."""
+    if not issubclass(_class(model), Recoverer):
+        return _upsample(points, n, model, seed)
+    from .recovery import recover
+
+    return np.asarray(recover(points, n=n, model=model, seed=seed), dtype=np.float64)
 
 
 def _upsample(points: Points, n: int, model: str, seed: int) -> Points:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..geometry.transfer import transfer_attributes
 from ..models.base import Context, Progress, Recoverer, Upsampler, tasks_of
 from ..notes import note_of, without_note
 from ..registry import identify, list_models, load
-from .arguments import as_device, check_result, denser_count, distinct_points, require_distinct, silent
+from .arguments import as_device, as_temperature, check_result, denser_count, distinct_points, require_distinct, silent
 from .resample import RECOVERER, upsample
 
 _log = logging.getLogger("pcsr_zoo")
@@ -59,7 +58,7 @@ def recover(
         OptionError: an argument makes no sense, or one is missing that the cloud does not remember.
     """
     cloud, back = as_cloud(x)
-    draws, temperature = _draws(draws), _temperature(temperature)
+    draws, temperature = _draws(draws), as_temperature(temperature)
     note = note_of(cloud.metadata)
     name = model if model is not None else _remembered(note)
     recoverer = load(name)
@@ -150,13 +149,3 @@ def _draws(draws: Any) -> int:
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise OptionError(f"draws must be a whole number of at least 1, got {draws!r}")
     return int(draws)
-
-
-def _temperature(temperature: Any) -> float:
-    try:
-        value = float(temperature)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise OptionError(f"the temperature must be a number of at least 0, got {temperature!r}")
-    return value

@@ -13,13 +13,14 @@ from ..errors import CloudError, OptionError
 from ..geometry.distinct import first_occurrences
 from ..geometry.fps import farthest_point_sample
 from ..geometry.frames import UnitFrame
-from ..geometry.grid import MOST_BITS, Grid, morton_order
+from ..geometry.grid import Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
 from ..geometry.transfer import transfer_attributes
 from ..models.base import Context, Progress, Sampler, Upsampler, tasks_of
 from ..notes import KEY, without_note
 from ..registry import identify, load
 from .arguments import (
+    as_bits,
     as_count,
     as_device,
     as_ratio,
@@ -117,7 +118,7 @@ def sample(
     sampler = load(model)
     if not isinstance(sampler, Sampler):
         raise OptionError(f"'{getattr(sampler, 'name', sampler)}' does not sample; use it with upsample")
-    bits = _bits(bits)
+    bits = as_bits(bits)
     cloud.validate()
     size = len(cloud)
     if n is None:
@@ -144,14 +145,6 @@ def sample(
     few.metadata[KEY] = _note(sampler, model, size, n, bits)
     context.progress("sampling", 1.0)
     return back(few)
-
-
-def _bits(bits: Any) -> int | None:
-    if bits is None:
-        return None
-    if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not 1 <= bits <= MOST_BITS:
-        raise OptionError(f"bits must be a whole number from 1 to {MOST_BITS}, got {bits!r}")
-    return int(bits)
 
 
 def _on_grid(cloud: Cloud, bits: int) -> Cloud:
