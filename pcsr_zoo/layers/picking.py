@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from ..geometry.fps import farthest_point_sample
@@ -57,13 +58,11 @@ def _farthest(points: np.ndarray, n: int) -> np.ndarray:
     size = len(points)
     if size > _SMALL:
         return farthest_point_sample(points, n)
-    x, y, z = np.ascontiguousarray(points.T)
     value, picks = np.full(size, np.inf), np.empty(n, np.int64)
     last = int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
     if size <= _MATRIX:
-        squared = np.subtract.outer(x, x) ** 2
-        squared += np.subtract.outer(y, y) ** 2
-        squared += np.subtract.outer(z, z) ** 2
+        squared = cdist(points, points, "sqeuclidean")
+    x, y, z = np.ascontiguousarray(points.T)
     for k in range(n):
         picks[k] = last
         if size <= _MATRIX:

@@ -9,7 +9,7 @@ cloud dense again. Ours is that it takes whole clouds in one piece, see `PointLI
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,14 +28,12 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     Args:
         ratio: 2, 4, 8 or 16: how many times thinner and denser by training.
         blocks: M, point invertible blocks of each rescale layer; by default the paper's: 8 up to ratio 4, else 4.
-        k, form, space, hidden, growth, dense, neighbours, prior, prior_hidden, prior_dense: see `PointLIENetwork`.
+        k, form, space, hidden, growth, dense, neighbours, prior, prior_hidden, prior_dense, temperature: see `PointLIENetwork`.
     """
 
     name = "pointlie"
     summary = "invertible network: samples, recovers and upsamples (PointLIE, re-implemented from the paper)"
     source = "Zhao et al., IJCAI 2021"
-    task = "recover"
-    tasks: ClassVar[tuple[str, ...]] = ("sample", "recover", "upsample")
     moves = True
     min_points = 2
     max_step = 4.0
@@ -54,6 +52,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         prior: str = "standard",
         prior_hidden: int = 64,
         prior_dense: int = 3,
+        temperature: float = 0.05,
     ) -> None:
         from ..errors import OptionError
         from .pointlie_network import PointLIENetwork
@@ -74,6 +73,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
             "prior": prior,
             "prior_hidden": prior_hidden,
             "prior_dense": prior_dense,
+            "temperature": temperature,
         }
         self.ratio = float(ratio)
         options = {name: value for name, value in self.arguments.items() if name != "ratio"}

@@ -50,6 +50,7 @@ class PointLIENetwork(nn.Module):
         hidden, growth, dense, neighbours: of the blocks, see `PIBlock`.
         prior: of z: "standard" is N(0, I); "geometry" a learned one, conditioned on the sampled points (ours).
         prior_hidden, prior_dense: of the learned prior, see `GeometryPrior`.
+        temperature: of z*, the factor on the standard deviation of what is drawn (the paper says nothing of it: ours).
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class PointLIENetwork(nn.Module):
         prior: str = "standard",
         prior_hidden: int = 64,
         prior_dense: int = 3,
+        temperature: float = 0.05,
     ) -> None:
         super().__init__()
+        self.temperature = temperature
         for name, value, known in (("form", form, FORMS), ("space", space, SPACES), ("prior", prior, PRIORS)):
             if value not in known:
                 raise OptionError(f"{name} '{value}' is unknown; use {' or '.join(known)}")
@@ -113,10 +116,17 @@ class PointLIENetwork(nn.Module):
         between = [max(n, round(size * (n / size) ** (i / s))) for i in range(1, s)]
         return [size, *between, n]
 
+    def distribution(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log sigma of z, both (B, n, channels of z), for sampled points (B, n, 3)."""
+        return self.prior(points)
+
     def draw(self, points: Tensor, noise: Tensor) -> Tensor:
         """z* (B, n, channels of z) for sampled points (B, n, 3), from standard normal noise of its shape."""
-        mean, log_sigma = self.prior(points)
-        return mean + log_sigma.exp() * noise
+        return self.drawn(*self.distribution(points), noise)
+
+    def drawn(self, mean: Tensor, log_sigma: Tensor, noise: Tensor) -> Tensor:
+        """z* from its distribution and standard normal noise, all (B, n, channels of z)."""
+        return mean + self.temperature * log_sigma.exp() * noise
 
     def recover(self, points: Tensor, latent: Tensor, count: int, unit: Tensor | None = None) -> Tensor:
         """`count` points (B, count, 3): those that cover best of the `candidates`, of which there must be enough."""
