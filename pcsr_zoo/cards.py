@@ -157,6 +157,7 @@ def _usage(name: str, config: Mapping[str, Any], tasks: Sequence[str], remark: s
     ratio = f"{config.get('arguments', {}).get('ratio', 4):g}"
     given = f'pcsr_zoo.load("{name}")  # {remark}'
     if "sample" in tasks and "recover" in tasks:
+        own = f" -m {name}" if "/" in name else ""  # which a file does not remember
         return f"""```python
 import pcsr_zoo
 
@@ -166,7 +167,7 @@ dense = model.recover(few)
 pcsr_zoo.write(dense, "recovered.ply")
 ```
 
-On the command line: `pcsr sample scan.ply -x {ratio} -m {name} -o few.ply`, then `pcsr recover few.ply`."""
+On the command line: `pcsr sample scan.ply -x {ratio} -m {name} -o few.ply`, then `pcsr recover few.ply{own}`."""
     sampling = "upsample" not in tasks and "sample" in tasks
     verb, thing, file = ("sample", "few", "few.ply") if sampling else ("upsample", "dense", "scan_x4.ply")
     return f"""```python

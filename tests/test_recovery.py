@@ -113,7 +113,7 @@ def test_other_weights_are_told_and_named_ones_accepted(halving, caplog):
 
 def test_a_recoverer_that_is_not_here(tmp_path, halving):
     few = sample(Cloud(POINTS), model=save_checkpoint(tmp_path / "a", Halving(), name="mine-x8"))
-    with pytest.raises(OptionError, match=r"recovered by 'mine-x8' \(sha256:.*name a model, or the folder"):
+    with pytest.raises(OptionError, match=r"recovered by 'mine-x8' \(sha256:.*name the folder of that"):
         recover(few)
     assert len(recover(few, model=tmp_path / "a")) == 800
     assert len(recover(few, model="jet")) == 800

@@ -103,11 +103,10 @@ def _remembered(note: dict[str, Any] | None) -> str:
     if note is None:
         return RECOVERER
     name = note["model"]
-    sampler = f"'{note['sampler']}'" if note["sampler"] != name else "it"
     if name not in list_models():
         raise OptionError(
-            f"the cloud is to be recovered by '{name}' ({_short(note['weights'])}), which sampled it by {sampler} and "
-            "does not come with this version; name a model, or the folder of that checkpoint, with model (--model)"
+            f"the cloud is to be recovered by '{name}' ({_short(note['weights'])}), which does not come with this "
+            "version; name the folder of that checkpoint, or another model, with model (--model)"
         )
     weights = identify(name)[1]
     if weights != note["weights"]:
