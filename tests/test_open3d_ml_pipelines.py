@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from halving import halving  # noqa: F401
 from open3d_ml_case import get, make, require_open3d_ml, shift, sphere, write_spheres  # noqa: F401
 from scipy.spatial.distance import cdist
 
@@ -74,6 +75,21 @@ def test_the_wrong_model_is_told_at_once(make):  # noqa: F811
         make("PointCloudSampling", "Midpoint")
     with pytest.raises(OptionError, match="takes a model of the zoo, got Linear"):
         make("PointCloudUpsampling", torch.nn.Linear(1, 1))
+
+
+def test_a_model_that_samples_and_recovers_does_both(make, halving):  # noqa: F811
+    from pcsr_zoo.open3d_ml.models import open3d_class
+
+    points = sphere(400)
+    pipeline = make("PointCloudRecovery", open3d_class("halving")(), ratio=8, seed=3)
+    few = pipeline.sample({"point": points, "feat": None})["point"]
+    assert np.array_equal(few, pcsr_zoo.sample(points, 8, model=pipeline.model.zoo, seed=3))
+    dense = pipeline.run_inference(few)["point"]
+    assert np.array_equal(dense, pcsr_zoo.recover(few, 8, model=pipeline.model.zoo, seed=3))
+    pipeline.model.perform("sample")
+    assert pipeline.model.options == {"ratio": 8}  # the model's own
+    with pytest.raises(OptionError, match="Halving cannot upsample, it can sample and recover"):
+        make("PointCloudUpsampling", open3d_class("halving")())
 
 
 def test_an_unknown_option_is_told_and_open3d_mls_are_not(make, caplog):  # noqa: F811

@@ -100,6 +100,14 @@ def test_a_damaged_note_is_no_note(note):
     assert len(recover(cloud, 2, model="midpoint")) == 80
 
 
+def test_a_note_cannot_fill_the_memory():
+    few = sample(Cloud(POINTS), 8)
+    few.metadata["pcsr"]["points"] = 10**15
+    with pytest.raises(OptionError, match=r"had 1,000,000,000,000,000 points, for 100 that are left"):
+        recover(few)
+    assert len(recover(few, 2)) == 200
+
+
 def test_other_weights_are_told_and_named_ones_accepted(halving, caplog):
     few = sample(Cloud(POINTS), 8)
     few.metadata["pcsr"]["weights"] = "sha256:" + "0" * 64

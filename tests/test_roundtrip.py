@@ -14,7 +14,7 @@ from model_contract import UTM, torus_cloud
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from pcsr_zoo import Cloud, read, recover, sample, write
+from pcsr_zoo import Cloud, read, recover, registry, sample, write
 from pcsr_zoo.cli import main
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.geometry.grid import Grid
@@ -92,6 +92,15 @@ def test_a_model_that_does_both():
     assert len(np.unique(cold.recovered["halving"].round(9), axis=0)) == 150
     snapped = roundtrip(POINTS, models=["halving"], temperature=0, snap=True).recovered["halving"]
     assert {tuple(p) for p in snapped.round(5)} <= {tuple(p) for p in POINTS.astype(np.float32).astype(float).round(5)}
+
+
+def test_the_model_for_the_ratio_is_the_default(monkeypatch, halving):
+    class Eight(halving):
+        name = "pointlie-x8"
+
+    monkeypatch.setitem(registry._MODELS, "pointlie-x8", Eight)
+    assert [row["name"] for row in roundtrip(POINTS, 8).facts["rows"]][:3] == ["pointlie-x8", "fps+jet", "fps+jetnet"]
+    assert [row["name"] for row in roundtrip(POINTS, 4).facts["rows"]][:2] == ["fps+jet", "fps+jetnet"]
 
 
 @pytest.mark.usefixtures("halving")

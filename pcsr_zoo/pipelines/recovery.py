@@ -19,6 +19,8 @@ from .resample import RECOVERER, upsample
 
 _log = logging.getLogger("pcsr_zoo")
 
+_MOST = 1000  # times denser, unless somebody says so
+
 
 def recover(
     x: Any,
@@ -130,6 +132,11 @@ def _remembered_amount(size: int, note: dict[str, Any] | None, model: Any) -> tu
                 "pcsr sample wrote does, and not every program that edits a file keeps it"
             )
         return None, ratio
+    if note["points"] > _MOST * note["sampled"]:  # damaged, or made to fill somebody's memory
+        raise OptionError(
+            f"the cloud says that it had {note['points']:,} points, for {note['sampled']:,} that are left; if you want "
+            "so many, say so by a ratio (-x) or a count n (-n)"
+        )
     if size == note["sampled"]:
         return note["points"], None
     n = max(size, round(size * note["points"] / note["sampled"]))
