@@ -9,12 +9,13 @@ cheaper.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .graph import NeighbourGraph, neighbour_graph
+from .graph import NeighbourGraph
 from .picking import gather, nearest
 
 _CHUNK = 1 << 14  # points at a time where no gradient is asked for: a cloud of a million points has 13 million edges
@@ -44,12 +45,7 @@ class DenseEdgeConv(nn.Module):
 
     def forward(self, features: Tensor, graph: NeighbourGraph) -> Tensor:
         own, other = self.own(features), self.other(features)
-        if torch.is_grad_enabled() or graph.size <= _CHUNK:
-            heard = self._heard(own, other, graph)
-        else:
-            begins = range(0, graph.size, _CHUNK)
-            parts = [(begin, min(begin + _CHUNK, graph.size)) for begin in begins]
-            heard = torch.cat([self._heard(own[:, a:b], other, graph.part(a, b)) for a, b in parts], dim=1)
+        heard = in_parts(graph, lambda a, b: self._heard(own[:, a:b], other, graph.part(a, b)))
         return torch.cat([heard, features], dim=2)
 
     def _heard(self, own: Tensor, other: Tensor, graph: NeighbourGraph) -> Tensor:
@@ -126,11 +122,20 @@ class DenseFeatures(nn.Module):
             assert x is not None
             return x
         assert graph is not None
-        begins = range(0, graph.size, graph.size if torch.is_grad_enabled() else _CHUNK)
-        parts = [graph.part(begin, min(begin + begins.step, graph.size)) for begin in begins]
-        seen = [greatest(torch.relu(self.offset(edge_positions(part))), part) for part in parts]
-        around = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
+        around = in_parts(graph, lambda a, b: self._around(graph.part(a, b)))
         return around if x is None else x + around
+
+    def _around(self, graph: NeighbourGraph) -> Tensor:
+        assert self.offset is not None
+        return greatest(torch.relu(self.offset(edge_positions(graph))), graph)
+
+
+def in_parts(graph: NeighbourGraph, work: Callable[[int, int], Tensor]) -> Tensor:
+    """work(begin, end), (B, end - begin, ...), of parts of the points, joined; all at once where gradients are wanted."""
+    if torch.is_grad_enabled() or graph.size <= _CHUNK:
+        return work(0, graph.size)
+    begins = range(0, graph.size, _CHUNK)
+    return torch.cat([work(begin, min(begin + _CHUNK, graph.size)) for begin in begins], dim=1)
 
 
 def edge_positions(graph: NeighbourGraph) -> Tensor:
@@ -144,6 +149,3 @@ def greatest(messages: Tensor, graph: NeighbourGraph) -> Tensor:
     """The greatest of each point's messages (B, N, k, C), each times its weight, channel by channel: (B, N, C)."""
     weighted = messages if graph.weight is None else messages * graph.weight[..., None]
     return weighted.max(dim=2).values
-
-
-__all__ = ["DenseEdgeConv", "DenseFeatures", "NeighbourGraph", "edge_positions", "greatest", "neighbour_graph"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .dense_edge_conv import DenseFeatures
+from .couplings import Neighbourhood, bounded, shift_of, stack
 from .graph import neighbour_graph
 
 FORMS = ("additive", "map")
-_FAR = 4.0
 
 
 class PIBlock(nn.Module):
@@ -32,6 +31,7 @@ class PIBlock(nn.Module):
         growth, dense, neighbours: of the dense feature extraction: growth, blocks, k.
         unit: the spacing of the kept points in units of the positions.
         form: "additive" or "map".
+        vectors: sums of vectors in place of free channels, see `couplings`.
         clamp: of the logarithms of scales.
     """
 
@@ -45,22 +45,23 @@ class PIBlock(nn.Module):
         neighbours: int = 12,
         unit: float = 1.0,
         form: str = "additive",
+        vectors: bool = False,
         clamp: float = 1.0,
     ) -> None:
         super().__init__()
         self.neighbours, self.unit, self.clamp = neighbours, unit, clamp
-        self.shift_kept = _stack(offsets, hidden, kept, 2)
-        self.scale_kept = _stack(offsets, hidden, kept - 3, 2) if form == "map" and kept > 3 else None
-        self.features = DenseFeatures(kept - 3, 2 * growth, growth, blocks=dense, relative=True)
-        self.shift_offsets = _stack(self.features.out_channels, hidden, offsets, 1)
-        self.scale_offsets = _stack(self.features.out_channels, hidden, offsets, 1)
+        self.repeats = 3 if vectors else 1  # the three channels of a vector have one scale
+        self.shift_kept = shift_of(vectors, offsets, kept, hidden)
+        mapped = form == "map" and kept > 3
+        self.scale_kept = stack(offsets, hidden, (kept - 3) // self.repeats, 2) if mapped else None
+        self.neighbourhood = Neighbourhood(kept - 3, offsets, hidden, growth, dense, vectors)
 
     def forward(self, kept: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Q_s', Q_r', and the logarithms of the scales of Q_r (B, n, kd) and of Q_s (B, n, d - 3); None for zeros."""
         scale = self._scale_kept(offsets)
         if scale is not None:
             kept = torch.cat([kept[:, :, :3], kept[:, :, 3:] * scale.exp()], dim=2)
-        kept = kept + self.shift_kept(_bounded(offsets))
+        kept = kept + self.shift_kept(offsets)
         shift, log_scale = self._of_offsets(kept)
         return kept, offsets * log_scale.exp() + shift, log_scale, scale
 
@@ -68,37 +69,23 @@ class PIBlock(nn.Module):
         """Q_s and Q_r from Q_s' and Q_r'."""
         shift, log_scale = self._of_offsets(kept)
         offsets = (offsets - shift) * (-log_scale).exp()
-        kept = kept - self.shift_kept(_bounded(offsets))
+        kept = kept - self.shift_kept(offsets)
         scale = self._scale_kept(offsets)
         if scale is not None:
             kept = torch.cat([kept[:, :, :3], kept[:, :, 3:] * (-scale).exp()], dim=2)
         return kept, offsets
 
     def _scale_kept(self, offsets: Tensor) -> Tensor | None:
-        return None if self.scale_kept is None else self._clamped(self.scale_kept(_bounded(offsets)))
+        """P(Q_r)."""
+        if self.scale_kept is None:
+            return None
+        return self._clamped(self.scale_kept(bounded(offsets))).repeat_interleave(self.repeats, dim=2)
 
     def _of_offsets(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """H(Q_s') and G(Q_s')."""
         graph = neighbour_graph(kept[:, :, :3], self.neighbours, self.unit)
-        features = self.features(_bounded(kept[:, :, 3:]), graph)
-        return self.shift_offsets(features), self._clamped(self.scale_offsets(features))
+        shift, scale = self.neighbourhood(kept[:, :, 3:], graph)
+        return shift, self._clamped(scale)
 
     def _clamped(self, x: Tensor) -> Tensor:
         return self.clamp * (2 * torch.sigmoid(x) - 1)
-
-
-def _bounded(x: Tensor) -> Tensor:
-    """x where it is small; never beyond 4 spreads, so that what is far out does not move all else."""
-    return _FAR * torch.tanh(x / _FAR)
-
-
-def _stack(channels: int, hidden: int, out: int, layers: int) -> nn.Sequential:
-    """Convolutions of length 1 with activations between them; the last one begins with zeros."""
-    parts: list[nn.Module] = []
-    for _ in range(layers):
-        parts += [nn.Linear(channels, hidden), nn.SiLU()]
-        channels = hidden
-    last = nn.Linear(channels, out)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*parts, last)

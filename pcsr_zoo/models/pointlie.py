@@ -28,7 +28,8 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     Args:
         ratio: 2, 4, 8 or 16: how many times thinner and denser by training.
         blocks: M, point invertible blocks of each rescale layer; by default the paper's: 8 up to ratio 4, else 4.
-        k, form, space, hidden, growth, dense, neighbours, prior, prior_hidden, prior_dense, temperature: see `PointLIENetwork`.
+        k, form, space, vectors, hidden, growth, dense, neighbours, prior, prior_hidden, prior_dense, temperature: see
+            `PointLIENetwork`.
     """
 
     name = "pointlie"
@@ -53,6 +54,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         prior_hidden: int = 64,
         prior_dense: int = 3,
         temperature: float = 0.05,
+        vectors: bool = False,
     ) -> None:
         from ..errors import OptionError
         from .pointlie_network import PointLIENetwork
@@ -74,6 +76,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
             "prior_hidden": prior_hidden,
             "prior_dense": prior_dense,
             "temperature": temperature,
+            "vectors": vectors,
         }
         self.ratio = float(ratio)
         options = {name: value for name, value in self.arguments.items() if name != "ratio"}

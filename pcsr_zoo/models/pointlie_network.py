@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,7 @@ class PointLIENetwork(nn.Module):
         hidden, growth, dense, neighbours: of the blocks, see `PIBlock`.
         prior: of z: "standard" is N(0, I); "geometry" a learned one, conditioned on the sampled points (ours).
         prior_hidden, prior_dense: of the learned prior, see `GeometryPrior`.
+        vectors: channels are taken for vectors in space, see `layers.couplings` (ours).
         temperature: of z*, the factor on the standard deviation of what is drawn (the paper says nothing of it: ours).
     """
 
@@ -68,6 +69,7 @@ class PointLIENetwork(nn.Module):
         prior_hidden: int = 64,
         prior_dense: int = 3,
         temperature: float = 0.05,
+        vectors: bool = False,
     ) -> None:
         super().__init__()
         self.temperature = temperature
@@ -77,7 +79,8 @@ class PointLIENetwork(nn.Module):
         if min(scale, blocks, k, hidden, growth, dense, neighbours) < 1:
             raise OptionError("scale, blocks, k, hidden, growth, dense and neighbours must be at least 1")
         self.channels = [3 * (k + 1) ** i for i in range(scale + 1)]
-        options = {"hidden": hidden, "growth": growth, "dense": dense, "neighbours": neighbours, "form": form}
+        options: dict[str, Any] = {"hidden": hidden, "growth": growth, "dense": dense, "neighbours": neighbours}
+        options |= {"form": form, "vectors": vectors}
         self.layers = nn.ModuleList(
             RescaleLayer(channels, blocks, k, 2.0 ** (-(scale - 1 - i) / 2), space, **options)
             for i, channels in enumerate(self.channels[:-1])
@@ -85,7 +88,7 @@ class PointLIENetwork(nn.Module):
         latent = self.channels[-1] - 3
         self.prior: StandardPrior | GeometryPrior = StandardPrior(latent)
         if prior == "geometry":
-            self.prior = GeometryPrior(latent, prior_hidden, growth, prior_dense, neighbours)
+            self.prior = GeometryPrior(latent, prior_hidden, growth, prior_dense, neighbours, vectors)
 
     @property
     def latent_channels(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..layers.dense_edge_conv import DenseFeatures
+from ..layers.couplings import Neighbourhood
 from ..layers.graph import neighbour_graph
 from ..layers.picking import spacing
 
@@ -28,27 +28,22 @@ class StandardPrior(nn.Module):
 class GeometryPrior(nn.Module):
     """p(z | P_hat) = N(mu, sigma^2): what the local shape of the sampled points says of what was lost.
 
-    Dense feature extraction over several rounds of neighbours, seen through differences in units of the point spacing;
-    it begins as N(0, I).
+    It sees several rounds of neighbours, through differences in units of the point spacing; it begins as N(0, I).
 
     Args:
         channels: of z.
-        hidden: of the head.
+        hidden: of the heads.
         growth, dense, neighbours: of the dense feature extraction: growth, blocks, k.
+        vectors: mu is made of sums of offsets to neighbours, see `layers.couplings`.
     """
 
-    def __init__(self, channels: int, hidden: int, growth: int, dense: int, neighbours: int) -> None:
+    def __init__(self, channels: int, hidden: int, growth: int, dense: int, neighbours: int, vectors: bool) -> None:
         super().__init__()
         self.neighbours = neighbours
-        self.features = DenseFeatures(0, 2 * growth, growth, blocks=dense, relative=True)
-        self.hidden = nn.Linear(self.features.out_channels, hidden)
-        self.out = nn.Linear(hidden, 2 * channels)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.neighbourhood = Neighbourhood(0, channels, hidden, growth, dense, vectors)
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """For points (B, n, 3): mean and log sigma of z, both (B, n, channels)."""
         graph = neighbour_graph(points / spacing(points)[:, None, None], self.neighbours)
-        features = self.features(points.new_zeros(*points.shape[:2], 0), graph)
-        mean, log_sigma = self.out(torch.nn.functional.silu(self.hidden(features))).chunk(2, dim=2)
+        mean, log_sigma = self.neighbourhood(points[:, :, 3:], graph)
         return mean, _NARROWEST * torch.tanh(log_sigma / _NARROWEST)

@@ -1,0 +1,141 @@
+"""What the halves of a point invertible block compute of each other: F, P (of Q_r) and G, H (of Q_s').
+
+Two kinds. The free one is the paper's: convolutions of length 1, and dense feature extraction before those of G and H.
+The one of vectors (ours) takes channels for what they are, vectors in space, three channels each: what it adds is a sum
+of vectors that are there, the offsets to neighbours among them, with factors that networks like those of the free kind
+choose. So new points are affine combinations of old ones: planes stay planes, and a smooth surface is met as by a
+subdivision scheme.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .dense_edge_conv import DenseFeatures, edge_positions, in_parts
+from .graph import NeighbourGraph
+from .picking import gather
+
+_FAR = 4.0
+
+
+def bounded(x: Tensor) -> Tensor:
+    """x where it is small; never beyond 4 spreads, so that what is far out does not move all else."""
+    return _FAR * torch.tanh(x / _FAR)
+
+
+def stack(channels: int, hidden: int, out: int, layers: int) -> nn.Sequential:
+    """Convolutions of length 1 with activations between them; the last one begins with zeros."""
+    parts: list[nn.Module] = []
+    for _ in range(layers):
+        parts += [nn.Linear(channels, hidden), nn.SiLU()]
+        channels = hidden
+    return nn.Sequential(*parts, _zero(nn.Linear(channels, out)))
+
+
+class FreeShift(nn.Module):
+    """F: offsets (B, n, kd) -> (B, n, d)."""
+
+    def __init__(self, channels: int, out: int, hidden: int) -> None:
+        super().__init__()
+        self.stack = stack(channels, hidden, out, 2)
+
+    def forward(self, offsets: Tensor) -> Tensor:
+        return self.stack(bounded(offsets))
+
+
+class VectorShift(nn.Module):
+    """F: offsets (B, n, kd), as vectors, -> (B, n, d): sums of them, through `hidden` sums with a factor each."""
+
+    def __init__(self, channels: int, out: int, hidden: int) -> None:
+        super().__init__()
+        self.into = nn.Linear(channels // 3, hidden, bias=False)
+        self.factors = nn.Sequential(nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.out = _zero(nn.Linear(hidden, out // 3, bias=False))
+
+    def forward(self, offsets: Tensor) -> Tensor:
+        vectors = bounded(offsets).unflatten(2, (-1, 3)).mT
+        factors = torch.tanh(self.factors(bounded(offsets)))
+        return self.out(self.into(vectors) * factors[:, :, None]).mT.flatten(2)
+
+
+class FreeHead(nn.Module):
+    """H and G: features (B, n, C) of kept points -> what is added to offsets, and what goes into their scales."""
+
+    def __init__(self, features: int, kept: int, out: int, hidden: int) -> None:
+        super().__init__()
+        self.shift = stack(features, hidden, out, 1)
+        self.scale = stack(features, hidden, out, 1)
+
+    def forward(self, features: Tensor, latent: Tensor, graph: NeighbourGraph) -> tuple[Tensor, Tensor]:
+        """Both (B, n, out).
+
+        Args:
+            features: of `DenseFeatures`.
+            latent: (B, n, kept), channels of the kept points other than positions.
+            graph: of the kept points.
+        """
+        return self.shift(features), self.scale(features)
+
+
+class VectorHead(nn.Module):
+    """H and G like `FreeHead`, where H is sums of the offsets to neighbours and of the point's own latent vectors."""
+
+    def __init__(self, features: int, kept: int, out: int, hidden: int) -> None:
+        super().__init__()
+        edge = hidden // 2
+        self.own, self.other = nn.Linear(features, edge), nn.Linear(features, edge, bias=False)
+        self.offset = nn.Linear(4, edge, bias=False)
+        self.factors = _zero(nn.Linear(edge, out // 3))
+        self.scale = stack(features, hidden, out // 3, 1)
+        self.into = nn.Linear(kept // 3, edge, bias=False) if kept else None
+        self.latent_factors = nn.Linear(features, edge) if kept else None
+        self.latent_out = _zero(nn.Linear(edge, out // 3, bias=False)) if kept else None
+
+    def forward(self, features: Tensor, latent: Tensor, graph: NeighbourGraph) -> tuple[Tensor, Tensor]:
+        own, other = self.own(features), self.other(features)
+        vectors = in_parts(graph, lambda a, b: self._sums(own[:, a:b], other, graph.part(a, b)))
+        if self.into is not None and self.latent_factors is not None and self.latent_out is not None:
+            mine = self.into(bounded(latent).unflatten(2, (-1, 3)).mT)
+            vectors = vectors + self.latent_out(mine * torch.tanh(self.latent_factors(features))[:, :, None]).mT
+        return vectors.flatten(2), self.scale(features).repeat_interleave(3, dim=2)
+
+    def _sums(self, own: Tensor, other: Tensor, graph: NeighbourGraph) -> Tensor:
+        """Sums (B, n, out / 3, 3) of the offsets to neighbours."""
+        assert graph.offsets is not None
+        edges = own[:, :, None] + gather(other, graph.index) + self.offset(edge_positions(graph))
+        factors = self.factors(nn.functional.silu(edges))
+        if graph.weight is not None:
+            factors = factors * graph.weight[..., None]
+        return factors.mT @ graph.offsets
+
+
+def shift_of(vectors: bool, channels: int, out: int, hidden: int) -> nn.Module:
+    """F of the one kind or the other."""
+    return (VectorShift if vectors else FreeShift)(channels, out, hidden)
+
+
+class Neighbourhood(nn.Module):
+    """H and G whole: kept points -> what is added to offsets (B, n, out), and what goes into their scales.
+
+    Args:
+        kept: d - 3, channels of the kept points other than positions.
+        out: kd.
+        hidden: channels of the heads.
+        growth, dense: of the dense feature extraction: growth, blocks.
+        vectors: the kind.
+    """
+
+    def __init__(self, kept: int, out: int, hidden: int, growth: int, dense: int, vectors: bool) -> None:
+        super().__init__()
+        self.features = DenseFeatures(kept, 2 * growth, growth, blocks=dense, relative=True)
+        self.head = (VectorHead if vectors else FreeHead)(self.features.out_channels, kept, out, hidden)
+
+    def forward(self, latent: Tensor, graph: NeighbourGraph) -> tuple[Tensor, Tensor]:
+        return self.head(self.features(bounded(latent), graph), latent, graph)
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
