@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -55,11 +56,11 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """A stand-in for the public API: `upsample` copies the input shifted by .01, samplers take the first."""
+    """A stand-in for the public API: `upsample` and `recover` shift copies by .01, samplers take the first points."""
     seen = []
 
-    def upsample(points, *, n, model, seed):
-        seen.append(("upsample", len(points), n, model, seed))
+    def upsample(points, *, n, model, seed, task="upsample"):
+        seen.append((task, len(points), n, model, seed))
         if model == "unknown":
             raise OptionError("unknown model 'unknown'")
         if model == "short" and n > 1000:
@@ -73,4 +74,7 @@ def calls(monkeypatch):
     module = ModuleType("pcsr_zoo.pipelines.resample")
     module.upsample, module.sample = upsample, sample
     monkeypatch.setitem(sys.modules, "pcsr_zoo.pipelines.resample", module)
+    module = ModuleType("pcsr_zoo.pipelines.recovery")
+    module.recover = partial(upsample, task="recover")
+    monkeypatch.setitem(sys.modules, "pcsr_zoo.pipelines.recovery", module)
     return seen

@@ -91,9 +91,9 @@ def test_samplers(root, calls):
     large = [call for call in calls if call[1] > 256]
     assert large == [
         ("sample", 8192, 1024, "fps", 2),
-        ("upsample", 1024, 8192, "shift", 2),
+        ("recover", 1024, 8192, "shift", 2),
         ("sample", 8192, 1024, "random", 2),
-        ("upsample", 1024, 8192, "shift", 2),
+        ("recover", 1024, 8192, "shift", 2),
         ("sample", 8192, 1024, "fps", 2),
     ]
 
@@ -144,7 +144,7 @@ def test_rows_name_the_weights(root, calls, tmp_path):
     assert found[names[0]]["weights"] == f"sha256:{read_config(folder)['sha256']}"
     assert found[names[1]]["weights"] == f"sha256:{read_config(tmp_path / 'c')['sha256']}"
     assert found["shift"]["weights"] is found["repeat"]["weights"] is None
-    assert {call[3] for call in calls if call[0] == "upsample"} == {str(folder), str(tmp_path / "c"), "shift"}
+    assert {call[3] for call in calls if call[0] == "recover"} == {str(folder), str(tmp_path / "c"), "shift"}
 
 
 # -- the real data ---------------------------------------------------------------------------------------

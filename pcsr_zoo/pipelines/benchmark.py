@@ -26,7 +26,7 @@ from .._version import __version__
 from ..datasets.pugan import PUGANShape, PUGANTestSet
 from ..errors import CloudError, OptionError
 from ..metrics.conventions import evaluate, get_convention
-from ..models.base import Recoverer, Sampler
+from ..models.base import Sampler
 from ..registry import class_named, find_checkpoint, identify
 from .benchmark_report import markdown_table, read_results, write_benchmarks_md, write_results
 from .benchmark_tasks import TASKS, Points, Task, add_noise, get_task, shape_rng
@@ -224,9 +224,6 @@ def _own_sampler(model: str) -> str:
 
 
 def _recover(points: Points, n: int, model: str, seed: int) -> Points:
-    """A model made for recovery recovers, any other upsamples."""
-    if not issubclass(_class(model), Recoverer):
-        return _upsample(points, n, model, seed)
     from .recovery import recover
 
     return np.asarray(recover(points, n=n, model=model, seed=seed), dtype=np.float64)
