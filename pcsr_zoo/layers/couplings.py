@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .dense_edge_conv import DenseFeatures, edge_positions, in_parts
+from .dense_edge_conv import DenseFeatures, in_parts
 from .graph import NeighbourGraph
 from .picking import gather
 
@@ -102,12 +102,12 @@ class VectorHead(nn.Module):
 
     def _sums(self, own: Tensor, other: Tensor, graph: NeighbourGraph) -> Tensor:
         """Sums (B, n, out / 3, 3) of the offsets to neighbours."""
-        assert graph.offsets is not None
-        edges = own[:, :, None] + gather(other, graph.index) + self.offset(edge_positions(graph))
+        assert graph.edges is not None
+        edges = own[:, :, None] + gather(other, graph.index) + self.offset(graph.edges)
         factors = self.factors(nn.functional.silu(edges))
         if graph.weight is not None:
             factors = factors * graph.weight[..., None]
-        return factors.mT @ graph.offsets
+        return factors.mT @ graph.edges[..., :3]
 
 
 def shift_of(vectors: bool, channels: int, out: int, hidden: int) -> nn.Module:

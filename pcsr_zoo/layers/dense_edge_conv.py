@@ -52,7 +52,7 @@ class DenseEdgeConv(nn.Module):
         mine = own[:, :, None].split(self.growth, dim=3)
         first = gather(other, graph.index) + mine[0]
         if self.offset is not None:
-            first = first + self.offset(edge_positions(graph))
+            first = first + self.offset(graph.edges)
         messages = torch.relu(first)
         for k, (layer, bias) in enumerate(zip(self.dense, mine[1:], strict=True)):
             said = layer(messages) + bias
@@ -127,22 +127,15 @@ class DenseFeatures(nn.Module):
 
     def _around(self, graph: NeighbourGraph) -> Tensor:
         assert self.offset is not None
-        return greatest(torch.relu(self.offset(edge_positions(graph))), graph)
+        return greatest(torch.relu(self.offset(graph.edges)), graph)
 
 
 def in_parts(graph: NeighbourGraph, work: Callable[[int, int], Tensor]) -> Tensor:
-    """work(begin, end), (B, end - begin, ...), of parts of the points, joined; all at once where gradients are wanted."""
+    """work(begin, end), (B, end - begin, ...), of parts of the points, joined; all at once with gradients."""
     if torch.is_grad_enabled() or graph.size <= _CHUNK:
         return work(0, graph.size)
     begins = range(0, graph.size, _CHUNK)
     return torch.cat([work(begin, min(begin + _CHUNK, graph.size)) for begin in begins], dim=1)
-
-
-def edge_positions(graph: NeighbourGraph) -> Tensor:
-    """What an edge says of positions (B, N, k, 4): the offset and its length."""
-    assert graph.offsets is not None
-    squared = (graph.offsets * graph.offsets).sum(dim=3, keepdim=True)
-    return torch.cat([graph.offsets, (squared + 1e-12).sqrt()], dim=3)
 
 
 def greatest(messages: Tensor, graph: NeighbourGraph) -> Tensor:

@@ -16,12 +16,13 @@ class NeighbourGraph:
 
     Attributes:
         index: (B, N, k), the point itself and its nearest others, nearest first.
-        offsets: (B, N, k, 3), from the point to them; None where a network is to see no positions.
+        edges: (B, N, k, 4), the offset from the point to them, and its length; None where a network is to see no
+            positions.
         weight: (B, N, k), of their messages; None for 1.
     """
 
     index: Tensor
-    offsets: Tensor | None = None
+    edges: Tensor | None = None
     weight: Tensor | None = None
 
     @property
@@ -30,11 +31,9 @@ class NeighbourGraph:
 
     def part(self, begin: int, end: int) -> NeighbourGraph:
         """The graph of what points begin to end - 1 hear."""
-        index, offsets, weight = (
-            None if values is None else values[:, begin:end] for values in (self.index, self.offsets, self.weight)
-        )
-        assert index is not None
-        return NeighbourGraph(index, offsets, weight)
+        edges = None if self.edges is None else self.edges[:, begin:end]
+        weight = None if self.weight is None else self.weight[:, begin:end]
+        return NeighbourGraph(self.index[:, begin:end], edges, weight)
 
 
 def neighbour_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighbourGraph:
@@ -54,4 +53,5 @@ def neighbour_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighbourGraph
     else:
         cut = 2 * squared[:, :, -1:]
     weight = torch.relu(1 - squared / cut.clamp(min=1e-30))
-    return NeighbourGraph(index, offsets / unit, weight)
+    edges = torch.cat([offsets, (squared + 1e-12)[..., None].sqrt()], dim=3) / unit
+    return NeighbourGraph(index, edges, weight)
