@@ -21,8 +21,11 @@ def test_neighbours_offsets_and_weights_by_the_definition():
             order = away.argsort()
             assert graph.index[b, i].tolist() == order[:7].tolist()
             torch.testing.assert_close(graph.weight[b, i], 1 - (away[order[:7]] / away[order[7]]) ** 2)
-            torch.testing.assert_close(graph.edges[b, i, :, :3], (points[b, order[:7]] - points[b, i]) / 0.5)
-            torch.testing.assert_close(graph.edges[b, i, 1:, 3], away[order[1:7]] / 0.5)
+            shorter = 1 / (1 + (away[order[:7]] / 2) ** 2).sqrt()
+            offsets = (points[b, order[:7]] - points[b, i]) / 0.5
+            torch.testing.assert_close(graph.edges[b, i, :, :3], offsets * shorter[:, None])
+            torch.testing.assert_close(graph.edges[b, i, 1:, 3], (away[order[:7]] / 0.5 * shorter)[1:])
+    assert float(neighbour_graph(1e3 * points, 6).edges[..., 3].max()) <= 4
 
 
 def test_sums_over_neighbours_do_not_jump_where_neighbours_change():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .dense_edge_conv import DenseFeatures, in_parts
-from .graph import NeighbourGraph
+from .graph import NeighbourGraph, shortening
 from .picking import gather
 
 _FAR = 4.0
@@ -75,7 +75,7 @@ class FreeHead(nn.Module):
             latent: (B, n, kept), channels of the kept points other than positions.
             graph: of the kept points.
         """
-        return self.shift(features), self.scale(features)
+        return bounded(self.shift(features)), self.scale(features)
 
 
 class VectorHead(nn.Module):
@@ -98,13 +98,14 @@ class VectorHead(nn.Module):
         if self.into is not None and self.latent_factors is not None and self.latent_out is not None:
             mine = self.into(bounded(latent).unflatten(2, (-1, 3)).mT)
             vectors = vectors + self.latent_out(mine * torch.tanh(self.latent_factors(features))[:, :, None]).mT
+        vectors = vectors * shortening((vectors.square().sum(dim=3, keepdim=True) + 1e-12).sqrt())
         return vectors.flatten(2), self.scale(features).repeat_interleave(3, dim=2)
 
     def _sums(self, own: Tensor, other: Tensor, graph: NeighbourGraph) -> Tensor:
         """Sums (B, n, out / 3, 3) of the offsets to neighbours."""
         assert graph.edges is not None
         edges = own[:, :, None] + gather(other, graph.index) + self.offset(graph.edges)
-        factors = self.factors(nn.functional.silu(edges))
+        factors = bounded(self.factors(nn.functional.silu(edges)))
         if graph.weight is not None:
             factors = factors * graph.weight[..., None]
         return factors.mT @ graph.edges[..., :3]

@@ -30,7 +30,12 @@ class Decomposed(NamedTuple):
 
 
 def decompose(
-    features: Tensor, n: int, k: int = 3, space: str = "positions", picks: Tensor | None = None
+    features: Tensor,
+    n: int,
+    k: int = 3,
+    space: str = "positions",
+    picks: Tensor | None = None,
+    start: int | None = None,
 ) -> Decomposed:
     """Features (B, N, d), whose first 3 channels are positions, become n that are kept and the offsets of k others.
 
@@ -44,10 +49,11 @@ def decompose(
         k: offsets of each.
         space: "positions", or "features": the nearest in all channels of the 16 nearest in space.
         picks: (B, n), if they are known already.
+        start: the point that is picked first; by default the one farthest from the mean.
     """
     batch, size, channels = features.shape
     positions = features[:, :, :3]
-    picks = farthest_points(positions, n) if picks is None else picks
+    picks = farthest_points(positions, n, start) if picks is None else picks
     kept = gather(features, picks)
     left = torch.ones(batch, size, dtype=torch.bool, device=features.device)
     left.scatter_(1, picks, False)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from .picking import gather, nearest
 
+_FAR = 4.0
+
 
 @dataclass(frozen=True)
 class NeighbourGraph:
@@ -37,7 +39,10 @@ class NeighbourGraph:
 
 
 def neighbour_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighbourGraph:
-    """The graph of points (B, N, 3) to themselves and k others, with offsets in multiples of `unit`.
+    """The graph of points (B, N, 3) to themselves and k others, with edges in multiples of `unit`.
+
+    Edges longer than a few units are shortened, to 4 units at most: a point far from all others, which the networks
+    have hardly seen, is no reason for large numbers.
 
     The message of a neighbour at distance d weighs max(0, 1 - d^2 / c^2), where c is the distance of the neighbour
     k + 1, the first one left out: whoever comes in or goes out weighs nothing just then. So whatever is computed from
@@ -54,4 +59,9 @@ def neighbour_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighbourGraph
         cut = 2 * squared[:, :, -1:]
     weight = torch.relu(1 - squared / cut.clamp(min=1e-30))
     edges = torch.cat([offsets, (squared + 1e-12)[..., None].sqrt()], dim=3) / unit
-    return NeighbourGraph(index, edges, weight)
+    return NeighbourGraph(index, edges * shortening(edges[..., 3:]), weight)
+
+
+def shortening(length: Tensor) -> Tensor:
+    """The factor that makes small lengths what they are and great ones 4."""
+    return (1 + (length / _FAR) ** 2).rsqrt()

@@ -43,23 +43,24 @@ def _nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
     return index.reshape(len(queries), k).astype(np.int64, copy=False)
 
 
-def farthest_points(points: Tensor, n: int) -> Tensor:
-    """Indices (B, n) of the farthest point sampling of points (B, N, 3), each from the point farthest from the mean.
+def farthest_points(points: Tensor, n: int, start: int | None = None) -> Tensor:
+    """Indices (B, n) of the farthest point sampling of points (B, N, 3).
 
-    The picks are those of `geometry.fps`; this one is fast on a CPU for the small clouds of training too.
+    They begin with number `start`, or with the point farthest from the mean. The picks are those of `geometry.fps`;
+    this one is fast on a CPU for the small clouds of training too.
     """
     points = points.detach()
     if points.device.type != "cpu":
-        return farthest_point_sample(points, n)
-    return torch.from_numpy(np.stack([_farthest(one.double().numpy(), n) for one in points]))
+        return farthest_point_sample(points, n, start=start)
+    return torch.from_numpy(np.stack([_farthest(one.double().numpy(), n, start) for one in points]))
 
 
-def _farthest(points: np.ndarray, n: int) -> np.ndarray:
+def _farthest(points: np.ndarray, n: int, start: int | None) -> np.ndarray:
     size = len(points)
     if size > _SMALL:
-        return farthest_point_sample(points, n)
+        return farthest_point_sample(points, n, start=start)
     value, picks = np.full(size, np.inf), np.empty(n, np.int64)
-    last = int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
+    last = int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1))) if start is None else start
     if size <= _MATRIX:
         squared = cdist(points, points, "sqeuclidean")
     x, y, z = np.ascontiguousarray(points.T)

@@ -36,7 +36,7 @@ class RescaleLayer(nn.Module):
         self.blocks = nn.ModuleList(PIBlock(channels, k * channels, unit=unit, **options) for _ in range(blocks))
 
     def forward(
-        self, features: Tensor, volume: Tensor, n: int, picks: Tensor | None = None
+        self, features: Tensor, volume: Tensor, n: int, picks: Tensor | None = None, start: int | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Keep n points.
 
@@ -44,12 +44,12 @@ class RescaleLayer(nn.Module):
             features: (B, N, d).
             volume: (B, N, d), the logarithm of the scale that each channel has by now.
             n: how many to keep.
-            picks: (B, n), if they are known.
+            picks, start: see `decompose`.
 
         Returns:
             kept (B, n, d), offsets (B, n, kd), the volume of both (B, n, d + kd), picks (B, n).
         """
-        kept, offsets, picks, neighbours = decompose(features, n, self.k, self.space, picks)
+        kept, offsets, picks, neighbours = decompose(features, n, self.k, self.space, picks, start)
         rows = torch.arange(len(features), device=features.device)[:, None]
         volume_kept = volume[rows, picks]
         volume_offsets = volume[rows[:, :, None], neighbours].flatten(2) + self.scale.log_scale

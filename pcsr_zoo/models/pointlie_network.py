@@ -105,13 +105,13 @@ class PointLIENetwork(nn.Module):
         counts = self.counts(points.shape[1], n)
         picks = farthest_points(points, counts[1]) if picks is None else picks
         unit = spacing(gather(points, picks[:, :n]))
-        first = picks
         features = points / unit[:, None, None]
-        volume = torch.zeros_like(features)
-        for i, (layer, count) in enumerate(zip(self.layers, counts[1:], strict=True)):
-            kept, offsets, volume, _ = layer(features, volume, count, picks if i == 0 else None)
-            features = torch.cat([kept, offsets], dim=2)
-        return Sampled(features[:, :, :3] * unit[:, None, None], features[:, :, 3:], volume[:, :, 3:], unit, first)
+        kept, offsets, volume, picks = self.layers[0](features, torch.zeros_like(features), counts[1], picks)
+        for layer, count in zip(list(self.layers)[1:], counts[2:], strict=True):
+            features = torch.cat([kept, offsets], dim=2)  # in the order of the picks: the first is to be first again
+            kept, offsets, volume, _ = layer(features, volume, count, start=0)
+        latent = torch.cat([kept[:, :, 3:], offsets], dim=2)
+        return Sampled(kept[:, :, :3] * unit[:, None, None], latent, volume[:, :, 3:], unit, picks)
 
     def counts(self, size: int, n: int) -> list[int]:
         """How many points there are before the first layer and after each: N, ..., n, the same ratio each time."""
