@@ -54,7 +54,7 @@ class VectorShift(nn.Module):
         self.out = _zero(nn.Linear(hidden, out // 3, bias=False))
 
     def forward(self, offsets: Tensor) -> Tensor:
-        vectors = bounded(offsets).unflatten(2, (-1, 3)).mT
+        vectors = _shortened(offsets.unflatten(2, (-1, 3))).mT
         factors = torch.tanh(self.factors(bounded(offsets)))
         return self.out(self.into(vectors) * factors[:, :, None]).mT.flatten(2)
 
@@ -96,10 +96,9 @@ class VectorHead(nn.Module):
         own, other = self.own(features), self.other(features)
         vectors = in_parts(graph, lambda a, b: self._sums(own[:, a:b], other, graph.part(a, b)))
         if self.into is not None and self.latent_factors is not None and self.latent_out is not None:
-            mine = self.into(bounded(latent).unflatten(2, (-1, 3)).mT)
+            mine = self.into(_shortened(latent.unflatten(2, (-1, 3))).mT)
             vectors = vectors + self.latent_out(mine * torch.tanh(self.latent_factors(features))[:, :, None]).mT
-        vectors = vectors * shortening((vectors.square().sum(dim=3, keepdim=True) + 1e-12).sqrt())
-        return vectors.flatten(2), self.scale(features).repeat_interleave(3, dim=2)
+        return _shortened(vectors).flatten(2), self.scale(features).repeat_interleave(3, dim=2)
 
     def _sums(self, own: Tensor, other: Tensor, graph: NeighbourGraph) -> Tensor:
         """Sums (B, n, out / 3, 3) of the offsets to neighbours."""
@@ -134,6 +133,11 @@ class Neighbourhood(nn.Module):
 
     def forward(self, latent: Tensor, graph: NeighbourGraph) -> tuple[Tensor, Tensor]:
         return self.head(self.features(bounded(latent), graph), latent, graph)
+
+
+def _shortened(vectors: Tensor) -> Tensor:
+    """`bounded` for vectors (..., 3): their directions stay."""
+    return vectors * shortening((vectors.square().sum(dim=-1, keepdim=True) + 1e-12).sqrt())
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:

@@ -9,15 +9,22 @@ from torch import Tensor, nn
 
 
 class InvertibleScale(nn.Module):
-    """x * exp(log_scale), channel by channel.
+    """x * exp(log_scale), with one scale for every few channels.
 
     Args:
-        initial: the factors that it begins with, one for each channel, positive.
+        initial: the factors that it begins with, positive.
+        repeats: how many channels in a row have one factor: 3 for vectors in space.
     """
 
-    def __init__(self, initial: Sequence[float]) -> None:
+    def __init__(self, initial: Sequence[float], repeats: int = 1) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(initial, dtype=torch.float32).log())
+        self.repeats = repeats
+        self.logarithm = nn.Parameter(torch.tensor(initial, dtype=torch.float32).log())
+
+    @property
+    def log_scale(self) -> Tensor:
+        """Of each channel."""
+        return self.logarithm.repeat_interleave(self.repeats)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.log_scale.exp()

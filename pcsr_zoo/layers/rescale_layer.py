@@ -31,8 +31,8 @@ class RescaleLayer(nn.Module):
         self.k, self.space = k, space
         # What offsets are to begin with: the nearest of the discarded is .9 spacings of all points away, which is
         # .5 along each axis, the others somewhat more; latent channels are taken for independent of unit variance.
-        spread = [[(0.5 + 0.15 * j) * unit / 2**0.5] * 3 + [2**0.5] * (channels - 3) for j in range(k)]
-        self.scale = InvertibleScale([1 / value for of_one in spread for value in of_one])
+        spread = [[(0.5 + 0.15 * j) * unit / 2**0.5] + [2**0.5] * (channels // 3 - 1) for j in range(k)]
+        self.scale = InvertibleScale([1 / value for of_one in spread for value in of_one], repeats=3)
         self.blocks = nn.ModuleList(PIBlock(channels, k * channels, unit=unit, **options) for _ in range(blocks))
 
     def forward(

@@ -72,7 +72,7 @@ class PointLIENetwork(nn.Module):
         vectors: bool = False,
     ) -> None:
         super().__init__()
-        self.temperature = temperature
+        self.k, self.temperature = k, temperature
         for name, value, known in (("form", form, FORMS), ("space", space, SPACES), ("prior", prior, PRIORS)):
             if value not in known:
                 raise OptionError(f"{name} '{value}' is unknown; use {' or '.join(known)}")
@@ -93,6 +93,11 @@ class PointLIENetwork(nn.Module):
     @property
     def latent_channels(self) -> int:
         return self.channels[-1] - 3
+
+    @property
+    def growth(self) -> int:
+        """Candidates for each sampled point."""
+        return (self.k + 1) * 2 ** (len(self.layers) - 1)
 
     def forward(self, points: Tensor, n: int, picks: Tensor | None = None) -> Sampled:
         """Sample n points and put what is lost into z (the forward path of fig. 3).
@@ -137,7 +142,7 @@ class PointLIENetwork(nn.Module):
         return gather(found, farthest_points(found, count))
 
     def candidates(self, points: Tensor, latent: Tensor, unit: Tensor | None = None) -> Tensor:
-        """The inverse path up to its last choice: ((k + 1) 2^(s-1) n) points for n sampled ones and their z.
+        """The inverse path up to its last choice: `growth` n points for n sampled ones and their z.
 
         Args:
             points: P_hat (B, n, 3).
