@@ -7,9 +7,11 @@ import torch
 
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.layers.decomposition import decompose
+from pcsr_zoo.layers.graph import neighbour_graph
 from pcsr_zoo.layers.picking import farthest_points, gather
 from pcsr_zoo.models.pointlie import PointLIE
 from pcsr_zoo.models.pointlie_network import PointLIENetwork
+from pcsr_zoo.models.pointlie_prior import laid_into_surface
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +100,7 @@ def test_an_untrained_network_keeps_the_picks_of_farthest_point_sampling():
     points, network = sphere(256), PointLIENetwork(2).double()
     sampled = network(points, 64)
     torch.testing.assert_close(sampled.points, gather(points, farthest_points(points, 64)))
-    assert 0.5 < float(sampled.latent.std()) < 1.5
+    assert 0.5 < float(sampled.latent.detach().std()) < 1.5
     assert network(points, 64, sampled.picks).points.equal(sampled.points)
 
 
@@ -153,9 +155,21 @@ def test_a_plane_stays_a_plane_where_shifts_are_sums_of_vectors():
     points[:, :, 2] = 0
     sampled = network(points, 64)
     assert float(sampled.points[:, :, 2].abs().max()) == 0
-    z = network.draw(sampled.points, torch.zeros_like(sampled.latent))
+    z = network.draw(sampled.points, torch.randn_like(sampled.latent))
     assert float(z.abs().mean()) > 0.1
     assert float(network.recover(sampled.points, z, 256)[:, :, 2].abs().max()) < 1e-12
+
+
+def test_noise_is_laid_into_the_surface():
+    """On a turned plane nothing of it leaves the plane, and what was in it keeps its size, the border aside."""
+    turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
+    flat = torch.rand(1, 2000, 3).double() * torch.tensor([1.0, 1.0, 0.0])
+    noise = torch.randn(1, 2000, 30).double()
+    laid = laid_into_surface(noise, neighbour_graph(flat @ turn, 12, unit=2000**-0.5)).view(2000, 10, 3)
+    assert float((laid @ turn[2]).abs().max()) < 1e-12
+    before = (noise.view(2000, 10, 3) @ turn[:2].mT).square().mean()
+    assert float((laid @ turn[:2].mT).square().mean() / before) == pytest.approx(1, abs=0.25)
+    assert bool(torch.isfinite(laid_into_surface(noise[:, :1], neighbour_graph(flat[:, :1], 12))).all())
 
 
 def test_any_counts():

@@ -125,9 +125,9 @@ def test_every_parameter_learns_and_the_loss_falls(data, arguments):
     recipe = made(**arguments).recipe(points=256)
     network = recipe.networks()["network"].train()
     examples = recipe.examples(data, 0, 0, 0, 1)
-    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses, used = [], set()
-    for _ in range(10):
+    for _ in range(20):
         loss, _ = loss_of(recipe, examples)
         optimiser.zero_grad()
         loss.backward()

@@ -28,6 +28,8 @@ def gather(values: Tensor, index: Tensor) -> Tensor:
 def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
     """Indices (B, M, min(k, N)) of the nearest of points (B, N, C) to queries (B, M, C), nearest first."""
     points, queries, k = points.detach(), queries.detach(), min(k, points.shape[1])
+    if points.dtype != torch.float64:  # features of 16 bits, under autocast
+        points, queries = points.float(), queries.float()
     if points.device.type == "cpu":
         found = [_nearest(one.numpy(), ask.numpy(), k) for one, ask in zip(points, queries, strict=True)]
         return torch.from_numpy(np.stack(found))

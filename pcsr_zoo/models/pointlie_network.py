@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ..errors import OptionError
 from ..layers.decomposition import SPACES
+from ..layers.graph import neighbour_graph
 from ..layers.pi_block import FORMS
 from ..layers.picking import farthest_points, gather, spacing
 from ..layers.rescale_layer import RescaleLayer
-from .pointlie_prior import GeometryPrior, StandardPrior
+from .pointlie_prior import GeometryPrior, StandardPrior, laid_into_surface
 
 PRIORS = ("standard", "geometry")
 
@@ -72,7 +73,7 @@ class PointLIENetwork(nn.Module):
         vectors: bool = False,
     ) -> None:
         super().__init__()
-        self.k, self.temperature = k, temperature
+        self.k, self.temperature, self.vectors, self.neighbours = k, temperature, vectors, neighbours
         for name, value, known in (("form", form, FORMS), ("space", space, SPACES), ("prior", prior, PRIORS)):
             if value not in known:
                 raise OptionError(f"{name} '{value}' is unknown; use {' or '.join(known)}")
@@ -130,10 +131,15 @@ class PointLIENetwork(nn.Module):
 
     def draw(self, points: Tensor, noise: Tensor) -> Tensor:
         """z* (B, n, channels of z) for sampled points (B, n, 3), from standard normal noise of its shape."""
-        return self.drawn(*self.distribution(points), noise)
+        return self.drawn(points, *self.distribution(points), noise)
 
-    def drawn(self, mean: Tensor, log_sigma: Tensor, noise: Tensor) -> Tensor:
-        """z* from its distribution and standard normal noise, all (B, n, channels of z)."""
+    def drawn(self, points: Tensor, mean: Tensor, log_sigma: Tensor, noise: Tensor) -> Tensor:
+        """z* for sampled points from its distribution and standard normal noise, all (B, n, channels of z).
+
+        Where channels are vectors the noise is laid into the surface.
+        """
+        if self.vectors:
+            noise = laid_into_surface(noise, neighbour_graph(points / spacing(points)[:, None, None], self.neighbours))
         return mean + self.temperature * log_sigma.exp() * noise
 
     def recover(self, points: Tensor, latent: Tensor, count: int, unit: Tensor | None = None) -> Tensor:

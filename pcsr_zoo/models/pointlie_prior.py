@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers.couplings import Neighbourhood
-from ..layers.graph import neighbour_graph
+from ..layers.graph import NeighbourGraph, neighbour_graph
 from ..layers.picking import spacing
 
 _NARROWEST = 3.0  # log sigma stays between plus and minus this
@@ -47,3 +47,17 @@ class GeometryPrior(nn.Module):
         graph = neighbour_graph(points / spacing(points)[:, None, None], self.neighbours)
         mean, log_sigma = self.neighbourhood(points[:, :, 3:], graph)
         return mean, _NARROWEST * torch.tanh(log_sigma / _NARROWEST)
+
+
+def laid_into_surface(noise: Tensor, graph: NeighbourGraph) -> Tensor:
+    """Vectors (B, n, C) at points, turned and shortened into the directions in which their neighbours lie.
+
+    Each is multiplied by the second moments of the offsets to the neighbours, over half their trace: in the middle of a
+    plane what is parallel to it stays and what is not vanishes.
+    """
+    assert graph.edges is not None
+    offsets = graph.edges[..., :3]
+    weighted = offsets if graph.weight is None else offsets * graph.weight[..., None]
+    moments = weighted.mT @ offsets
+    trace = moments.diagonal(dim1=2, dim2=3).sum(dim=2).clamp(min=1e-12)
+    return (noise.unflatten(2, (-1, 3)) @ moments * (2 / trace)[..., None, None]).flatten(2)

@@ -119,7 +119,7 @@ class PointLIERecipe(Recipe):
             given = fps if self.inputs == "fps" else gather(dense, examples["random"])
             distribution = network.distribution(given)
         noise = torch.randn(len(dense), n, network.latent_channels, device=dense.device)
-        recovered = network.recover(given, network.drawn(*distribution, noise), size)
+        recovered = network.recover(given, network.drawn(given, *distribution, noise), size)
         terms["emd"] = earth_mover_loss(recovered, dense, side, exact=False)
         if self.weights["chamfer"]:
             terms["chamfer"] = chamfer_loss(recovered, dense, side)
@@ -133,7 +133,8 @@ class PointLIERecipe(Recipe):
     ) -> dict[str, float]:
         """Chamfer distances (x1000, unit frame, both ways added) of whole held-out shapes that were recovered.
 
-        `score` with drawn z; `mean` with temperature 0; `true` with the true z; `fps` and drawn z from FPS samples.
+        `score` with drawn z, from the network's own samples if it is fed with them, else from FPS samples; `mean` with
+        temperature 0; `true` with the true z; `fps` with drawn z from FPS samples.
         """
         network: Any = networks["network"]
         sums: dict[str, list[Tensor]] = {"score": [], "mean": [], "true": [], "fps": []}
