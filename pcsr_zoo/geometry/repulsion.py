@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from .knn import KNN
 
-_NEIGHBOURS = 7
-_REACH = 1.3  # of the force, in mean distances to the three nearest
-_STEP = 0.25  # of the reach, for a neighbour at no distance
+_NEIGHBOURS = 8
+_REACH = 1.7  # of the force, in mean distances to the three nearest
+_STEP = 0.35  # of the reach, for a neighbour at no distance
 
 
 def pushing_neighbours(points: np.ndarray) -> NDArray[np.int64]:
-    """The 7 nearest others (N, 7) of each of (N, 3) points; good for a few steps, which are short."""
+    """The 8 nearest others (N, 8) of each of (N, 3) points; good for a few steps, which are short."""
     index = KNN(points).query(points, _NEIGHBOURS + 1)[1]
     own = index == np.arange(len(points))[:, None]
     own[~own.any(axis=1), -1] = True  # among many equal points one's own number may not be there
@@ -23,8 +23,8 @@ def pushing_neighbours(points: np.ndarray) -> NDArray[np.int64]:
 def repulsion(points: np.ndarray, neighbours: np.ndarray, moving: slice) -> NDArray[np.float64]:
     """One step (M, 3) of the `moving` ones among (N, 3) points, away from their `neighbours` (N, k), k at least 3.
 
-    A neighbour at distance d pushes by 1 - d / h, in units of h / 4, out to the reach h: 1.3 times the mean distance
-    to the three nearest, averaged over the neighbourhood. An even set has no neighbour much within the reach.
+    A neighbour at distance d pushes by 1 - d / h, in units of .35 h, out to the reach h: 1.7 times the mean distance
+    to the three nearest, averaged over the neighbourhood. In an even set they balance.
     """
     offset = points[:, None] - points[neighbours]
     length = np.sqrt(np.einsum("nkc,nkc->nk", offset, offset))

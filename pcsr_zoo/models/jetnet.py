@@ -46,7 +46,7 @@ class JetNet(Learned, Upsampler):
         hidden: int = 48,
         decoder: int = 64,
         messages: int = 2,
-        relaxations: int = 2,
+        relaxations: int = 1,
     ) -> None:
         from .jetnet_network import JetNetwork
 

@@ -52,7 +52,7 @@ class JetNetRecipe(Recipe):
     def __init__(
         self,
         network: torch.nn.Module,
-        points: Sequence[int] = (600, 2400),
+        points: Sequence[int] = (300, 2400),
         queries: int = 6144,
         noise: Sequence[float] = (0.0, 0.5),
         densities: Sequence[float] = (0.7, 0.15, 0.15),
