@@ -1,0 +1,21 @@
+"""The Hausdorff distance as a loss (SSPU-Net's L_hd)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..layers.picking import gather, nearest
+
+
+def hausdorff_loss(a: Tensor, b: Tensor, unit: Tensor | float = 1.0) -> Tensor:
+    """Mean over the batch of max_i min_j |a_i - b_j|^2 + max_j min_i |a_i - b_j|^2, over unit^2.
+
+    Args:
+        a: (B, N, 3).
+        b: (B, M, 3).
+        unit: length, or one for each example (B,), by which distances are divided.
+    """
+    forth = (a - gather(b, nearest(b, a, 1)[:, :, 0])).square().sum(dim=2).amax(dim=1)
+    back = (b - gather(a, nearest(a, b, 1)[:, :, 0])).square().sum(dim=2).amax(dim=1)
+    return ((forth + back) / torch.as_tensor(unit, dtype=a.dtype, device=a.device) ** 2).mean()

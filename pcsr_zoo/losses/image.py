@@ -1,0 +1,29 @@
+"""SSPU-Net's image-consistent loss (Zhao et al., ACM MM 2021, eq. 6): two clouds look the same from all sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..soft_rendering.cameras import Cameras
+from ..soft_rendering.unit import render_clouds
+
+
+def image_loss(
+    a: Tensor, b: Tensor, cameras: Cameras, triangle: Tensor | float, size: int = 32, **softness: Any
+) -> Tensor:
+    """Mean over clouds, cameras, pixels and both pictures (silhouette, shade of depth) of the squared difference.
+
+    The paper sums over pixels; the mean does not depend on their number.
+
+    Args:
+        a, b: (B, N, 3) and (B, M, 3), where the cameras look. Gradients go to `a` alone.
+        cameras, triangle, size, softness: see `render_clouds`; triangles of both clouds have one size, as in the paper.
+    """
+    ours = render_clouds(a, cameras, triangle, size, **softness)
+    with torch.no_grad():
+        theirs = render_clouds(b, cameras, triangle, size, **softness)
+    outline = (ours.silhouette - theirs.silhouette).square().mean()
+    return (outline + (ours.color - theirs.color).square().mean()) / 2
