@@ -2,9 +2,11 @@
 
     D_j = sigmoid(+-d_j^2 / sigma)                                  coverage of a pixel by triangle j, + inside
     silhouette = 1 - prod_j (1 - D_j)
-    colour = sum_j w_j C_j,  w_j = D_j exp(z_j / gamma) / (sum_k D_k exp(z_k / gamma) + exp(epsilon / gamma))
+    colour = silhouette sum_j w_j C_j,  w_j = D_j exp(z_j / gamma) / sum_k D_k exp(z_k / gamma)
 
-d_j is the distance from the pixel's centre to the border of the triangle and z_j its nearness. SoftRas lets all
+d_j is the distance from the pixel's centre to the border of the triangle and z_j its nearness. Two things are not
+SoftRas's. It gives the background a weight exp(epsilon / gamma), which any triangle outweighs however little of the
+pixel it covers, so that colours end abruptly where silhouettes fade; here colours fade with them. And it lets all
 triangles touch all pixels. Here a triangle touches a window about its box, out to where D_j falls to a small `cutoff`;
 D_j is shifted and scaled to vanish there, so that pictures stay continuous.
 """
@@ -21,7 +23,6 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import OptionError
 
 _PAIRS = 1 << 19  # of a triangle and a pixel at a time; with several parts, gradients compute each part anew
-_BACKGROUND = 1e-3  # epsilon, SoftRas's
 _SHARPEST = 0.006  # gamma for which exp(+-1 / (2 gamma)) fits float32
 _FLAT = 1e-24  # squared length below which an edge is a point
 
@@ -67,7 +68,7 @@ def rasterize(
         given = (triangles, nearness, colors, image, rows, corner, width, size, len(sums), sigma, gamma, cutoff)
         sums = sums + (checkpoint(_sums, *given, use_reentrant=False) if again else _sums(*given))
     silhouette = 1 - torch.exp(-sums[:-1, 0])
-    colour = sums[:-1, 2:] / (sums[:-1, 1:2] + math.exp((_BACKGROUND - 0.5) / gamma))
+    colour = silhouette[:, None] * sums[:-1, 2:] / sums[:-1, 1:2].clamp(min=torch.finfo(sums.dtype).tiny)
     return silhouette.view(count, size, size), colour.view(count, size, size, -1)
 
 
