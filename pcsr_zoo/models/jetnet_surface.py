@@ -14,7 +14,7 @@ from .parallel import each
 VIEWS = 4  # patches that have a say on each place
 _AROUND = 8  # points that tell the midst from a border
 _FITTED = 1 << 12  # patches at a time
-_CHUNK = 1 << 11  # places at a time: more would not fit the processor's caches
+_CHUNK = 1 << 12  # places at a time: more would not fit the processor's caches
 
 
 class LearnedSurface:
