@@ -19,7 +19,7 @@ class Seeded(SSPUNet):
     def __init__(self, **arguments: Any) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            super().__init__(**{"width": 32, "hidden": 32, **arguments})
+            super().__init__(**{"width": 16, "growth": 4, "blocks": 2, "hidden": 16, **arguments})
             for last in (self.network.beside[-1], self.network.above[-1]):
                 torch.nn.init.normal_(last.weight, std=0.05)
 
@@ -31,4 +31,4 @@ def seeded(monkeypatch):
 
 class TestSSPUNet(UpsamplerContract):
     name = "sspu-net"
-    size = 300
+    size = 200

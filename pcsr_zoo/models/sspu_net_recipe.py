@@ -89,12 +89,14 @@ class SSPUNetRecipe(Recipe):
         if min(shape, image, hausdorff, uniform, surface, cover) < 0 or views < 1 or pixels < 1:
             raise OptionError("weights must not be negative; views and pixels must be at least 1")
         self.network, self.ratio, self.points, self.clouds = network, ratio, points, tuple(clouds)
-        self.size = round(points / given)
+        self.given, self.size = given, round(points / given)
         self.densities: tuple[float, float, float] = tuple(densities)  # type: ignore[assignment]
         self.cameras, self.pixels, self.keep = cameras_around(views), pixels, keep
         weights = {"shape": shape, "image": image, "hausdorff": hausdorff, "uniform": uniform, "surface": surface}
         weights |= {"cover": cover}
         self.weights = {name: value for name, value in weights.items() if value}
+        if not self.weights:
+            raise OptionError("at least one weight of the loss must be positive")
         self._known: tuple[Any, dict[tuple[int, int, int], np.ndarray]] = (None, {})
 
     def networks(self) -> dict[str, torch.nn.Module]:
@@ -132,7 +134,7 @@ class SSPUNetRecipe(Recipe):
         cloud = cloud - middle
         cloud = cloud / cloud.norm(dim=2).amax(dim=1)[:, None, None].clamp(min=1e-9)
         side = spacing(cloud)
-        number = min(self.points, cloud.shape[1])
+        number = round(self.given * cloud.shape[1])
         kept = []
         for i, (one, gap) in enumerate(zip(cloud.double().numpy(), side.tolist(), strict=True)):
             rng = np.random.default_rng([seed, step, first + i, 3])
@@ -154,7 +156,9 @@ class SSPUNetRecipe(Recipe):
         cloud, side = examples["cloud"], examples["spacing"]
         given = examples["given"]
         places, rises = (values.flatten(1, 2) for values in networks[part](given))
-        dense = self._dense(places - rises + rises.detach() if "surface" in self.weights else places, given)
+        # L_su says how high a point is to lie, far more exactly than the others do; they say where
+        still = places - rises + rises.detach() if "surface" in self.weights else places
+        dense = self._dense(still, given)
         area = cloud.shape[1] * side**2
         terms: dict[str, Tensor] = {}
         if "shape" in self.weights:
