@@ -17,7 +17,7 @@ from pcsr_zoo.layers.self_attention import SelfAttention  # noqa: E402
 from pcsr_zoo.losses.hausdorff import hausdorff_loss  # noqa: E402
 from pcsr_zoo.losses.image import image_loss  # noqa: E402
 from pcsr_zoo.losses.surface import cloud_normals, heights, surface_loss  # noqa: E402
-from pcsr_zoo.models.sspu_net_network import SSPUNetwork, cubic, own_frames  # noqa: E402
+from pcsr_zoo.models.sspu_net_network import SSPUNetwork, cubic_below, own_frames  # noqa: E402
 from pcsr_zoo.soft_rendering import cameras_around  # noqa: E402
 
 
@@ -143,13 +143,34 @@ def test_it_begins_on_cubic_curves():
     shares = torch.linspace(0, 1, 5)
     for width in (0.4, 0.2):
         drop = np.cos(width) - 1  # of the end of an arc below the tangent of its beginning
-        below = (cubic(shares) * drop).sum(dim=1)
+        below = (cubic_below(shares) * drop).sum(dim=1)
         a, b = np.array([1.0, 0.0]), np.array([np.cos(width), np.sin(width)])
         chord = a + shares[:, None].numpy() * (b - a)
         outward = (a + b) / np.linalg.norm(a + b)
         radius = np.linalg.norm(chord - below[:, None].numpy() * outward, axis=1)
         assert np.abs(radius - 1).max() < 0.02 * width**3
         assert np.abs(np.linalg.norm(chord, axis=1) - 1).max() > 0.1 * width**2
+
+
+def test_or_on_the_chords():
+    torch.manual_seed(0)
+    places = []
+    for cubic in (False, True):
+        torch.manual_seed(0)
+        network = SSPUNetwork(copies=4, width=8, growth=4, blocks=1, hidden=8, cubic=cubic)
+        for last in (network.beside[-1], network.above[-1]):
+            torch.nn.init.zeros_(last.weight)
+        with torch.no_grad():
+            places.append(network(torus()).places)
+    points = torus()[0]
+    ends = points[cKDTree(points.numpy()).query(points.numpy(), 5)[1][:, 1:]]
+    along = places[0][0] - points[:, None]
+    assert torch.linalg.cross(along, ends - points[:, None]).norm(dim=2).max() < 1e-9
+
+    def off(cloud):
+        return (((cloud[..., :2].norm(dim=-1) - 1) ** 2 + cloud[..., 2] ** 2).sqrt() - 0.4).abs().mean()
+
+    assert off(places[1]) < 0.5 * off(places[0])
 
 
 def test_frames_are_right_and_signs_follow_the_cloud():
@@ -212,6 +233,6 @@ def test_the_image_loss_is_lowest_for_the_same_cloud_and_pulls_towards_it():
     away = (1.1 * cloud).requires_grad_(True)
     loss = image_loss(away, cloud, cameras, 0.1)
     loss.backward()
-    assert float(loss) > 0.01
+    assert loss.item() > 0.01
     nearer = (away - 0.02 * away.grad / away.grad.norm(dim=2, keepdim=True).amax()).detach()
-    assert float(image_loss(nearer, cloud, cameras, 0.1)) < float(loss)
+    assert float(image_loss(nearer, cloud, cameras, 0.1)) < loss.item()

@@ -22,7 +22,7 @@ class SSPUNet(Learned, Upsampler):
         ratio: 2 or 4: how many times denser in one pass, by training. Larger ratios go by steps.
         copies: new points for each point, of which those that cover best are taken, as PU-GAN does; by default twice
             the ratio (ours). The paper's is the ratio.
-        width, growth, blocks, neighbours, hidden, expansion: see `SSPUNetwork`.
+        width, growth, blocks, neighbours, hidden, expansion, cubic: see `SSPUNetwork`.
     """
 
     name = "sspu-net"
@@ -40,6 +40,7 @@ class SSPUNet(Learned, Upsampler):
         neighbours: int = 12,
         hidden: int = 96,
         expansion: str = "neighbours",
+        cubic: bool = True,
     ) -> None:
         from ..errors import OptionError
         from .sspu_net_network import SSPUNetwork
@@ -58,9 +59,10 @@ class SSPUNet(Learned, Upsampler):
             "neighbours": neighbours,
             "hidden": hidden,
             "expansion": expansion,
+            "cubic": cubic,
         }
         self.max_step = float(ratio)  # type: ignore[misc]
-        self.network = SSPUNetwork(copies, width, growth, blocks, neighbours, hidden, expansion).eval()
+        self.network = SSPUNetwork(copies, width, growth, blocks, neighbours, hidden, expansion, cubic).eval()
 
     def recipe(self, **options: Any) -> Any:
         from .sspu_net_recipe import SSPUNetRecipe

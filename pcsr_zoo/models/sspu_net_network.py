@@ -73,6 +73,7 @@ class SSPUNetwork(nn.Module):
         neighbours: k of their graph.
         hidden: of the units' MLPs and the last one.
         expansion: "neighbours"; "duplicates" is the ablation without NEU.
+        cubic: begin on the cubic curves; on the chords otherwise, as mixing features alone would have it.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class SSPUNetwork(nn.Module):
         neighbours: int = 12,
         hidden: int = 96,
         expansion: str = "neighbours",
+        cubic: bool = True,
     ) -> None:
         super().__init__()
         if min(copies, width, growth, blocks, hidden) < 1 or neighbours < copies:
@@ -92,7 +94,7 @@ class SSPUNetwork(nn.Module):
             )
         if expansion not in EXPANSIONS:
             raise OptionError(f"expansion '{expansion}' is unknown; use {' or '.join(EXPANSIONS)}")
-        self.copies, self.neighbours = copies, neighbours
+        self.copies, self.neighbours, self.cubic = copies, neighbours, cubic
         self.dense = DenseFeatures(0, 2 * growth, growth, blocks=blocks, relative=True)
         self.compress = nn.Linear(self.dense.out_channels, width)
         unit = EXPANSIONS[expansion]
@@ -156,16 +158,16 @@ class SSPUNetwork(nn.Module):
         shares = torch.diag_embed(share) + aside
         lift = aside @ edges[..., :1]  # what `aside` adds along the normal, which is not what it is for
         spot = (shares @ edges[..., :3]).detach()
-        bend = _QUICK * self.above(torch.cat([copies, edges, spot], dim=3)) - nn.functional.pad(
-            cubic(share.detach()), (0, len(_HEIGHTS) - 2)
-        )
+        bend = _QUICK * self.above(torch.cat([copies, edges, spot], dim=3))
+        if self.cubic:
+            bend = bend - nn.functional.pad(cubic_below(share.detach()), (0, len(_HEIGHTS) - 2))
         rise = (bend * edges[..., _HEIGHTS]).sum(dim=3, keepdim=True)
         normals, unit = around.frames[:, a:b, None, :, 0], around.unit[:, a:b, None, None]
         away = shares.to(kind) @ around.ways[:, a:b] + (rise - lift).to(kind) * normals
         return torch.cat([points[:, a:b, None] + unit * away, unit * rise.to(kind) * normals], dim=3)
 
 
-def cubic(share: Tensor) -> Tensor:
+def cubic_below(share: Tensor) -> Tensor:
     """How far (..., 2) the cubic between two points with given tangents runs below the chord at `share` (...) of it, as
     multiples of the height of each end over the tangent of the other: Hermite's."""
     rest = 1 - share
