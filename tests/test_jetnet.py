@@ -17,9 +17,9 @@ from pcsr_zoo.models.jetnet_recipe import JetNetRecipe, distance_to_surface, unc
 
 class TestJetNet(UpsamplerContract):
     name = "jetnet"
-    # Where rounding makes the selection fall the other way (1 point in 250), relaxation hands a part of the change on
-    # to the neighbours and to theirs: it fades with the distance, but some points move by more than 1e-5.
-    elsewhere = 0.03
+    # Where rounding makes the selection fall the other way (1 point in 100), relaxation hands a part of the change on
+    # to the neighbours: 2 to 4 points in 100 move by more than 1e-3.
+    elsewhere = 0.05
     tolerance = 1e-3
     elsewhere_at_utm = 0.1
 
