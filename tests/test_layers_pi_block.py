@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from random_weights import randomised
 
 from pcsr_zoo.layers.invertible_scale import InvertibleScale
 from pcsr_zoo.layers.pi_block import PIBlock
@@ -15,16 +16,6 @@ KINDS = [(form, vectors) for form in ("additive", "map") for vectors in (False, 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-
-
-def randomised(module: torch.nn.Module, size: float = 1.0) -> torch.nn.Module:
-    """Weights of the usual size everywhere, the last layers included, which begin with zeros."""
-    for parameter in module.parameters():
-        if parameter.ndim == 2:
-            torch.nn.init.normal_(parameter, std=size * parameter.shape[1] ** -0.5)
-        else:
-            parameter.data += 0.1 * torch.randn_like(parameter)
-    return module
 
 
 def halves(channels: int, n: int = 40, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from random_weights import randomised
 
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.layers.decomposition import decompose
@@ -26,18 +27,8 @@ def sphere(n: int, batch: int = 1, dtype: torch.dtype = torch.float64) -> torch.
     return gather(points, farthest_points(points, n))[:, torch.randperm(n)]
 
 
-def randomised(network: PointLIENetwork, size: float = 0.7) -> PointLIENetwork:
-    """No last layer is zero any more: each block changes what goes through it."""
-    for parameter in network.parameters():
-        if parameter.ndim == 2:
-            torch.nn.init.normal_(parameter, std=size * parameter.shape[1] ** -0.5)
-        else:
-            parameter.data += 0.1 * torch.randn_like(parameter)
-    return network
-
-
 def small(scale: int = 3, **options) -> PointLIENetwork:
-    return randomised(PointLIENetwork(scale, blocks=2, hidden=16, growth=6, neighbours=8, **options))
+    return randomised(PointLIENetwork(scale, blocks=2, hidden=16, growth=6, neighbours=8, **options), size=0.7)
 
 
 def nearest_of(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

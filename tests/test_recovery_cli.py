@@ -6,23 +6,14 @@ import os
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from cli_run import run
 from halving import Halving, halving
 from model_contract import torus_cloud, with_attributes
 
 from pcsr_zoo import Cloud, read, recover, sample, write
 from pcsr_zoo.checkpoints import save_checkpoint
-from pcsr_zoo.cli import main
 
 __all__ = ["halving"]
-
-
-def run(*arguments: object, code: int = 0) -> tuple[str, str]:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert "Traceback" not in result.output
-    assert "unexpected" not in result.output
-    assert result.exit_code == code, result.output
-    return result.stdout, result.stderr
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ import os
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from cli_run import run
 from halving import halving
 from model_contract import UTM, torus_cloud
 from PIL import Image
 from scipy.spatial import cKDTree
 
 from pcsr_zoo import Cloud, read, recover, registry, sample, write
-from pcsr_zoo.cli import main
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.geometry.grid import Grid
 from pcsr_zoo.metrics.conventions import evaluate
@@ -245,14 +244,6 @@ def test_options_that_make_no_sense(options, message):
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
-
-
-def run(*arguments: object, code: int = 0) -> tuple[str, str]:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert "Traceback" not in result.output
-    assert "unexpected" not in result.output
-    assert result.exit_code == code, result.output
-    return result.stdout, result.stderr
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..layers.picking import gather, nearest
+from .gaps import squared_gaps
 
 
 def hausdorff_loss(a: Tensor, b: Tensor, unit: Tensor | float = 1.0) -> Tensor:
@@ -16,6 +16,5 @@ def hausdorff_loss(a: Tensor, b: Tensor, unit: Tensor | float = 1.0) -> Tensor:
         b: (B, M, 3).
         unit: length, or one for each example (B,), by which distances are divided.
     """
-    forth = (a - gather(b, nearest(b, a, 1)[:, :, 0])).square().sum(dim=2).amax(dim=1)
-    back = (b - gather(a, nearest(a, b, 1)[:, :, 0])).square().sum(dim=2).amax(dim=1)
-    return ((forth + back) / torch.as_tensor(unit, dtype=a.dtype, device=a.device) ** 2).mean()
+    both = squared_gaps(a, b).amax(dim=1) + squared_gaps(b, a).amax(dim=1)
+    return (both / torch.as_tensor(unit, dtype=a.dtype, device=a.device) ** 2).mean()

@@ -39,7 +39,17 @@ class Context:
     cache: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
-class Upsampler(ABC):
+class _Recovers:
+    """The method of all that recover."""
+
+    def recover(self, x: Any, ratio: float | None = None, **options: Any) -> Any:
+        """`pcsr_zoo.recover` with this model."""
+        from ..pipelines.recovery import recover
+
+        return recover(x, ratio, model=self, **options)  # type: ignore[arg-type]
+
+
+class Upsampler(_Recovers, ABC):
     """Makes new points on the surface that a cloud samples."""
 
     name: ClassVar[str]
@@ -72,12 +82,6 @@ class Upsampler(ABC):
         from ..pipelines.resample import upsample
 
         return upsample(x, ratio, model=self, **options)
-
-    def recover(self, x: Any, ratio: float | None = None, **options: Any) -> Any:
-        """`pcsr_zoo.recover` with this model."""
-        from ..pipelines.recovery import recover
-
-        return recover(x, ratio, model=self, **options)
 
 
 class Learned:
@@ -128,7 +132,7 @@ class Sampler(ABC):
         return sample(x, ratio, model=self, **options)
 
 
-class Recoverer(ABC):
+class Recoverer(_Recovers, ABC):
     """Makes a sampled cloud dense again; mixed into a `Sampler` or an `Upsampler` that was made for it.
 
     Attributes:
@@ -140,12 +144,6 @@ class Recoverer(ABC):
     @abstractmethod
     def rebuild(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
         """n points (n, 3) of the surface that (N, 3) sampled points in the unit frame stand for, n >= N."""
-
-    def recover(self, x: Any, ratio: float | None = None, **options: Any) -> Any:
-        """`pcsr_zoo.recover` with this model."""
-        from ..pipelines.recovery import recover
-
-        return recover(x, ratio, model=self, **options)
 
 
 def tasks_of(model: Any) -> tuple[str, ...]:

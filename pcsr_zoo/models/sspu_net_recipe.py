@@ -33,6 +33,7 @@ from ..geometry.elimination import eliminate
 from ..geometry.fps import farthest_point_sample
 from ..layers.picking import farthest_points, gather, nearest, spacing
 from ..losses.earth_mover import earth_mover_loss
+from ..losses.gaps import squared_gaps
 from ..losses.hausdorff import hausdorff_loss
 from ..losses.image import image_loss
 from ..losses.surface import cloud_normals, heights, surface_loss
@@ -176,8 +177,7 @@ class SSPUNetRecipe(Recipe):
             # only how far to rise is learned from it: nowhere is as near to the surface as at the given points
             terms["surface"] = surface_loss((places - rises).detach() + rises, cloud, examples["normals"])
         if "cover" in self.weights:
-            gap = gather(dense, nearest(dense, cloud, 1)[:, :, 0]) - cloud
-            terms["cover"] = gap.square().sum(dim=2).mean()
+            terms["cover"] = squared_gaps(cloud, dense).mean()
         loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return loss, {name: term.detach() for name, term in {**terms, "loss": loss}.items()}
 
@@ -204,8 +204,7 @@ class SSPUNetRecipe(Recipe):
             near = gather(new, nearest(new, left, 1)[:, :, 0])
             sums["height"].append(float((heights(near, cloud, normals) / unit).mean()))
             dense = torch.cat([given, new], dim=1)
-            gap = (gather(dense, nearest(dense, left, 1)[:, :, 0]) - left).norm(dim=2)
-            sums["gap"].append(float((gap / unit).mean()))
+            sums["gap"].append(float((squared_gaps(left, dense).sqrt() / unit).mean()))
             sums["truth_distance"].append(
                 1000 * _to_truth(self._new(network(cloud).places.flatten(1, 2), cloud), data, shape)
             )

@@ -52,6 +52,20 @@ def denser_count(size: int, ratio: Any, n: Any, verb: str) -> int:
     return n
 
 
+def sparser_count(
+    size: int, ratio: Any, n: Any, below_one: str = "sampling by less than 1 adds points: use upsample"
+) -> int:
+    """How many points a thinner cloud has: n, or round(size / ratio), at least 1; at most `size`."""
+    if n is None:
+        if ratio is None:
+            raise OptionError("give a ratio or a count n")
+        n = max(1, round(size / as_ratio(ratio, below_one)))
+    n = as_count(n)
+    if n > size:
+        raise OptionError(f"cannot sample {n} of {size} points; use upsample to add points")
+    return n
+
+
 def as_device(device: Any) -> str:
     """A device that torch can use here, as a string; None is the CPU, for which torch is not imported."""
     if device in (None, "cpu"):

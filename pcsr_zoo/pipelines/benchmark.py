@@ -26,11 +26,10 @@ from .._version import __version__
 from ..datasets.pugan import PUGANShape, PUGANTestSet
 from ..errors import CloudError, OptionError
 from ..metrics.conventions import evaluate, get_convention
-from ..models.base import Sampler
-from ..registry import class_named, find_checkpoint, identify
+from ..registry import find_checkpoint, identify
 from .benchmark_report import markdown_table, read_results, write_benchmarks_md, write_results
 from .benchmark_tasks import TASKS, Points, Task, add_noise, get_task, shape_rng
-from .pairs import split_model
+from .pairs import own_sampler, split_model
 
 __all__ = [
     "REFERENCES",
@@ -210,17 +209,12 @@ def _predict(task: Task, name: str, shape: PUGANShape, given: Points, seed: int)
     return points
 
 
-def _class(model: str) -> type:
-    """The model's; `object` of what is none, which is told when it is used."""
-    try:
-        return class_named(model)
-    except OptionError:
-        return object
-
-
 def _own_sampler(model: str) -> str:
-    """The model itself where it samples."""
-    return model if issubclass(_class(model), Sampler) else "fps"
+    """See `own_sampler`; that there is no such model is told when it is used."""
+    try:
+        return own_sampler(model)
+    except OptionError:
+        return "fps"
 
 
 def _recover(points: Points, n: int, model: str, seed: int) -> Points:

@@ -17,6 +17,11 @@ def split_model(name: str) -> tuple[str | None, str]:
     return sampler or None, model
 
 
+def own_sampler(model: str) -> str:
+    """Who samples for a model where nobody is named: it does so itself where it can, else "fps"."""
+    return model if "sample" in tasks_named(model) else "fps"
+
+
 def sampler_and_recoverer(name: str) -> tuple[str, str]:
     """("random", "jet") of "random+jet". A plain name samples itself where it can, else "fps" does.
 
@@ -27,7 +32,7 @@ def sampler_and_recoverer(name: str) -> tuple[str, str]:
     if "recover" not in tasks_named(model):
         raise OptionError(f"'{model}' does not recover; write SAMPLER+MODEL, for example {model}+jet")
     if sampler is None:
-        sampler = model if "sample" in tasks_named(model) else "fps"
+        sampler = own_sampler(model)
     elif "sample" not in tasks_named(sampler):
         raise OptionError(f"'{sampler}' in '{name}' does not sample; take fps, for example")
     return sampler, model

@@ -21,14 +21,13 @@ from ..notes import KEY, without_note
 from ..registry import identify, load
 from .arguments import (
     as_bits,
-    as_count,
     as_device,
-    as_ratio,
     check_result,
     denser_count,
     distinct_points,
     require_distinct,
     silent,
+    sparser_count,
 )
 
 RECOVERER = "jetnet"  # of what a sampler chose that recovers nothing itself
@@ -121,14 +120,7 @@ def sample(
     bits = as_bits(bits)
     cloud.validate()
     size = len(cloud)
-    if n is None:
-        ratio = getattr(sampler, "ratio", None) if ratio is None else ratio
-        if ratio is None:
-            raise OptionError("give a ratio or a count n")
-        n = max(1, round(size / as_ratio(ratio, "sampling by less than 1 adds points: use upsample")))
-    n = as_count(n)
-    if n > size:
-        raise OptionError(f"cannot sample {n} of {size} points; use upsample to add points")
+    n = sparser_count(size, getattr(sampler, "ratio", None) if ratio is None else ratio, n)
     context = Context(seed, as_device(device), progress or silent)
     context.progress("sampling", 0.0)
     frame = UnitFrame.of(cloud.positions)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..cloud import Cloud, as_cloud
-from ..errors import CloudError, DependencyError, OptionError
+from ..errors import CloudError, DependencyError
 from ..metrics.conventions import evaluate, get_convention
 from ..metrics.surface import as_surface
 from ..models.base import Progress
 from ..registry import identify, list_models, load
-from .arguments import as_bits, as_count, as_device, as_ratio, as_temperature, silent
+from .arguments import as_bits, as_device, as_temperature, silent, sparser_count
 from .benchmark import machine_facts
 from .pairs import sampler_and_recoverer
 from .recovery import recover
@@ -99,7 +99,10 @@ def roundtrip(
     bare = Cloud(original, metadata={"position_dtype": "float32"})  # written so if that loses nothing
     pairs = _pairs(models, ratio)
     loaded = {part: load(part) for pair in pairs.values() for part in pair}
-    count = _count(len(original), ratio, n, [loaded[pair[0]] for pair in pairs.values()])
+    trained = next((getattr(loaded[sampler], "ratio", None) for sampler, _ in pairs.values()), None)
+    count = sparser_count(
+        len(original), trained if ratio is None else ratio, n, "a round trip makes a cloud smaller first"
+    )
     device, tell = as_device(device), progress or silent
     surface = None if mesh is None else as_surface(mesh)
     codecs, skipped = _codecs()
@@ -173,19 +176,6 @@ def _pairs(models: Sequence[str], ratio: float | None) -> dict[str, tuple[str, s
     if not models and ratio is not None and f"pointlie-x{ratio:g}" in list_models():
         models = (f"pointlie-x{ratio:g}",)
     return {name: sampler_and_recoverer(name) for name in dict.fromkeys([*map(str, models), *BESIDE])}
-
-
-def _count(size: int, ratio: float | None, n: int | None, samplers: list[Any]) -> int:
-    if n is not None:
-        count = as_count(n)
-        if count > size:
-            raise OptionError(f"cannot sample {count} of {size} points")
-    else:
-        ratio = next((getattr(s, "ratio", None) for s in samplers), None) if ratio is None else ratio
-        if ratio is None:
-            raise OptionError("give a ratio or a count n")
-        count = max(1, round(size / as_ratio(ratio, "a round trip makes a cloud smaller first")))
-    return count
 
 
 def _codecs() -> tuple[list[Codec], list[str]]:
