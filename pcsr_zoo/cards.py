@@ -16,15 +16,15 @@ The card reads these facts of "about", all of them optional; others are listed a
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checkpoints import CARD, checkpoint_class, is_bundled, read_config, write_about
+from .checkpoints import CARD, checkpoint_class, is_ours, read_config, write_about
 from .errors import FileError
+from .front_matter import front_matter
 from .io.atomic import atomic_path
 from .measured import merge_rows, rows_of, tables
 from .models.base import tasks_of
@@ -33,12 +33,9 @@ if TYPE_CHECKING:
     from .datasets.training_set import ShapeInfo
 
 MISSING = "not recorded"
-# Identifiers that the Hub knows; any other licence is "other" there, under its own name.
-_HUB_LICENCES = (
-    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0"),
-    *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
-)
 _OWN = "Somebody's own training of the model `{model}`: it does not come with pcsr-zoo, and has no name that loads it."
+_ON_HUB = "Somebody's own training of the model `{model}`, which pcsr-zoo loads from here; it is not one of its own."
+_FOLDER = "or the folder that this file is in"
 _OWN_PLACE = ("licence", "summary", "data", "settings", "measured", "failures", "ours", "paper")
 
 
@@ -99,6 +96,7 @@ def render_card(
     source: str = "",
     tasks: Sequence[str] = ("upsample",),
     folder: str | PathLike[str] | None = None,
+    address: str | None = None,
 ) -> str:
     """The card as Markdown, with the front matter that the Hugging Face Hub reads.
 
@@ -108,21 +106,21 @@ def render_card(
         tasks: of the model class, see `models.base.tasks_of`.
         folder: where the checkpoint is. Unless `load` finds it by its name, the card shows how to load the folder.
             None: by its name.
+        address: under which `load` finds it, such as "hf:owner/repo", if it is not one of ours.
     """
     name, about = config["name"], config["about"]
-    loaded = name if folder is None or is_bundled(folder, config) else f"path/to/{Path(folder).resolve().name}"
+    ours = folder is None or is_ours(folder, config)
+    loaded = name if ours else address or f"path/to/{Path(folder or '.').resolve().name}"
     failures = about.get("failures") or ["None recorded, which does not mean that there are none."]
     settings = about.get("settings")
     parts = [
-        _front_matter(config, tasks),
+        front_matter(config, tasks),
         f"# {name}",
         _sentence(about.get("summary") or f"Trained weights of the model `{config['model']}`"),
         f"{config['parameters']:,} parameters. Licence of the weights: {about.get('licence') or MISSING}.",
-        *([] if loaded == name else [_OWN.format(model=config["model"])]),
+        *([] if ours else [(_ON_HUB if address else _OWN).format(model=config["model"])]),
         "## Use",
-        _usage(
-            loaded, config, tasks, "or the folder that this file is in" if loaded == name else "the folder of this file"
-        ),
+        _usage(loaded, config, tasks, _FOLDER if ours or address else "the folder of this file"),
         "## Training",
         "Data:",
         _data(about.get("data")),
@@ -138,19 +136,6 @@ def render_card(
         f"sha256 of `model.safetensors`: `{config['sha256']}`",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _front_matter(config: Mapping[str, Any], tasks: Sequence[str]) -> str:
-    """YAML. It names no pipeline: none of the Hub's is about point clouds."""
-    licence = config["about"].get("licence")
-    lines = ["license: unknown"]
-    if isinstance(licence, str) and licence:
-        slug = re.sub(r"[^a-z0-9.+-]+", "-", licence.lower()).strip("-")
-        known = slug in _HUB_LICENCES
-        lines = [f"license: {slug}"] if known else ["license: other", f"license_name: {slug or 'other'}"]
-    purposes = [purpose for task, purpose in (("sample", "sampling"), ("upsample", "upsampling")) if task in tasks]
-    tags = ["point-cloud", *(f"point-cloud-{purpose}" for purpose in purposes), "3d", config["model"]]
-    return "\n".join(["---", *lines, "library_name: pcsr-zoo", "tags:", *(f'- "{tag}"' for tag in tags), "---"])
 
 
 def _usage(name: str, config: Mapping[str, Any], tasks: Sequence[str], remark: str) -> str:

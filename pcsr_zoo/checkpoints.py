@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import FileError, OptionError, PcsrError
 from .io.atomic import atomic_path
 from .io.files import read_bytes
+from .tensors import as_dtype, fill, pack
 
 if TYPE_CHECKING:
     from .models.base import Learned
@@ -31,6 +32,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 _PENDING = "config.pending.json"
 _ATTEMPTS = 3  # a reader may come between a writer's replacements, hardly ever thrice
 _FIELDS = {"name": str, "model": str, "arguments": dict, "parameters": int, "sha256": str, "about": dict}
+_NAME, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*"), re.compile(r"[0-9a-f]{64}")
 
 
 def is_checkpoint(path: str | PathLike[str]) -> bool:
@@ -41,25 +43,38 @@ def is_checkpoint(path: str | PathLike[str]) -> bool:
         return False
 
 
-def bundled() -> dict[str, Path]:
-    """The checkpoints that come with the package, name -> folder: in a wheel inside it, in a checkout beside it."""
+def package_folder() -> Path | None:
+    """The folder of the package's own checkpoints: in a wheel inside it, in a checkout beside it."""
     package = Path(__file__).resolve().parent
     root = package / "hub_configs"
     if not root.is_dir() and (package.parent / "pyproject.toml").is_file():
         root = package.parent / "hub_configs"
-    if not root.is_dir():
-        return {}
-    return {folder.name: folder for folder in sorted(root.iterdir()) if is_checkpoint(folder)}
+    return root if root.is_dir() else None
 
 
-def is_bundled(folder: str | PathLike[str], config: Mapping[str, Any]) -> bool:
-    """Whether the checkpoint is the one of its name that comes with the package, so that `load(name)` finds it."""
-    found = bundled().get(config["name"])
+def bundled() -> dict[str, Path]:
+    """The checkpoints that come with the package, weights and all, name -> folder."""
+    root = package_folder()
+    folders = sorted(root.iterdir()) if root else []
+    return {folder.name: folder for folder in folders if is_checkpoint(folder) and (folder / WEIGHTS).is_file()}
+
+
+def is_ours(folder: str | PathLike[str], config: Mapping[str, Any]) -> bool:
+    """Whether the checkpoint is the package's own of its name, so that `load(name)` finds it."""
+    from .hub.pins import described
+
+    found = bundled().get(config["name"]) or described().get(config["name"])
     return found is not None and found.resolve() == Path(folder).resolve()
 
 
 def save_checkpoint(
-    folder: str | PathLike[str], model: Learned, *, name: str | None = None, card: str | None = None, **about: Any
+    folder: str | PathLike[str],
+    model: Learned,
+    *,
+    name: str | None = None,
+    card: str | None = None,
+    address: str | None = None,
+    **about: Any,
 ) -> Path:
     """Write a model with its weights; an older checkpoint in the folder is replaced.
 
@@ -68,6 +83,7 @@ def save_checkpoint(
         model: of a class that the registry knows, or `load_checkpoint` would not find it.
         name: of the checkpoint, as `load` and the Hub would call it; the model's own by default.
         card: the text of README.md; by default rendered from the facts, see `cards`.
+        address: under which `load` will find it, such as "hf:owner/repo", for the card; by default the folder.
         about: facts that JSON can hold: licence, data, seed, steps, hours, hardware, ...; see `cards` for their names.
 
     Returns:
@@ -79,19 +95,19 @@ def save_checkpoint(
     """
     from .cards import render_card
     from .models.base import tasks_of
-    from .registry import model_class
+    from .registry import registered_class
 
     kind: Any = type(model)
     folder, key, name = Path(folder), kind.name, name or str(model.name)  # type: ignore[attr-defined]
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    if not _NAME.fullmatch(name):
         raise OptionError(f"'{name}' is no name for a checkpoint; use letters, digits, dots, dashes and underscores")
     try:
-        known = model_class(key) is kind
+        known = registered_class(key) is kind
     except OptionError:
         known = False
     if not known:
         raise OptionError(f"the registry does not know {kind.__name__} as '{key}': decorate it with @register_model")
-    weights, parameters = _weights(model)
+    weights, parameters = pack(model.network)
     config = {
         "format": FORMAT,
         "name": name,
@@ -113,41 +129,83 @@ def save_checkpoint(
         os.replace(folder / _PENDING, folder / CONFIG)
     except OSError as error:
         raise FileError(f"cannot write {folder / CONFIG}: {error.strerror or error}; check the folder") from error
-    _write(folder / CARD, (card or render_card(json.loads(text), kind.source, tasks_of(kind), folder)).encode())
+    card = card or render_card(json.loads(text), kind.source, tasks_of(kind), folder, address)
+    _write(folder / CARD, card.encode())
     return folder
 
 
-def load_checkpoint(folder: str | PathLike[str]) -> Any:
-    """The model that `save_checkpoint` wrote, on the CPU, its network in evaluation mode.
+def load_checkpoint(folder: str | PathLike[str], *, dtype: Any = None) -> Any:
+    """The model that `save_checkpoint` wrote, on the CPU, its network in evaluation mode; `origin` is its config.json.
 
-    The weights are checked against their sha256 and must fit the network exactly. Nothing in the folder is executed.
+    The configuration is checked before a class is looked up, the weights against their sha256, and they must fit the
+    network exactly. Nothing in the folder is executed.
+
+    Args:
+        folder: with config.json and model.safetensors.
+        dtype: of the network's floats, one of its class's `dtypes` such as `torch.float32` or "float32"; by default
+            that of the file.
 
     Raises:
         FileError: a file is missing, broken, of another version, or does not fit the others; the message names it.
+        OptionError: the model does not compute in that dtype.
     """
-    import torch
-
-    from .models.base import Learned
-
     folder = Path(folder)
     config, weights = _fitting(folder)
-    cls, where = checkpoint_class(folder, config), folder / CONFIG
-    if not issubclass(cls, Learned):
-        raise FileError(f"{where}: '{config['model']}' has no network to load weights into")
+    cls = trained_class(folder, config)
+    wanted = as_dtype(dtype, cls)
+    check_arguments(folder, config, cls)
+    model = _untrained(folder, config, cls)
+    fill(model.network, weights, folder / WEIGHTS)
+    model.network.eval()
+    model.origin = config
+    if wanted is not None:
+        model.network.to(wanted)
+    if config["name"] != cls.name:
+        model.name = config["name"]
+    return model
+
+
+def trained_class(folder: str | PathLike[str], config: Mapping[str, Any]) -> Any:
+    """`checkpoint_class`, which must have a network.
+
+    Raises:
+        FileError: it has none, or the registry does not know it.
+    """
+    from .models.base import is_learned
+
+    cls = checkpoint_class(folder, config)
+    if not is_learned(cls):
+        raise FileError(f"{Path(folder, CONFIG)}: '{config['model']}' has no network to load weights into")
+    return cls
+
+
+def check_arguments(folder: str | PathLike[str], config: Mapping[str, Any], cls: Any) -> None:
+    """Refuse arguments that the class does not have, before anything is built.
+
+    Raises:
+        FileError: there is one.
+    """
     try:
         inspect.signature(cls).bind(**config["arguments"])
+    except TypeError as error:
+        raise _misfit(folder, config, error) from error
+
+
+def _untrained(folder: Path, config: Mapping[str, Any], cls: Any) -> Any:
+    import torch
+
+    try:
         with torch.random.fork_rng(devices=[]):  # untrained weights are drawn, which is nobody's business
-            model = cls(**config["arguments"])
-    except (TypeError, ValueError, RuntimeError, PcsrError) as error:
-        raise FileError(
-            f"{where}: 'arguments' do not make a '{config['model']}': {error}; "
-            "was it saved by another version of pcsr-zoo?"
-        ) from error
-    _fill(model.network, weights, folder / WEIGHTS)
-    model.network.eval()
-    if config["name"] != cls.name:
-        model.name = config["name"]  # type: ignore[attr-defined]
-    return model
+            return cls(**config["arguments"])
+    except (TypeError, ValueError, RuntimeError, MemoryError, OverflowError, PcsrError) as error:
+        raise _misfit(folder, config, error) from error
+
+
+def _misfit(folder: str | PathLike[str], config: Mapping[str, Any], error: BaseException) -> FileError:
+    return FileError(
+        f"{Path(folder, CONFIG)}: 'arguments' do not make a '{config['model']}': {error}; "
+        "was it saved by another version of pcsr-zoo?"
+    )
 
 
 def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
@@ -161,16 +219,16 @@ def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
     return _config(pending if pending.is_file() and not config.is_file() else config)
 
 
-def checkpoint_class(folder: str | PathLike[str], config: dict[str, Any]) -> Any:
-    """The model class that the checkpoint of `read_config` needs.
+def checkpoint_class(folder: str | PathLike[str], config: Mapping[str, Any]) -> Any:
+    """The model class that the checkpoint of `read_config` needs: one of the registry, never a path to import.
 
     Raises:
         FileError: the registry does not know it.
     """
-    from .registry import model_class
+    from .registry import registered_class
 
     try:
-        return model_class(config["model"])
+        return registered_class(config["model"])
     except OptionError as error:
         raise FileError(
             f"{Path(folder, CONFIG)} needs the model class '{config['model']}', which is not known here ({error}); "
@@ -193,51 +251,7 @@ def write_about(folder: str | PathLike[str], about: dict[str, Any]) -> dict[str,
 
 def weights_digest(model: Learned) -> str:
     """The sha256 that the model's weights, as they are now, would have in a checkpoint."""
-    return hashlib.sha256(_weights(model)[0]).hexdigest()
-
-
-def _weights(model: Learned) -> tuple[bytes, int]:
-    """The network's state as safetensors, floats as float32; and how many parameters it has."""
-    import torch
-    from safetensors.torch import save
-
-    tensors = {}
-    for key, value in model.network.state_dict().items():
-        value = value.detach().cpu()
-        if value.is_floating_point():
-            value = value.to(torch.float32)
-            if not value.isfinite().all():
-                raise OptionError(f"the weights '{key}' are not finite, so nothing was saved; did training diverge?")
-        tensors[key] = value.clone(memory_format=torch.contiguous_format)  # no two may share memory
-    parameters = sum(parameter.numel() for parameter in model.network.parameters())
-    return save(tensors, metadata={"format": "pt"}), parameters  # one entry: their order is not fixed
-
-
-def _fill(network: Any, weights: bytes, path: Path) -> None:
-    """The weights into the network, if they are exactly those that it has."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        tensors = load(weights)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise FileError(f"{path}: no safetensors file: {error}; get the checkpoint again") from error
-    wanted = network.state_dict()
-    faults = [f"no '{key}'" for key in wanted if key not in tensors]
-    for key, value in tensors.items():
-        if key not in wanted:
-            faults.append(f"an unknown '{key}'")
-        elif value.shape != wanted[key].shape:
-            faults.append(f"'{key}' of shape {tuple(value.shape)} instead of {tuple(wanted[key].shape)}")
-        elif value.is_floating_point() and not value.isfinite().all():
-            faults.append(f"'{key}' that is not finite")
-    if faults:
-        more = f" and {len(faults) - 3} more faults" if len(faults) > 3 else ""
-        raise FileError(
-            f"{path} has {', '.join(faults[:3])}{more}: it does not fit the arguments in {CONFIG}; "
-            "get or save the checkpoint again"
-        )
-    network.load_state_dict(tensors, strict=True)
+    return hashlib.sha256(pack(model.network)[0]).hexdigest()
 
 
 def _require_checkpoint(folder: Path) -> None:
@@ -278,7 +292,7 @@ def _finish(folder: Path) -> None:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(read_bytes(path).decode("utf-8"))
+        config = json.loads(read_bytes(path).decode("utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError
         raise FileError(f"{path} is not JSON: {error}; get the checkpoint again") from None
     found = config.get("format") if isinstance(config, dict) else None
@@ -289,7 +303,17 @@ def _config(path: Path) -> dict[str, Any]:
     for field, kind in _FIELDS.items():
         if not isinstance(config.get(field), kind):
             raise FileError(f"{path}: '{field}' is missing or no {kind.__name__}; get the checkpoint again")
+    if unknown := sorted(config.keys() - _FIELDS.keys() - {"format"}):
+        raise FileError(f"{path} has the unknown key '{unknown[0]}'; update pcsr-zoo, or get the checkpoint again")
+    if not _NAME.fullmatch(config["name"]):
+        raise FileError(f"{path}: '{config['name']}' is no name for a checkpoint; get the checkpoint again")
+    if not _SHA256.fullmatch(config["sha256"]):
+        raise FileError(f"{path}: 'sha256' is not the 64 hexadecimal digits of one; get the checkpoint again")
     return config
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
 
 
 def _to_json(config: dict[str, Any]) -> bytes:

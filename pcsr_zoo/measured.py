@@ -134,3 +134,28 @@ def _place(row: Row) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def own_rows(rows: Sequence[Row], name: str) -> list[Row]:
+    """The rows of checkpoint `name`, whichever sampler they are with."""
+    return [row for row in rows if _split(row["model"])[1] == name]
+
+
+def best_row(rows: Sequence[Row], name: str) -> Row | None:
+    """The row of checkpoint `name` whose Chamfer distance is the smallest beside that of `jet` in the same task.
+
+    With its `task`, `convention`, `cd` (times 1000), and `jet` (that of `jet`; None where no row has one). A row with
+    a `jet` goes before one without; None where the checkpoint was not measured.
+    """
+    distance: dict[tuple[str, ...], float | None] = {_key(row): row["cd"] for row in rows}
+    found: list[tuple[bool, float, Row]] = []
+    for row in own_rows(rows, name):
+        if row["cd"] is None:
+            continue
+        task, convention, _ = _key(row)
+        names = (f"{_split(row['model'])[0]}+jet", "jet", "fps+jet")  # a model that samples itself stands beside FPS
+        known = [distance.get((task, convention, other)) for other in names]
+        jet = next((value for value in known if value), None)
+        best = {"task": task, "convention": convention, "cd": row["cd"], "jet": jet}
+        found.append((jet is None, row["cd"] / jet if jet else row["cd"], best))
+    return min(found, key=lambda item: item[:2])[2] if found else None

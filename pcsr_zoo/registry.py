@@ -9,11 +9,16 @@ import os
 from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .checkpoints import bundled, checkpoint_class, is_checkpoint, load_checkpoint, read_config, weights_digest
 from .errors import OptionError
-from .models.base import Learned, tasks_of
+from .hub.address import Address, is_address
+from .hub.pins import described, pinned
+from .models.base import is_learned, tasks_of
+
+if TYPE_CHECKING:
+    from .hub.fetch import Transfer
 
 _log = logging.getLogger(__name__)
 
@@ -38,23 +43,24 @@ def register_model(cls: type) -> type:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names of all models, trained or not in need of it, that match a shell pattern such as `jet*`."""
-    return sorted(name for name in _MODELS.keys() | bundled() if fnmatchcase(name, pattern))
+    """The names of all models, trained or not in need of it, that match a shell pattern such as `pointlie*`."""
+    names = {*_MODELS, *bundled(), *described()}
+    return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
-def model_class(name: str) -> type:
-    """The class behind the name of a class or of a checkpoint.
+def names_a_checkpoint(name: str) -> bool:
+    """Whether `load(name)` finds weights by the name alone: they come with the package, or are ours on the Hub."""
+    return name in bundled() or name in described()
+
+
+def registered_class(name: str) -> type:
+    """The class of that name itself.
 
     Raises:
-        OptionError: no such model; the message lists close matches, or all.
+        OptionError: no class has it; the message lists close matches, or all.
     """
     if name not in _MODELS:
-        if (folder := bundled().get(name)) is not None:
-            return checkpoint_class(folder, read_config(folder))
-        names = list_models()
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names)}"
-        raise OptionError(f"no model is called '{name}'; {hint}")
+        raise _unknown(name)
     entry = _MODELS[name]
     if isinstance(entry, str):
         module, _, attribute = entry.partition(":")
@@ -62,31 +68,73 @@ def model_class(name: str) -> type:
     return entry
 
 
-def find_checkpoint(name: str | PathLike[str]) -> Path | None:
+def model_class(name: str) -> type:
+    """The class behind the name of a class or of a checkpoint; no weights are read or fetched.
+
+    Raises:
+        OptionError: no such model; the message lists close matches, or all.
+    """
+    if name not in _MODELS and (folder := _configured(name)) is not None:
+        return checkpoint_class(folder, read_config(folder))
+    return registered_class(name)
+
+
+def find_checkpoint(name: str | PathLike[str] | Address) -> Path | None:
     """The folder of the checkpoint that `load(name)` takes; None where it takes a class without weights.
 
-    A path goes before a name, and a class registered by `register_model` before a checkpoint of the package.
+    A path goes before a name, a class registered by `register_model` before a checkpoint of ours, and one that comes
+    with the package before the cache and the Hub, from which the others are fetched.
+
+    Raises:
+        OptionError: "hf:" is followed by no address.
+        FileError: it is on the Hub and cannot be had.
     """
+    return _find(name, None)
+
+
+def _find(name: str | PathLike[str] | Address, transfer: Transfer | None) -> Path | None:
+    if is_address(name) and not (isinstance(name, str) and is_checkpoint(name)):
+        from .hub.fetch import fetch
+
+        return fetch(name if isinstance(name, Address) else Address.parse(str(name)), transfer)
     if not isinstance(name, str) or is_checkpoint(name):
-        return Path(name)
+        return Path(name)  # type: ignore[arg-type]
     if isinstance(_MODELS.get(name), type):
         return None
     if (folder := bundled().get(name)) is not None:
         return folder
+    if (folder := described().get(name)) is not None:
+        from .hub.fetch import fetch
+
+        return fetch(pinned()[name], transfer, expected=read_config(folder))
     looks_like_a_path = any(mark in name for mark in "/\\") or name.startswith((".", "~")) or os.path.exists(name)
     return Path(name) if looks_like_a_path and name not in _MODELS else None
 
 
-def model_info(name: str | PathLike[str]) -> dict[str, Any]:
+def _configured(name: str | PathLike[str] | Address) -> Path | None:
+    """The folder with the config.json of a checkpoint; as `find_checkpoint`, but nothing is fetched for our names."""
+    by_name = isinstance(name, str) and not is_checkpoint(name) and not isinstance(_MODELS.get(name), type)
+    folder = bundled().get(str(name)) or described().get(str(name)) if by_name else None
+    return folder or find_checkpoint(name)
+
+
+def _unknown(name: str) -> OptionError:
+    names = list_models()
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names)}"
+    return OptionError(f"no model is called '{name}'; {hint}")
+
+
+def model_info(name: str | PathLike[str] | Address) -> dict[str, Any]:
     """What `pcsr models` shows: name, tasks (some of `sample`, `upsample`, `recover`), summary, source.
 
-    Of a checkpoint, a path to one included, also `parameters` (how many) and `weights` (their sha256).
+    Of a checkpoint, a path or an address included, also `parameters` (how many) and `weights` (their sha256).
 
     Raises:
         OptionError: no such model.
         FileError: the checkpoint's configuration cannot be read.
     """
-    folder = find_checkpoint(name)
+    folder = _configured(name)
     if folder is None:
         cls: Any = model_class(str(name))
         return {"name": name, "tasks": list(tasks_of(cls)), "summary": cls.summary, "source": cls.source}
@@ -109,7 +157,7 @@ def class_named(name: str | PathLike[str]) -> type:
         OptionError: no such model.
         FileError: the checkpoint's configuration cannot be read.
     """
-    folder = find_checkpoint(name)
+    folder = _configured(name)
     return model_class(str(name)) if folder is None else checkpoint_class(folder, read_config(folder))
 
 
@@ -125,30 +173,51 @@ def identify(model: Any) -> tuple[str, str | None]:
         model: a name, the folder of a checkpoint, or a model object, whose weights are taken as they are now.
     """
     if isinstance(model, (str, PathLike)):
-        if (folder := find_checkpoint(model)) is None:
+        if (folder := _configured(model)) is None:
             return str(model), None
         config = read_config(folder)
         return config["name"], f"sha256:{config['sha256']}"
-    learned = isinstance(model, Learned)
+    learned = is_learned(model)
     return model.name, f"sha256:{weights_digest(model)}" if learned else None
 
 
-def load(name: Any) -> Any:
+def load(name: Any, *, device: Any = None, dtype: Any = None, transfer: Transfer | None = None) -> Any:
     """A model, ready to use: `load("jet").upsample(points, 4)`, `load("runs/mine").upsample(points, 4)`.
 
-    A folder is a checkpoint, see `checkpoints.load_checkpoint`. A name that is a checkpoint's and its class's gives
-    the pretrained one; `model_class(name)()` is the untrained one. A model object comes back as it is, a model class
-    is made into one with its defaults.
+    A name that is a checkpoint's and its class's gives the pretrained one; `model_class(name)()` is the untrained one.
+    A model object comes back as it is, a model class is made into one with its defaults.
+
+    Args:
+        name: in this order: the folder of a checkpoint; the name of one that comes with the package; the name of
+            another of ours, from the Hugging Face cache or from the Hub, always at the same commit; or
+            "hf:owner/repo" or "hf:owner/repo@revision", anybody's checkpoint on the Hub.
+        device: where it computes, such as "cuda"; a run may say otherwise. By default the CPU.
+        dtype: of a network's floats, one of its class's `dtypes`; by default float32.
+        transfer: how files are got from the Hub, see `hub.fetch`; by default as everywhere.
+
+    Weights are checked against their sha256 each time. Nothing that is loaded is executed: only config.json and
+    model.safetensors are read.
 
     Raises:
-        OptionError: no such model.
-        FileError: no checkpoint at that path, or a broken one.
+        OptionError: no such model, device or dtype.
+        FileError: no checkpoint at that path or address, or a broken one; the message says what to do.
     """
-    if not isinstance(name, (str, PathLike)):
-        return name() if isinstance(name, type) else name
-    if (folder := find_checkpoint(name)) is not None:
-        return load_checkpoint(folder)
+    if not isinstance(name, (str, PathLike, Address)):
+        return _placed(name() if isinstance(name, type) else name, device)
+    if (folder := _find(name, transfer)) is not None:
+        return _placed(load_checkpoint(folder, dtype=dtype), device)
     cls = model_class(str(name))
-    if issubclass(cls, Learned):
+    if is_learned(cls):
         _log.warning("'%s' has untrained weights: no checkpoint of that name comes with this version", name)
-    return cls()
+    return _placed(cls(), device)
+
+
+def _placed(model: Any, device: Any) -> Any:
+    """The model where it is to compute."""
+    if device is not None:
+        from .pipelines.arguments import as_device
+
+        model.device = as_device(device)
+        if is_learned(model):
+            model.network.to(model.device)
+    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from pcsr_zoo.checkpoints import bundled, load_checkpoint, read_config, save_che
 from pcsr_zoo.cli import main
 from pcsr_zoo.datasets.training_set import ShapeInfo
 from pcsr_zoo.errors import FileError, OptionError
+from pcsr_zoo.hub.pins import described
+from pcsr_zoo.models.base import tasks_of
+from pcsr_zoo.registry import model_class
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -84,7 +88,56 @@ def test_the_front_matter_is_the_hubs(folder):
         "license": "apache-2.0",
         "library_name": "pcsr-zoo",
         "tags": ["point-cloud", "point-cloud-upsampling", "3d", "toy"],
+        "datasets": ["a-repo", "generated"],
     }
+
+
+def test_the_front_matter_has_the_measured_rows(folder):
+    models = {"fps+toy-x4": row(0.5, None, weights(folder)), "fps+jet": row(0.23, 1.7), "floor": row(0.1, 1.0)}
+    update_card(folder, [result({"toy-x4": row(0.20456789, 1.123, weights(folder))}), result(models, task="pcsr4")])
+    data = ModelCard(card(folder)).data
+    assert data.metrics == ["chamfer-distance", "hausdorff-distance", "point-to-surface-distance"]
+    assert data.model_name == "toy-x4"
+    assert {(found.dataset_name, found.task_type) for found in data.eval_results} == {
+        ("the 27 test shapes of PU-GAN", "point-cloud-upsampling")
+    }
+    assert [(found.task_name, found.metric_name, found.metric_value) for found in data.eval_results] == [
+        ("up4", "CD x 1000 (pugan-2019, up4)", 0.204568),
+        ("up4", "HD x 1000 (pugan-2019, up4)", 2.04568),
+        ("up4", "P2F x 1000 (pugan-2019, up4)", 1.123),
+        ("pcsr4, sampled by fps", "CD x 1000 (pugan-2019, pcsr4)", 0.5),
+        ("pcsr4, sampled by fps", "HD x 1000 (pugan-2019, pcsr4)", 5.0),
+    ]
+
+
+@pytest.mark.parametrize("name", bundled() | described())
+def test_card_configuration_weights_and_figures_of_a_checkpoint_agree(name):
+    """Of each in hub_configs; the remedy is to measure it again, then `pcsr card hub_configs/NAME --benchmark FILE`."""
+    place = (bundled() | described())[name]
+    config, text = read_config(place), card(place)
+    cls = model_class(name)
+    assert text == render_card(config, cls.source, tasks_of(cls), place), f"write it anew: pcsr card {place}"
+    if (place / "model.safetensors").exists():
+        content = (place / "model.safetensors").read_bytes()
+        assert config["sha256"] == hashlib.sha256(content).hexdigest()
+    about = config["about"]
+    for needed in ("licence", "data", "seed", "hours", "hardware", "settings", "measured", "failures", "ours", "paper"):
+        assert about.get(needed) is not None, f"config.json of {name} has no '{needed}'"
+    own = [row for row in about["measured"] if row["model"].rpartition("+")[2] == name]
+    assert own
+    assert {row["weights"] for row in own} == {f"sha256:{config['sha256']}"}
+    data = ModelCard(text).data
+    assert (data.library_name, data.model_name) == ("pcsr-zoo", name)
+    assert data.license == about["licence"].lower()
+    published = [found.metric_value for found in data.eval_results]
+    figures = [row[key] for row in own for key in ("cd", "hd", "p2f") if row[key] is not None]
+    assert published == pytest.approx(figures, rel=1e-5)
+    for row in own:  # and what people read
+        cells = table(text, f"{row['task']} ({row['convention']})")[f"`{row['model']}`"]
+        shown = [None if cell == "–" else float(cell) for cell in cells[1:4]]
+        for value, key, half in zip(shown, ("cd", "hd", "p2f"), (5e-4, 5e-3, 5e-3), strict=True):
+            assert (value is None) == (row[key] is None)
+            assert value is None or abs(value - row[key]) <= half * 1.01
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,7 @@ def configs(tmp_path, monkeypatch) -> Path:
     root = tmp_path / "hub_configs"
     save_checkpoint(root / "toy", trained(1), summary="a better toy")
     save_checkpoint(root / "toy-x8", trained(2, width=4), name="toy-x8")
-    folders = {folder.name: folder for folder in root.iterdir()}
-    monkeypatch.setattr(registry, "bundled", lambda: folders)
+    monkeypatch.setattr(checkpoints, "package_folder", lambda: root)
     monkeypatch.setitem(registry._MODELS, "toy", "toy_model:Toy")
     return root
 
@@ -99,6 +98,7 @@ def test_a_class_without_weights_says_so(caplog):
 
 
 def test_the_packages_own_checkpoints():
+    assert "jetnet" in checkpoints.bundled()
     for name, path in checkpoints.bundled().items():
         model = load_checkpoint(path)
         config = read_config(path)
@@ -106,6 +106,13 @@ def test_the_packages_own_checkpoints():
         assert config["parameters"] == sum(p.numel() for p in model.network.parameters())
         assert (path / "README.md").is_file()
         assert not (path / "config.pending.json").exists()
+
+
+def test_together_they_are_small():
+    """The wheel carries all of hub_configs; what does not fit stays on the Hub, see hub_configs/README.md."""
+    root = checkpoints.package_folder()
+    assert root is not None
+    assert sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) < 40e6
 
 
 def test_they_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
@@ -118,6 +125,7 @@ def test_they_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text("")
     assert list(checkpoints.bundled()) == ["a"]
     save_checkpoint(package / "hub_configs" / "b", trained())
+    (save_checkpoint(package / "hub_configs" / "c", trained()) / "model.safetensors").unlink()  # only on the Hub
     (package / "hub_configs" / "README.md").write_text("no checkpoint")
     assert list(checkpoints.bundled()) == ["b"]
 
@@ -161,7 +169,23 @@ def test_models_lists_them(configs):
     code, said = pcsr("models")
     assert code == 0
     assert said.count("\ntoy ") == 1
-    assert "a better toy  [nobody, 2000]  75 parameters" in said
+    line = next(line for line in said.splitlines() if line.startswith("toy "))
+    size = (configs / "toy" / "model.safetensors").stat().st_size
+    assert line.split(None, 7) == [
+        "toy",
+        "upsample",
+        "recover",
+        "any",
+        f"{size / 1e3:.1f}",
+        "kB",
+        "package",
+        "a better toy",
+    ]
+    code, said = pcsr("models", "toy")
+    assert code == 0
+    config = read_config(configs / "toy")
+    for words in ("a better toy", "parameters: 75", f"sha256: {config['sha256']}", "source: nobody, 2000"):
+        assert words in said
     rows = {row["name"]: row for row in json.loads(pcsr("models", "--json")[1])}
     assert rows["toy-x8"]["parameters"] == 3 * 4 + 4 + 2 * 4 + 4 * 3 + 3
 

@@ -8,8 +8,9 @@ from .._version import __version__
 from .app import App, Session, common_options
 from .card import card
 from .data import data
-from .inspect import info, models
+from .inspect import info
 from .measure import benchmark, evaluate
+from .models import models
 from .picture import render
 from .recover import recover
 from .resample import sample, upsample

@@ -1,4 +1,4 @@
-"""`pcsr info` and `pcsr models`: what is in a file, what is in the zoo."""
+"""`pcsr info`: what is in a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from ..errors import OptionError
 from .app import common_options
 from .files import expand, for_each
 
@@ -75,25 +74,3 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(part) for part in value)
     return str(value)
-
-
-@click.command(short_help="List the models by name.")
-@click.argument("pattern", default="*")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-@common_options
-def models(pattern: str, as_json: bool) -> None:
-    """List the models by name; PATTERN may have wildcards (quote it: 'jet*')."""
-    from ..registry import list_models, model_info
-
-    rows = [model_info(name) for name in list_models(pattern)]
-    if not rows:
-        raise OptionError(f"no model is called '{pattern}'; see them all with: pcsr models")
-    if as_json:
-        click.echo(to_json(rows))
-        return
-    cells = [(row["name"], ", ".join(row["tasks"])) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row, cell in zip(rows, cells, strict=True):
-        name, tasks = (text.ljust(width) for text, width in zip(cell, widths, strict=True))
-        size = f"  {row['parameters']:,} parameters" if "parameters" in row else ""
-        click.echo(f"{name}  {tasks}  {row['summary']}  [{row['source']}]{size}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..training.recipe import Recipe
+    from .learned import Learned as Learned
 
 Progress = Callable[[str, float], None]
 
@@ -84,26 +85,6 @@ class Upsampler(_Recovers, ABC):
         return upsample(x, ratio, model=self, **options)
 
 
-class Learned:
-    """What a model with a network adds, mixed in before `Upsampler` or `Sampler`: it is saved, loaded and trained.
-
-    Attributes:
-        arguments: what JSON can hold; `cls(**arguments)` is the same model with untrained weights.
-        network: the torch module with its weights, on the CPU in evaluation mode unless somebody moved it.
-    """
-
-    arguments: dict[str, Any]
-    network: Any
-
-    def recipe(self, **options: Any) -> Recipe:
-        """How this model is trained, see `training.recipe`.
-
-        Raises:
-            OptionError: an option makes no sense.
-        """
-        raise NotImplementedError
-
-
 class Sampler(ABC):
     """Chooses some of the points of a cloud, or makes fewer that stand for it.
 
@@ -154,3 +135,18 @@ def tasks_of(model: Any) -> tuple[str, ...]:
     cls = model if isinstance(model, type) else type(model)
     kinds = {"sample": (Sampler,), "recover": (Recoverer, Upsampler), "upsample": (Upsampler,)}
     return tuple(task for task in TASKS if issubclass(cls, kinds[task]))
+
+
+def is_learned(model: Any) -> bool:
+    """Whether a model or a model class has a network, see `Learned`."""
+    module = sys.modules.get(f"{__package__}.learned")  # where nobody has imported it, nothing derives from it
+    return module is not None and issubclass(model if isinstance(model, type) else type(model), module.Learned)
+
+
+def __getattr__(name: str) -> Any:
+    """`Learned`, imported for those who ask for it: the Hub's client, of which it is a part, takes half a second."""
+    if name == "Learned":
+        from .learned import Learned
+
+        return Learned
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

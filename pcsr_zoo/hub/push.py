@@ -1,0 +1,157 @@
+"""Publishing: the files of a checkpoint's folder, as one commit of a repository on the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..cards import render_card
+from ..checkpoints import CARD, CONFIG, WEIGHTS, checkpoint_class, is_ours, load_checkpoint, read_config
+from ..errors import FileError, OptionError
+from ..io.files import read_bytes
+from ..models.base import tasks_of
+from .address import Address
+from .faults import explained
+from .fetch import forget_asked
+
+# What a repository holds beside the three files, where the folder has it; never a training's state or data.
+_MORE = ("train.yml", "LICENSE")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that would be there: its content, and what the repository has under its name."""
+
+    file: str
+    content: bytes = field(repr=False)
+    state: str  # "new", "changed", "same"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push would do.
+
+    Attributes:
+        address: the repository, and the branch.
+        name, sha256: of the checkpoint.
+        exists: whether the repository is there; it is made otherwise.
+        changes: the files of the checkpoint.
+        others: files of the repository that the checkpoint does not have; they stay.
+    """
+
+    address: Address
+    name: str
+    sha256: str
+    exists: bool
+    changes: list[Change]
+    others: list[str]
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return self.exists and all(change.state == "same" for change in self.changes)
+
+
+def plan_push(folder: str | PathLike[str], to: str | Address, *, token: str | bool | None = None) -> Plan:
+    """What pushing a checkpoint would change; the repository is only looked at.
+
+    The whole checkpoint is loaded first: what cannot be loaded is not published. A card that was rendered for the
+    folder is rendered for the repository; one that somebody wrote goes as it is.
+
+    Args:
+        folder: of the checkpoint.
+        to: "owner/repo" or "owner/repo@branch".
+        token: as everywhere; by default the one that is logged in.
+
+    Raises:
+        FileError: the checkpoint is no good, or the Hub cannot be asked.
+        OptionError: `to` is no repository.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    folder, address = Path(folder), to if isinstance(to, Address) else Address.parse(to)
+    if address.fixed:
+        raise OptionError(f"'{address}' is a commit, which cannot be changed; name a branch, or none")
+    config, files = _files(folder, address)
+    there: dict[str, Any] = {}
+    exists = True
+    with explained(str(address), "push"):
+        try:
+            api = HfApi(token=token, library_name="pcsr-zoo")
+            info = api.model_info(address.repository, revision=address.revision, files_metadata=True)
+            there = {sibling.rfilename: sibling for sibling in info.siblings or []}
+        except GatedRepoError:
+            raise
+        except RepositoryNotFoundError:
+            exists = False
+    changes = [Change(name, content, _state(content, there.get(name))) for name, content in files.items()]
+    others = sorted(there.keys() - files.keys() - {".gitattributes"})
+    return Plan(address, config["name"], config["sha256"], exists, changes, others)
+
+
+def push(
+    plan: Plan, *, message: str | None = None, private: bool | None = None, token: str | bool | None = None
+) -> str:
+    """Do it, as one commit; returns that commit's 40 digits, at which `load` finds these weights for ever.
+
+    Args:
+        plan: of `plan_push`.
+        message: of the commit.
+        private: of a repository that is made; by default as its owner's settings have it.
+        token: as everywhere.
+
+    Raises:
+        FileError: the Hub refuses or cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    repository, branch = plan.address.repository, plan.address.revision
+    with explained(str(plan.address), "push"):
+        api = HfApi(token=token, library_name="pcsr-zoo")
+        if plan.nothing_to_do:
+            return str(api.model_info(repository, revision=branch).sha)
+        if not plan.exists:
+            api.create_repo(repository, private=private, exist_ok=True)
+        if branch != "main":
+            api.create_branch(repository, branch=branch, exist_ok=True)
+        changed = [change for change in plan.changes if change.state != "same"]
+        commit = api.create_commit(
+            repository,
+            [CommitOperationAdd(path_in_repo=change.file, path_or_fileobj=change.content) for change in changed],
+            commit_message=message or f"{plan.name}, weights {plan.sha256[:12]}",
+            revision=branch,
+        )
+    forget_asked()
+    return str(commit.oid)
+
+
+def _files(folder: Path, address: Address) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The configuration, and name -> content of all files that a repository of the checkpoint has."""
+    load_checkpoint(folder)
+    config = read_config(folder)
+    cls = checkpoint_class(folder, config)
+    files = {}
+    for name in (CONFIG, WEIGHTS, CARD, *_MORE):
+        path = folder / name
+        if path.is_symlink():
+            raise FileError(f"{path} is a link, and is not followed to what may be no part of it; put the file there")
+        if path.is_file():
+            files[name] = read_bytes(path)
+    if hashlib.sha256(files[WEIGHTS]).hexdigest() != config["sha256"]:
+        raise FileError(f"{folder} changed while it was read, by a training perhaps; wait for its end, then try again")
+    rendered = render_card(config, cls.source, tasks_of(cls), folder)
+    if not is_ours(folder, config) and files.get(CARD, rendered.encode()) == rendered.encode():
+        files[CARD] = render_card(config, cls.source, tasks_of(cls), folder, str(address)).encode()
+    return config, files
+
+
+def _state(content: bytes, there: Any) -> str:
+    """By the hashes that the Hub tells: sha256 of large files, git's own of others."""
+    if there is None:
+        return "new"
+    if there.lfs is not None:
+        return "same" if there.lfs.sha256 == hashlib.sha256(content).hexdigest() else "changed"
+    return "same" if there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() else "changed"
