@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .checkpoints import bundled, checkpoint_class, is_checkpoint, load_checkpoint, read_config, weights_digest
-from .errors import OptionError
+from .errors import FileError, OptionError
 from .hub.address import Address, is_address
 from .hub.pins import described, pinned
 from .models.base import is_learned, tasks_of
@@ -205,7 +205,12 @@ def load(name: Any, *, device: Any = None, dtype: Any = None, transfer: Transfer
     if not isinstance(name, (str, PathLike, Address)):
         return _placed(name() if isinstance(name, type) else name, device)
     if (folder := _find(name, transfer)) is not None:
-        return _placed(load_checkpoint(folder, dtype=dtype), device)
+        try:
+            return _placed(load_checkpoint(folder, dtype=dtype), device)
+        except FileError as error:
+            if is_address(name):  # the folder is somewhere in a cache
+                raise FileError(f"{name}: {error}") from None
+            raise
     cls = model_class(str(name))
     if is_learned(cls):
         _log.warning("'%s' has untrained weights: no checkpoint of that name comes with this version", name)

@@ -97,6 +97,8 @@ def _not_in_the_cache(error: BaseException, address: str, cache: str | os.PathLi
     if cause is None:
         return f"{where}, and the Hub was not to be asked (local_files_only); {remedy}"
     status = _status(cause)
+    if status is not None and status < 500:
+        return _explain(cause, address, "", cache)
     if status is not None:
         return f"{where}, and the Hub at {constants.ENDPOINT} is out of order (status {status}); try again later"
     return f"{where}, and {_unreachable(cause)}; check the connection, or {remedy}"

@@ -70,7 +70,7 @@ def fetch(address: Address, transfer: Transfer | None = None, expected: Mapping[
         differ = [key for key in ("model", "arguments", "sha256") if config[key] != expected[key]]
         if differ:
             raise FileError(f"{address}: its '{differ[0]}' is not the one that this version knows; update pcsr-zoo")
-    weights = _file(address.at(commit), WEIGHTS, transfer)
+    weights = _file(address.at(commit), WEIGHTS, transfer, shown=address)
     found = _sha256(weights)
     if found != config["sha256"]:
         hashes = f"sha256 {found[:12]}…, not {config['sha256'][:12]}…"
@@ -99,8 +99,9 @@ def forget_asked() -> None:
     _asked.clear()
 
 
-def _file(address: Address, name: str, transfer: Transfer) -> Path:
-    """A file of the repository in the cache."""
+def _file(address: Address, name: str, transfer: Transfer, shown: Address | None = None) -> Path:
+    """A file of the repository in the cache; messages name the address that the user gave, `shown`."""
+    shown = shown or address
     from huggingface_hub import hf_hub_download
 
     options: dict[str, Any] = {
@@ -112,22 +113,22 @@ def _file(address: Address, name: str, transfer: Transfer) -> Path:
         "library_name": "pcsr-zoo",
         "library_version": __version__,
     }
-    with explained(str(address), name, transfer.cache_dir):
+    with explained(str(shown), name, transfer.cache_dir):
         if address.fixed and not transfer.force:
             with contextlib.suppress(Exception):  # not there, which the client says better
                 return Path(hf_hub_download(**options, local_files_only=True))
-        if not _answers(address, name, transfer) and not transfer.force:
+        if not _answers(address, name, transfer, shown) and not transfer.force:
             with contextlib.suppress(Exception):
                 path = Path(hf_hub_download(**options, local_files_only=True))
                 if not _offline(transfer):
                     _log.warning(
-                        "the Hub cannot be reached: '%s' is taken from the cache (commit %s)", address, path.parent.name
+                        "the Hub cannot be reached: '%s' is taken from the cache (commit %s)", shown, path.parent.name
                     )
                 return path
         return Path(hf_hub_download(**options, force_download=transfer.force, local_files_only=transfer.local_only))
 
 
-def _answers(address: Address, name: str, transfer: Transfer) -> bool:
+def _answers(address: Address, name: str, transfer: Transfer, shown: Address) -> bool:
     """Whether the Hub is there. Its answer is looked at before the client makes paths of it.
 
     Raises:
@@ -143,11 +144,11 @@ def _answers(address: Address, name: str, transfer: Transfer) -> bool:
     except Exception as error:
         return not is_unreachable(error)  # a refusal comes again when the client asks
     if not _ETAG.fullmatch(answer.etag or "x") or ".." in (answer.etag or ""):
-        raise FileError(f"{address}: the server's name for {name} leads out of the cache; is HF_ENDPOINT right?")
+        raise FileError(f"{shown}: the server's name for {name} leads out of the cache; is HF_ENDPOINT right?")
     if not _COMMIT.fullmatch(answer.commit_hash or "0" * 40):
-        raise FileError(f"{address}: the server names no commit but '{answer.commit_hash}'; is HF_ENDPOINT right?")
+        raise FileError(f"{shown}: the server names no commit but '{answer.commit_hash}'; is HF_ENDPOINT right?")
     if name == CONFIG and (answer.size or 0) > _LONGEST_CONFIG:
-        raise FileError(f"{address}: {CONFIG} has {answer.size:,} bytes, so it is none of ours; it was not fetched")
+        raise FileError(f"{shown}: {CONFIG} has {answer.size:,} bytes, so it is none of ours; it was not fetched")
     return True
 
 
