@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from .pipelines.recovery import recover
     from .pipelines.resample import sample, upsample
     from .registry import list_models, load
+    from .training.adapt import adapt
 
 _WHERE = {
     "Cloud": "cloud",
+    "adapt": "training.adapt",
     "list_models": "registry",
     "load": "registry",
     "read": "io",
@@ -28,7 +30,7 @@ _WHERE = {
     "write": "io",
 }
 
-__all__ = ["Cloud", "__version__", "list_models", "load", "read", "recover", "sample", "upsample", "write"]
+__all__ = ["Cloud", "__version__", "adapt", "list_models", "load", "read", "recover", "sample", "upsample", "write"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
 from ..models.base import Learned, Progress
 from .options import make_recipe, untrained
+from .seeding import seeded
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def train(
 
     chosen = Settings.of(settings)
     fabric = make_fabric(device, chosen.precision)
-    with _own_random_numbers(fabric, chosen.seed):
+    with seeded(fabric, chosen.seed):
         learned = copy.deepcopy(model) if isinstance(model, Learned) else untrained(model, arguments or {})
         return _run(learned, Path(data), Path(output), dict(recipe or {}), chosen, fabric, restart, report, progress)
 
@@ -118,7 +119,7 @@ def finetune(
     chosen = Settings.of({**_gentle(about), **(settings or {})})
     options = {**(about.get("recipe") or {}), **(recipe or {})}
     fabric = make_fabric(device, chosen.precision)
-    with _own_random_numbers(fabric, chosen.seed):
+    with seeded(fabric, chosen.seed):
         _checked_recipe(learned, options, chosen, fabric)  # mistakes come out before any work on the data
     made = ""
     if fabric.is_global_zero:
@@ -126,7 +127,7 @@ def finetune(
     made = fabric.broadcast(made) if fabric.world_size > 1 else made
     name = config["name"] if config["name"].endswith("-finetuned") else f"{config['name']}-finetuned"
     origin = {"name": config["name"], "sha256": config["sha256"]}
-    with _own_random_numbers(fabric, chosen.seed):
+    with seeded(fabric, chosen.seed):
         outcome = _run(
             learned, Path(made), Path(output), options, chosen, fabric, restart, report, progress, name, origin
         )
@@ -225,21 +226,6 @@ def _compare(outcome: Outcome, say: Report) -> None:
         say(f"{name}: {before:.5g} before, {after:.5g} after{change}")
     if outcome.step == 0:
         say("no step was better on the shapes that are validated on: the weights that it began with are kept")
-
-
-def _own_random_numbers(fabric: Any, seed: int) -> Any:
-    """torch's random numbers, seeded, and afterwards as they were."""
-    import contextlib
-
-    import torch
-
-    @contextlib.contextmanager
-    def context() -> Any:
-        with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            yield
-
-    return context()
 
 
 def _silent(line: str) -> None:
