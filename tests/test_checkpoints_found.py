@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -130,15 +131,25 @@ def test_they_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
     assert list(checkpoints.bundled()) == ["b"]
 
 
-def test_the_wheel_has_them(tmp_path):
-    """The builder's own word for it, where it is installed."""
-    wheel = pytest.importorskip("hatchling.builders.wheel")
+def test_a_wheel_has_them_and_loads_them_without_a_network(tmp_path):
+    """Built by the builder, unpacked as pip does, and used from there alone, offline and with no cache."""
+    builder = pytest.importorskip("hatchling.builders.wheel")
     root = Path(pcsr_zoo.__file__).parents[1]
-    found = {file.distribution_path for file in wheel.WheelBuilder(str(root)).recurse_included_files()}
-    assert "pcsr_zoo/hub_configs/README.md" in found
-    for name in checkpoints.bundled():
-        for file in ("config.json", "model.safetensors", "README.md"):
-            assert f"pcsr_zoo/hub_configs/{name}/{file}" in found
+    (wheel,) = builder.WheelBuilder(str(root)).build(directory=str(tmp_path / "dist"), versions=["standard"])
+    assert Path(wheel).stat().st_size < 40e6
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = (
+        "import socket, sys, pcsr_zoo\n"
+        "def refuse(*_): raise OSError('no network')\n"
+        "socket.socket.connect = refuse\n"
+        "print(pcsr_zoo.__file__, *(pcsr_zoo.load(name).name for name in sys.argv[1:]))"
+    )
+    names = list(checkpoints.bundled())
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "none")}
+    command = [sys.executable, "-c", code, *names]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == [str(tmp_path / "site" / "pcsr_zoo" / "__init__.py"), *names], done.stderr
 
 
 # -- from the command line ----------------------------------------------------------------------------------------
@@ -190,9 +201,20 @@ def test_models_lists_them(configs):
     assert rows["toy-x8"]["parameters"] == 3 * 4 + 4 + 2 * 4 + 4 * 3 + 3
 
 
-def test_neither_torch_nor_open3d_is_imported_for_nothing():
+def test_nothing_heavy_is_imported_for_nothing():
     code = (
         "import sys, pcsr_zoo.checkpoints as c; from pcsr_zoo import list_models, load; "
-        "list_models(); load('fps'); c.bundled(); assert not {'torch', 'open3d'} & set(sys.modules)"
+        "list_models(); load('fps'); c.bundled(); "
+        "assert not {'torch', 'open3d', 'huggingface_hub'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_machine_without_the_client_of_the_hub_still_loads_and_saves(tmp_path):
+    """As one that only trains may be."""
+    code = (
+        "import sys; sys.modules['huggingface_hub'] = None; import pcsr_zoo; from pcsr_zoo import checkpoints as c; "
+        "model = pcsr_zoo.load('jetnet'); model.save_pretrained(sys.argv[1]); "
+        "assert c.read_config(sys.argv[1]) == c.read_config(c.bundled()['jetnet'])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
