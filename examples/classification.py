@@ -1,0 +1,284 @@
+"""Does upsampling help a classifier? SSPU-Net's question (Zhao et al., ACM MM 2021, sec. 4.4) on shapes of our own.
+
+    python examples/classification.py                        # all of it, some 12 minutes on one core
+    python examples/classification.py --quick                # the same in small, half a minute; its figures say nothing
+    python examples/classification.py -m jet -m runs/mine    # other upsamplers, models of your own among them
+
+The classes are twelve families of the shapes that the package generates, with random parameters, in random
+orientations. Each shape is drawn evenly as 512 points; 128 of these are the sparse cloud. One PointNet++ (Qi et al.,
+NeurIPS 2017) with one budget is trained on sparse clouds, on the same upsampled x4, and on the true 512 points. Then
+the one trained on true dense clouds is given the others: what a classifier that cannot be trained anew makes of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import pcsr_zoo
+from pcsr_zoo.datasets.dual_contouring import dual_contour
+from pcsr_zoo.datasets.shape_solids import SOLIDS
+from pcsr_zoo.datasets.shape_surfaces import SURFACES
+from pcsr_zoo.datasets.shapes import random_rotation, without_crumbs
+from pcsr_zoo.datasets.surface_points import sample_surface
+from pcsr_zoo.layers.picking import farthest_points, gather
+
+# Thin and round, lumps, things with edges, single sheets: within each group the classes are easily mistaken.
+CLASSES = (
+    *("wire", "rings", "open_tube"),
+    *("blob", "creature", "superquadric"),
+    *("machined_block", "profile_bar", "bracket", "furniture"),
+    *("half_shell", "ruled"),
+)
+SPARSE, RATIO = 128, 4
+UPSAMPLERS = ("midpoint", "jet", "jetnet", "sspu-net-x4")
+CELLS = 48  # of the grid on which solids become meshes
+DEVELOPMENT, REPORT = 1, 2  # seeds of the shapes that we chose the classifier on, and of those in the table
+
+# The classifier: regions, radius in units of the cloud's own, most points of a region, and the widths of its layers.
+LEVELS = ((64, 0.4, 12, (24, 48)), (16, 0.8, 12, (48, 96)))
+GLOBAL = (96, 192)
+
+
+@dataclass(frozen=True)
+class Split:
+    """How many shapes of each class, how long to train, and how often."""
+
+    train: int = 40
+    test: int = 30
+    epochs: int = 30
+    seeds: int = 3
+
+
+QUICK = Split(train=2, test=1, epochs=1, seeds=2)
+
+
+# -- the data
+
+
+def dense_cloud(family: str, seed: int, index: int) -> np.ndarray:
+    """Even points (512, 3) of the surface of one shape, of radius 1 about its centre, turned at random."""
+    rng = np.random.default_rng([seed, CLASSES.index(family), index])
+    if family in SOLIDS:
+        solid, half = SOLIDS[family](rng)
+        shift = 0.01 * rng.uniform(size=3)  # so that no face lies in the grid
+        vertices, triangles = dual_contour(solid, -1.08 * half - shift, 1.08 * half, CELLS)
+    else:
+        vertices, triangles = SURFACES[family](rng)
+    vertices, triangles = without_crumbs(vertices, triangles)
+    points, _ = sample_surface(vertices, triangles, RATIO * SPARSE, index)
+    return unit(points @ random_rotation(rng).T)
+
+
+def unit(points: np.ndarray) -> np.ndarray:
+    points = points - points.mean(axis=0)
+    return points / np.linalg.norm(points, axis=1).max()
+
+
+def dense_clouds(seed: int, count: int, begin: int = 0) -> tuple[Tensor, Tensor]:
+    """Clouds (count x classes, 512, 3) in float32, and their classes."""
+    clouds = [dense_cloud(family, seed, begin + k) for k in range(count) for family in CLASSES]
+    return torch.tensor(np.stack(clouds), dtype=torch.float32), torch.arange(len(CLASSES)).repeat(count)
+
+
+def thinned(dense: Tensor) -> Tensor:
+    return gather(dense, farthest_points(dense, SPARSE))
+
+
+def upsampled(sparse: Tensor, model: str) -> Tensor:
+    upsampler = pcsr_zoo.load(model)
+    return torch.stack([upsampler.upsample(cloud, RATIO) for cloud in sparse])
+
+
+# -- the classifier
+
+
+def regions(points: Tensor, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
+    """Of each level the centres (B, M) and, in a ball about each, up to k others (B, M, k), drawn at random.
+
+    Where there are fewer the first is repeated, as in PointNet++. Neither depends on the orientation, so that all
+    epochs share them.
+    """
+    found = []
+    for count, radius, k, _ in LEVELS:
+        centres = farthest_points(points, count)
+        at = gather(points, centres)
+        order = torch.rand(points.shape[:2], generator=torch.Generator().manual_seed(seed))[:, None]
+        outside = torch.cdist(at, points) > radius
+        near = (order + outside * 2.0).topk(k, dim=2, largest=False)
+        found.append((centres, torch.where(near.values < 1, near.indices, near.indices[..., :1])))
+        points = at
+    return found
+
+
+def perceptron(*widths: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels, width in pairwise(widths):
+        layers += [nn.Linear(channels, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class SetAbstraction(nn.Module):
+    """Rows (..., k, C) of what is in a region -> features (..., width): a shared perceptron, then the greatest."""
+
+    def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shared = perceptron(channels, *widths)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.shared(rows.flatten(0, -2)).view(*rows.shape[:-1], -1).amax(dim=-2)
+
+
+def length(vectors: Tensor) -> Tensor:
+    return vectors.norm(dim=-1, keepdim=True)
+
+
+class PointNet2(nn.Module):
+    """Points (B, N, 3) and their `regions` -> logits (B, classes): PointNet++ with two levels of set abstraction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels, channels = nn.ModuleList(), 0
+        for *_, widths in LEVELS:
+            self.levels.append(SetAbstraction(6 + channels, widths))
+            channels = widths[-1]
+        self.last = SetAbstraction(4 + channels, GLOBAL)
+        self.head = nn.Sequential(perceptron(GLOBAL[-1], 64), nn.Dropout(0.3), nn.Linear(64, len(CLASSES)))
+
+    def forward(self, points: Tensor, found: list[tuple[Tensor, Tensor]]) -> Tensor:
+        features = None
+        for level, (_, radius, *_), (centres, members) in zip(self.levels, LEVELS, found, strict=True):
+            at, near = gather(points, centres), gather(points, members)
+            offset = (near - at[:, :, None]) / radius
+            rows = [offset, length(offset), length(near), length(at)[:, :, None].expand(*near.shape[:3], 1)]
+            if features is not None:
+                rows.append(gather(features, members))
+            features, points = level(torch.cat(rows, dim=3)), at
+        return self.head(self.last(torch.cat([points, length(points), features], dim=2)))
+
+
+@dataclass
+class Clouds:
+    """Clouds (B, N, 3), their classes (B,), and what the network needs beside them."""
+
+    points: Tensor
+    classes: Tensor
+    found: list[tuple[Tensor, Tensor]]
+
+    @staticmethod
+    def of(points: Tensor, classes: Tensor) -> Clouds:
+        return Clouds(points, classes, regions(points))
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        return self.points[rows], [(centres[rows], members[rows]) for centres, members in self.found]
+
+
+def train(clouds: Clouds, epochs: int, seed: int, size: int = 20) -> PointNet2:
+    """The network after `epochs`, each cloud turned at random each time it is seen."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network, total = PointNet2().train(), epochs * (len(clouds.points) // size)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 8e-3, total_steps=total)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(clouds.points)).split(size):
+            if len(rows) < size:
+                continue
+            turn = torch.tensor(np.stack([random_rotation(rng) for _ in rows]), dtype=torch.float32)
+            points, found = clouds.batch(rows)
+            loss = nn.functional.cross_entropy(network(points @ turn, found), clouds.classes[rows], label_smoothing=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def right(network: PointNet2, clouds: Clouds) -> np.ndarray:
+    """Which clouds (B,) are classified as what they are."""
+    answers = [network(*clouds.batch(rows)).argmax(1) for rows in torch.arange(len(clouds.points)).split(60)]
+    return (torch.cat(answers) == clouds.classes).numpy()
+
+
+# -- the comparison
+
+
+def compare(models: tuple[str, ...], split: Split, shapes: int, say: Callable[[str], None]) -> dict[str, np.ndarray]:
+    """Of each kind of input, which test clouds are right (2, seeds, B): trained on the same kind, trained on dense."""
+    say(f"{split.train} + {split.test} shapes of each of {len(CLASSES)} classes")
+    dense, classes = dense_clouds(shapes, split.train + split.test)
+    sparse = thinned(dense)
+    kinds = {"sparse": sparse}
+    for model in models:
+        say(f"upsampling with {model}")
+        kinds[f"x{RATIO} by {model}"] = upsampled(sparse, model)
+    kinds["dense"] = dense
+    border = split.train * len(CLASSES)
+    fit = {kind: Clouds.of(points[:border], classes[:border]) for kind, points in kinds.items()}
+    held = {kind: Clouds.of(points[border:], classes[border:]) for kind, points in kinds.items()}
+    outcome = {kind: np.zeros((2, split.seeds, len(classes) - border), bool) for kind in kinds}
+    for seed in range(split.seeds):
+        for kind in kinds:
+            say(f"training on {kind}, seed {seed}")
+            network = train(fit[kind], split.epochs, seed)
+            outcome[kind][0, seed] = right(network, held[kind])
+            if kind == "dense":
+                for other in kinds:
+                    outcome[other][1, seed] = right(network, held[other])
+    return outcome
+
+
+def table(outcome: dict[str, np.ndarray]) -> str:
+    """Percent right: mean and standard deviation over the seeds, in Markdown."""
+    lines = ["| tested on | trained on the same | trained on dense |", "|---|--:|--:|"]
+    for kind, hits in outcome.items():
+        rates = 100 * hits.mean(axis=2)  # (2, seeds)
+        cells = [f"{rate.mean():.1f} ± {rate.std(ddof=1):.1f}" for rate in rates]
+        lines.append(f"| {kind} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def gains(outcome: dict[str, np.ndarray], over: str = "sparse") -> str:
+    """What each kind brings against sparse clouds, with the standard error over the test shapes."""
+    lines = [f"| against {over}, in points | trained on the same | trained on dense |", "|---|--:|--:|"]
+    for kind, hits in outcome.items():
+        if kind != over:
+            each = 100 * (hits.mean(axis=1) - outcome[over].mean(axis=1))  # (2, B): seeds averaged for each shape
+            errors = each.std(axis=1, ddof=1) / np.sqrt(each.shape[1])
+            cells = [f"{mean:+.1f} ± {error:.1f}" for mean, error in zip(each.mean(axis=1), errors, strict=True)]
+            lines.append(f"| {kind} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-m", "--model", action="append", help="an upsampler, by name or folder; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="few shapes, little training: to see that it runs")
+    parser.add_argument("--development", action="store_true", help="the shapes that the classifier was chosen on")
+    parser.add_argument("--json", type=Path, help="also write which test shapes were right")
+    options = parser.parse_args(arguments)
+    begin = time.perf_counter()
+
+    def say(text: str) -> None:
+        print(f"[{time.perf_counter() - begin:5.0f} s] {text}", flush=True)
+
+    split = QUICK if options.quick else Split()
+    shapes = DEVELOPMENT if options.development else REPORT
+    outcome = compare(tuple(options.model or UPSAMPLERS), split, shapes, say)
+    print(f"\n{table(outcome)}\n\n{gains(outcome)}")
+    if options.json:
+        options.json.write_text(json.dumps({kind: hits.astype(int).tolist() for kind, hits in outcome.items()}))
+
+
+if __name__ == "__main__":
+    main()
