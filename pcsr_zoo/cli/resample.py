@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .adapting import adapted, check_adapt, model_to_adapt
 from .app import common_options, session
 from .choices import check_amount, check_bits, check_device, check_model
 from .files import file_size, for_each, plan_outputs
@@ -49,11 +50,22 @@ def _shared_options(model: str) -> Callable[[F], F]:
     default=None,
     help="Keep the input's points exactly; by default unless they are noisy.",
 )
+@click.option("--adapt", is_flag=True, help="Adapt sspu-net-x4 (or -m) to each cloud first, if that helps there.")
+@click.option("--adapt-steps", type=click.IntRange(min=1), metavar="N", help="At most so many steps; 300.")
+@click.option(
+    "--adapt-seconds",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="At most so many seconds of training; 100. 0: no limit.",
+)
 def upsample(
     inputs: tuple[str, ...],
     ratio: float | None,
     n: int | None,
     keep_input: bool | None,
+    adapt: bool,
+    adapt_steps: int | None,
+    adapt_seconds: float | None,
     **options: Any,
 ) -> None:
     """Make clouds denser: R times the points, or exactly N.
@@ -62,10 +74,14 @@ def upsample(
     says), in the input's format, with its attributes.
     """
     tag = check_amount(ratio, n, "upsample")
+    options["model"] = model_to_adapt(options["model"], adapt)
+    check_adapt(adapt, adapt_steps, adapt_seconds, options["model"])
 
-    def work(cloud: Any, model: str, seed: int, device: str | None, progress: Progress | None) -> Any:
+    def work(cloud: Any, model: Any, seed: int, device: str | None, progress: Progress | None) -> Any:
         from ..pipelines.resample import upsample as run
 
+        if adapt:
+            model = adapted(cloud, model, seed, device, adapt_steps, adapt_seconds, progress)
         return run(
             cloud,
             **({"ratio": ratio} if ratio is not None else {"n": n}),

@@ -1,8 +1,8 @@
 """Adapting a network to a single scan, of which nothing is known but its points; `pcsr upsample --adapt` is this.
 
 The network learns on a part of the scan, by a recipe that needs no truth. A second part, which neither training nor the
-network's input contains, says when to stop; a third one, looked at once, says whether it helped. If not, the network stays
-as it was.
+network's input contains, says when to stop; a third one, looked at once, says whether it helped. If not, the network
+stays as it was.
 """
 
 from __future__ import annotations
@@ -151,7 +151,8 @@ def adapt(
     if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
         raise OptionError(f"seconds must be above 0, or None for no limit, got {seconds!r}")
     fabric = make_fabric(device or "cpu", chosen.precision)
-    parts = part(as_cloud(cloud)[0].validate().positions, chosen.seed)
+    where = str(cloud) if isinstance(cloud, (str, PathLike)) else "the scan"
+    parts = part(as_cloud(cloud)[0].validate(where).positions, chosen.seed, where)
     data = regions(parts.training, chosen.seed)
     options = {**_known(model), **first.for_scan(int(data.about["points"])), **(recipe or {})}  # type: ignore[attr-defined]
     (report or _silent)(
@@ -180,8 +181,7 @@ def adapt(
 
 
 def scan_recipe(learned: Any, name: Any = None) -> Recipe:
-    """The recipe of a model that can be adapted: one that needs no truth. It then has a method `for_scan(points)`, which
-    gives its options for a scan that is cut into regions of so many points.
+    """The recipe of a model that can be adapted: one that needs no truth, see `learns_from_scans`.
 
     Args:
         name: what the user calls the model.
@@ -195,14 +195,16 @@ def scan_recipe(learned: Any, name: Any = None) -> Recipe:
     recipe = make_recipe(learned, {})
     if not learns_from_scans(recipe):
         raise OptionError(
-            f"'{name}' learns from the truth, which a sparse scan is not, and cannot be adapted to one: use sspu-net-x4; "
-            f"or fine-tune on denser scans or meshes: pcsr finetune {name} dense_scans/ -o runs/mine"
+            f"'{name}' learns from the truth, which a sparse scan is not, so it cannot be adapted to one: use "
+            f"sspu-net-x4, or fine-tune on denser scans or meshes: pcsr finetune {name} dense_scans/ -o runs/mine"
         )
     return recipe
 
 
 def learns_from_scans(recipe: Recipe) -> bool:
-    """Whether a recipe needs no truth."""
+    """Whether a recipe needs no truth: it then has a method `for_scan(points)`, which gives its options for a scan that
+    is cut into regions of so many points.
+    """
     return callable(getattr(recipe, "for_scan", None))
 
 

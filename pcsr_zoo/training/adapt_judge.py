@@ -24,8 +24,8 @@ _MARGIN = 0.01  # of what it was
 def held_out_distances(left: np.ndarray, given: np.ndarray, dense: np.ndarray) -> NDArray[np.float64]:
     """How far points (M, 3) that were left out lie from the surface that a densified cloud shows, in point spacings.
 
-    The surface at a point is the plane through the 10 nearest points of `dense` (D, 3), those near it weighing more; and
-    it ends where the nearest one is farther away than 3/4 of their spacing, which just closes it. The unit is the spacing
+    The surface at a point is the plane through the 10 nearest points of `dense` (D, 3), those near it weighing more; it
+    ends where the nearest one is farther aside than 3/4 of their spacing, which just closes it. The unit is the spacing
     of `given` (G, 3) around each point: the distance to its sixth neighbour over sqrt(6 / pi). No distance counts more
     than 1, so that stray points of the scan do not decide.
     """

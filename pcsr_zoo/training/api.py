@@ -94,7 +94,8 @@ def finetune(
         checkpoint: a name or a folder.
         data: training files; meshes or tables of them; dense point clouds, each of which becomes a shape; folders.
             What is made of them is kept in the output folder. A tenth is held out, at least one shape of two; a
-            single shape is validated on as well.
+            single shape is validated on as well. But if it is a single scan, and the model's recipe needs no truth, the
+            model is adapted to that scan: see `adapt_folder`.
         recipe, settings: what differs from the checkpoint's own recipe and the gentle defaults (`GENTLE`; a tenth of
             the checkpoint's learning rate, its batch).
 
@@ -103,8 +104,10 @@ def finetune(
     """
     from ..checkpoints import read_config
     from ..registry import find_checkpoint, load
+    from .adapt import learns_from_scans
+    from .adapt_folder import adapt_folder
     from .devices import make_fabric
-    from .own_data import training_file
+    from .own_data import single_scan, training_file
 
     folder = find_checkpoint(checkpoint)
     learned = load(checkpoint)
@@ -120,7 +123,9 @@ def finetune(
     options = {**(about.get("recipe") or {}), **(recipe or {})}
     fabric = make_fabric(device, chosen.precision)
     with seeded(fabric, chosen.seed):
-        _checked_recipe(learned, options, chosen, fabric)  # mistakes come out before any work on the data
+        first = _checked_recipe(learned, options, chosen, fabric)  # mistakes come out before any work on the data
+    if learns_from_scans(first) and (scan := single_scan([str(path) for path in data])) is not None:
+        return adapt_folder(checkpoint, scan, Path(output), recipe, settings, device, restart, report, progress)
     made = ""
     if fabric.is_global_zero:
         made = str(training_file([str(path) for path in data], Path(output) / "data", report or _silent))

@@ -101,6 +101,12 @@ def find_sources(inputs: Sequence[str | Path]) -> Sources:
     return out
 
 
+def single_scan(inputs: Sequence[str | Path]) -> Path | None:
+    """The point cloud that is all there is in `inputs`; None if there is anything else. Errors are `find_sources`'."""
+    sources = find_sources(inputs)
+    return sources.clouds[0] if len(sources.clouds) == len(sources.all()) == 1 else None
+
+
 def _kind(path: Path) -> str:
     """ "training", "mesh" (or a table of them) or "cloud"."""
     from ..io import read_mesh
