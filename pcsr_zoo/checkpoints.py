@@ -13,12 +13,12 @@ import hashlib
 import inspect
 import json
 import os
-import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .checkpoint_config import CARD, CONFIG, FORMAT, WEIGHTS, is_name, parse_config, to_json
 from .errors import FileError, OptionError, PcsrError
 from .io.atomic import atomic_path
 from .io.files import read_bytes
@@ -27,12 +27,8 @@ from .tensors import as_dtype, fill, pack
 if TYPE_CHECKING:
     from .models.base import Learned
 
-FORMAT = "pcsr-checkpoint-1"
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 _PENDING = "config.pending.json"
 _ATTEMPTS = 3  # a reader may come between a writer's replacements, hardly ever thrice
-_FIELDS = {"name": str, "model": str, "arguments": dict, "parameters": int, "sha256": str, "about": dict}
-_NAME, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*"), re.compile(r"[0-9a-f]{64}")
 
 
 def is_checkpoint(path: str | PathLike[str]) -> bool:
@@ -99,7 +95,7 @@ def save_checkpoint(
 
     kind: Any = type(model)
     folder, key, name = Path(folder), kind.name, name or str(model.name)  # type: ignore[attr-defined]
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise OptionError(f"'{name}' is no name for a checkpoint; use letters, digits, dots, dashes and underscores")
     try:
         known = registered_class(key) is kind
@@ -117,7 +113,7 @@ def save_checkpoint(
         "sha256": hashlib.sha256(weights).hexdigest(),
         "about": about,
     }
-    text = _to_json(config)
+    text = to_json(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -216,7 +212,7 @@ def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
     """
     _require_checkpoint(Path(folder))
     config, pending = Path(folder, CONFIG), Path(folder, _PENDING)
-    return _config(pending if pending.is_file() and not config.is_file() else config)
+    return parse_config(pending if pending.is_file() and not config.is_file() else config)
 
 
 def checkpoint_class(folder: str | PathLike[str], config: Mapping[str, Any]) -> Any:
@@ -244,7 +240,7 @@ def write_about(folder: str | PathLike[str], about: dict[str, Any]) -> dict[str,
         FileError: there is no good config.json, or it cannot be written.
         OptionError: JSON cannot hold a fact.
     """
-    text = _to_json({**read_config(folder), "about": about})
+    text = to_json({**read_config(folder), "about": about})
     _write(Path(folder, CONFIG), text)
     return json.loads(text)
 
@@ -273,7 +269,7 @@ def _fitting(folder: Path) -> tuple[dict[str, Any], bytes]:
         if found == config["sha256"]:
             return config, weights
         with contextlib.suppress(FileError):  # a writer was killed, or has just gone on
-            config = _config(folder / _PENDING)
+            config = parse_config(folder / _PENDING)
             if found == config["sha256"]:
                 return config, weights
     raise FileError(
@@ -286,48 +282,8 @@ def _finish(folder: Path) -> None:
     """If an earlier save was killed after it had replaced the weights: replace the configuration too."""
     with contextlib.suppress(FileError, OSError):
         found = hashlib.sha256(read_bytes(folder / WEIGHTS)).hexdigest()
-        if _config(folder / _PENDING)["sha256"] == found:
+        if parse_config(folder / _PENDING)["sha256"] == found:
             os.replace(folder / _PENDING, folder / CONFIG)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(read_bytes(path).decode("utf-8"), parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError
-        raise FileError(f"{path} is not JSON: {error}; get the checkpoint again") from None
-    found = config.get("format") if isinstance(config, dict) else None
-    if not isinstance(found, str) or not found.startswith("pcsr-checkpoint-"):
-        raise FileError(f"{path} is not the {CONFIG} of a pcsr-zoo checkpoint: no 'format' says so")
-    if found != FORMAT:
-        raise FileError(f"{path} has the format '{found}', this version reads '{FORMAT}'; update pcsr-zoo")
-    for field, kind in _FIELDS.items():
-        if not isinstance(config.get(field), kind):
-            raise FileError(f"{path}: '{field}' is missing or no {kind.__name__}; get the checkpoint again")
-    if unknown := sorted(config.keys() - _FIELDS.keys() - {"format"}):
-        raise FileError(f"{path} has the unknown key '{unknown[0]}'; update pcsr-zoo, or get the checkpoint again")
-    if not _NAME.fullmatch(config["name"]):
-        raise FileError(f"{path}: '{config['name']}' is no name for a checkpoint; get the checkpoint again")
-    if not _SHA256.fullmatch(config["sha256"]):
-        raise FileError(f"{path}: 'sha256' is not the 64 hexadecimal digits of one; get the checkpoint again")
-    return config
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
-
-
-def _to_json(config: dict[str, Any]) -> bytes:
-    def plain(value: Any) -> Any:
-        if hasattr(value, "tolist"):  # numpy's and torch's numbers and arrays
-            return value.tolist()
-        raise OptionError(f"{CONFIG} cannot hold {value!r} of {type(value).__name__}; give text, numbers, lists")
-
-    try:
-        return (json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False, default=plain) + "\n").encode()
-    except (TypeError, ValueError) as error:
-        if isinstance(error, OptionError):
-            raise
-        raise OptionError(f"{CONFIG} cannot hold the arguments or facts: {error}") from error
 
 
 def _write(path: Path, content: bytes) -> None:
