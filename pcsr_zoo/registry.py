@@ -28,6 +28,7 @@ _MODELS: dict[str, str | type] = {
     "jetnet": "pcsr_zoo.models.jetnet:JetNet",
     "midpoint": "pcsr_zoo.models.midpoint:Midpoint",
     "pointlie": "pcsr_zoo.models.pointlie:PointLIE",
+    "pointlie-geo": "pcsr_zoo.models.pointlie_geo:PointLIEGeo",
     "sspu-net": "pcsr_zoo.models.sspu_net:SSPUNet",
     "fps": "pcsr_zoo.models.samplers:FPS",
     "random": "pcsr_zoo.models.samplers:Random",

@@ -13,21 +13,21 @@ from pcsr_zoo.geometry.fps import _fps_torch, farthest_point_sample
 torch = pytest.importorskip("torch")
 
 
-def greedy(points, n, start=None, selected=None):
-    """The definition: again and again the point farthest from all picks."""
+def greedy(points, n, start=None, selected=None, weights=1.0):
+    """The definition: again and again the point farthest from all picks, by weighted distances."""
     if selected is None:
         centre = points.mean(axis=0)
         start = np.linalg.norm(points - centre, axis=1).argmax() if start is None else start
-        picks, distance = [start], np.linalg.norm(points - points[start], axis=1)
+        picks, distance = [start], weights * np.linalg.norm(points - points[start], axis=1)
     else:
-        picks, distance = [], np.linalg.norm(points[:, None] - selected, axis=2).min(axis=1)
+        picks, distance = [], weights * np.linalg.norm(points[:, None] - selected, axis=2).min(axis=1)
     taken = np.zeros(len(points), bool)
     taken[picks] = True
     while len(picks) < n:
         following = int(np.where(taken, -1, distance).argmax())
         picks.append(following)
         taken[following] = True
-        distance = np.minimum(distance, np.linalg.norm(points - points[following], axis=1))
+        distance = np.minimum(distance, weights * np.linalg.norm(points - points[following], axis=1))
     return np.array(picks)
 
 
@@ -259,3 +259,28 @@ def test_a_tensor_gives_a_tensor():
 def test_cuda_picks_the_same():
     points = torch.from_numpy(SPHERE)
     assert torch.equal(farthest_point_sample(points.cuda(), 300).cpu(), farthest_point_sample(points, 300))
+
+
+@pytest.mark.parametrize("n", [5, 100, 700])
+@pytest.mark.parametrize("kind", ["smooth", "wild", "beside selected ones"])
+def test_weighted_distances_are_greedy(n, kind):
+    weights = np.clip(np.exp(2 * SPHERE[:, 0]), 0.5, 2)
+    if kind == "wild":
+        weights = np.exp(np.random.default_rng(1).uniform(-1.5, 1.5, len(SPHERE)))
+    selected = SPHERE[:40] + 0.01 if kind == "beside selected ones" else None
+    found = farthest_point_sample(SPHERE, n, selected=selected, weights=weights)
+    np.testing.assert_array_equal(found, greedy(SPHERE, n, selected=selected, weights=weights))
+
+
+def test_weights_make_picks_denser():
+    left = SPHERE[:, 0] < 0
+    picks = farthest_point_sample(SPHERE, 200, weights=np.where(left, 1.5, 1.0))
+    assert 1.8 < left[picks].mean() / (1 - left[picks].mean()) < 2.7  # 1.5 squared
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), np.zeros(1500), np.full(1500, np.nan)])
+def test_weights_that_make_no_sense(weights):
+    with pytest.raises(OptionError, match="1500 weights, all positive"):
+        farthest_point_sample(SPHERE, 10, weights=weights)
+    with pytest.raises(OptionError, match="only for an array"):
+        farthest_point_sample(torch.from_numpy(SPHERE), 10, weights=weights)

@@ -24,3 +24,9 @@ def first_occurrences(points: np.ndarray) -> NDArray[np.int64]:
     if not (points[order[1:][same]] == points[order[:-1][same]]).all():  # a collision: once in 2^64 / N^2 clouds
         return np.sort(np.unique(points, axis=0, return_index=True)[1])
     return np.sort(order[np.concatenate([[True], ~same])])
+
+
+def distinct_points(points: np.ndarray) -> np.ndarray:
+    """The distinct rows, in their order; the same array where all are."""
+    first = first_occurrences(points)
+    return points if len(first) == len(points) else points[first]

@@ -24,7 +24,13 @@ _MOST_PAIRS = 500_000
 
 
 def farthest_point_sample(
-    points: Any, n: int, *, start: int | None = None, selected: Any | None = None, seed: int | None = None
+    points: Any,
+    n: int,
+    *,
+    start: int | None = None,
+    selected: Any | None = None,
+    seed: int | None = None,
+    weights: np.ndarray | None = None,
 ) -> Any:
     """Indices (n,) of the farthest point sampling of `points`, in the order of the picks.
 
@@ -35,15 +41,19 @@ def farthest_point_sample(
             order of the points nor on where the cloud lies. A `seed` draws it at random instead.
         selected: (S, 3) points that count as picked already (they are not part of the result); unbatched input only.
         seed: see `start`.
+        weights: (N,) positive factors on the distances of the points: where they are twice as large, picks lie about
+            half as far apart. For unbatched arrays.
 
     Returns:
         int64 indices of the kind of `points`. Duplicates are picked last, lowest index first; no index comes twice.
 
     Raises:
-        OptionError: n is negative or larger than N, or `start` is no index.
+        OptionError: n is negative or larger than N, `start` is no index, or the weights do not fit.
         CloudError: `points` has another shape, or is not finite.
     """
     if is_tensor(points):
+        if weights is not None:
+            raise OptionError("farthest point sampling takes weights only for an array of points")
         return _from_torch(points, n, start, selected, seed)
     array = np.ascontiguousarray(points, dtype=np.float64)
     if array.ndim != 2:
@@ -51,7 +61,12 @@ def farthest_point_sample(
     if not np.isfinite(array).all():
         raise CloudError("farthest point sampling needs finite points")
     _check(n, len(array), start)
-    return _fps_numpy(array, int(n), start, None if selected is None else np.asarray(selected, np.float64), seed)
+    if weights is not None:
+        weights = np.asarray(weights, np.float64)
+        if weights.shape != (len(array),) or not (np.isfinite(weights).all() and (weights > 0).all()):
+            raise OptionError(f"farthest point sampling needs {len(array)} weights, all positive")
+    chosen = None if selected is None else np.asarray(selected, np.float64)
+    return _fps_numpy(array, int(n), start, chosen, seed, np.ones(len(array)) if weights is None else weights)
 
 
 def _check(n: int, size: int, start: int | None) -> None:
@@ -70,23 +85,24 @@ def _first(points: np.ndarray, start: int | None, seed: int | None) -> int:
 
 
 def _fps_numpy(
-    points: np.ndarray, n: int, start: int | None, selected: np.ndarray | None, seed: int | None
+    points: np.ndarray, n: int, start: int | None, selected: np.ndarray | None, seed: int | None, weights: np.ndarray
 ) -> np.ndarray:
     size = len(points)
     if n == 0:
         return np.empty(0, np.int64)
     picks: list[np.ndarray] = []
     if selected is not None and len(selected):
-        value = cKDTree(selected).query(points, workers=-1)[0]
+        value = weights * cKDTree(selected).query(points, workers=-1)[0]
         count = len(selected)
         done = 0
     else:
         first = _first(points, start, seed)
-        value = np.sqrt(((points - points[first]) ** 2).sum(axis=1))
+        value = weights * np.sqrt(((points - points[first]) ** 2).sum(axis=1))
         value[first] = -1.0
         picks.append(np.array([first]))
         count = done = 1
     tree: cKDTree | None = None
+    least = float(weights.min())
     while done < n:
         active = _largest(value, int(np.clip(np.sqrt(_PAIR_BUDGET * count), 16, size)))
         top = float(value[active].max())
@@ -95,7 +111,7 @@ def _fps_numpy(
             break
         spread = count > 64
         active = active[value[active] > (0.8 * top if spread else 0.0)]
-        taken = _level(points, value, active, n - done)
+        taken = _level(points, value, weights, active, n - done)
         picks.append(taken)
         done += len(taken)
         count += len(taken)
@@ -103,13 +119,13 @@ def _fps_numpy(
             break
         if len(taken) * 64 < size and len(taken) <= 8:
             for index in taken:
-                np.minimum(value, np.sqrt(((points - points[index]) ** 2).sum(axis=1)), out=value)
+                np.minimum(value, weights * np.sqrt(((points - points[index]) ** 2).sum(axis=1)), out=value)
         elif spread:  # picks lie 0.8 top apart: few are within top of any point
             tree = tree or cKDTree(points)
-            pairs = cKDTree(points[taken]).sparse_distance_matrix(tree, top, output_type="ndarray")
-            np.minimum.at(value, pairs["j"], pairs["v"])
+            pairs = cKDTree(points[taken]).sparse_distance_matrix(tree, top / least, output_type="ndarray")
+            np.minimum.at(value, pairs["j"], weights[pairs["j"]] * pairs["v"])
         else:
-            np.minimum(value, cKDTree(points[taken]).query(points, workers=-1)[0], out=value)
+            np.minimum(value, weights * cKDTree(points[taken]).query(points, workers=-1)[0], out=value)
         value[taken] = -1.0
     return np.concatenate(picks).astype(np.int64)
 
@@ -123,7 +139,7 @@ def _largest(value: np.ndarray, most: int) -> np.ndarray:
     return np.sort(np.concatenate([above, np.flatnonzero(value == bound)[: most - len(above)]]))
 
 
-def _level(points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int) -> np.ndarray:
+def _level(points: np.ndarray, value: np.ndarray, weights: np.ndarray, active: np.ndarray, most: int) -> np.ndarray:
     """The greedy picks among `active` until none of them is above the level's bound; at most `most`, in order.
 
     `active` are the points of largest value (of equal ones those with the lowest index), ascending. In a dense cluster
@@ -132,15 +148,16 @@ def _level(points: np.ndarray, value: np.ndarray, active: np.ndarray, most: int)
     tree = cKDTree(points[active])
     while len(active) ** 2 > _MOST_PAIRS:
         probes = points[active[:: max(1, len(active) // 256)]]
-        degree = tree.query_ball_point(probes, value[active].max(), return_length=True).mean()
+        reach = value[active].max() / weights[active].min()
+        degree = tree.query_ball_point(probes, reach, return_length=True).mean()
         if degree * len(active) <= _MOST_PAIRS:
             break
         active = active[_largest(value[active], len(active) // 2)]
         tree = cKDTree(points[active])
     own = value[active].copy()
     bound = np.nextafter(own.min(), -1.0)  # every other point is at or below `own.min()`
-    pairs = tree.sparse_distance_matrix(tree, float(own.max()), output_type="ndarray")
-    i, j, d = pairs["i"], pairs["j"], pairs["v"]
+    pairs = tree.sparse_distance_matrix(tree, float(own.max() / weights[active].min()), output_type="ndarray")
+    i, j, d = pairs["i"], pairs["j"], weights[active[pairs["i"]]] * pairs["v"]  # what i would have left beside j
     keep = i != j
     i, j, d = i[keep], j[keep], d[keep]
     waiting = np.ones(len(active), bool)

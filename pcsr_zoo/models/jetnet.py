@@ -65,6 +65,11 @@ class JetNet(Learned, Upsampler):
         surface = self._surface(anchors, context)
         first = anchors is points and context.noise == 0
         places = on_edges(surface.points, surface.tree) if first else on_edges(points, None)
+        return self.settle(places, anchors, wanted, context)
+
+    def settle(self, places: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+        """Places (M, 3) moved onto the surface, without those that went astray if `wanted` are left."""
+        surface = self._surface(anchors, context)
         moved, spacing = surface.move_and_measure(places)
         far = np.flatnonzero(np.linalg.norm(moved - places, axis=1) > _FAR * spacing)
         again = surface.move(moved[far])  # what came from afar arrives better the second time

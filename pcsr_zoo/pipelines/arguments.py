@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import CloudError, OptionError
-from ..geometry.distinct import first_occurrences
 from ..geometry.grid import MOST_BITS
 
 
@@ -98,12 +97,6 @@ def as_temperature(temperature: Any) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise OptionError(f"the temperature must be a number of at least 0, got {temperature!r}")
     return value
-
-
-def distinct_points(points: np.ndarray) -> np.ndarray:
-    """The distinct rows, in their order; the same array where all are."""
-    first = first_occurrences(points)
-    return points if len(first) == len(points) else points[first]
 
 
 def require_distinct(distinct: np.ndarray, model: Any) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 
 from ..cloud import Cloud, as_cloud
 from ..errors import OptionError
+from ..geometry.distinct import distinct_points
 from ..geometry.frames import UnitFrame
 from ..geometry.transfer import transfer_attributes
 from ..models.base import Context, Progress, Recoverer, Upsampler, tasks_of
 from ..notes import note_of, without_note
 from ..registry import identify, list_models, load
-from .arguments import as_device, as_temperature, check_result, denser_count, distinct_points, require_distinct, silent
+from .arguments import as_device, as_temperature, check_result, denser_count, require_distinct, silent
 from .resample import RECOVERER, upsample
 
 _log = logging.getLogger("pcsr_zoo")

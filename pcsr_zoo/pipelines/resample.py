@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from ..cloud import Cloud, as_cloud
-from ..errors import CloudError, OptionError
-from ..geometry.distinct import first_occurrences
-from ..geometry.fps import farthest_point_sample
+from ..errors import OptionError
+from ..geometry.distinct import distinct_points
 from ..geometry.frames import UnitFrame
 from ..geometry.grid import Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
 from ..geometry.transfer import transfer_attributes
 from ..models.base import Context, Progress, Sampler, Upsampler, tasks_of
+from ..models.steps import densify
 from ..notes import KEY, without_note
 from ..registry import identify, load
 from .arguments import (
@@ -24,7 +23,6 @@ from .arguments import (
     as_device,
     check_result,
     denser_count,
-    distinct_points,
     require_distinct,
     silent,
     sparser_count,
@@ -78,7 +76,7 @@ def upsample(
     context = Context(seed, as_device(device), progress or silent, noise if noise > CLEAN else 0.0)
     keep = context.noise == 0.0 if keep_input is None else keep_input
     base = points if keep else upsampler.refine(points, distinct, context)
-    fresh = _densify(upsampler, base, distinct, count - len(base), context)
+    fresh = densify(upsampler, base, distinct, count - len(base), context)
     positions = np.concatenate([cloud.positions if keep else frame.from_unit(base), frame.from_unit(fresh)])
     context.progress("attributes", 0.0)
     return back(_carry(cloud, frame, points, positions, keep))
@@ -156,39 +154,6 @@ def _note(sampler: Sampler, model: Any, size: int, n: int, bits: int | None) -> 
     recoverer, weights = identify((model if isinstance(model, (str, PathLike)) else sampler) if own else RECOVERER)
     note = {"model": recoverer, "weights": weights, "points": size, "sampled": n, "sampler": sampler.name}
     return note if bits is None else {**note, "bits": bits}
-
-
-def _densify(model: Upsampler, base: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
-    """`wanted` new points (wanted, 3), chosen from the model's candidates so that they cover best."""
-    current = distinct_points(base)
-    fresh: list[np.ndarray] = []
-    draw = np.random.default_rng(context.seed)
-    steps = max(1, math.ceil(math.log(max((len(base) + wanted) / len(base), 1)) / math.log(model.max_step) - 1e-9))
-    while wanted > 0:
-        growth = (1 + wanted / len(current)) ** (1 / max(1, steps))
-        take = min(wanted, math.ceil(len(current) * (growth - 1)))
-        candidates = model.propose(current, anchors, take, context)
-        context.progress("selection", 0.0)
-        if take < len(candidates):
-            candidates = draw.permutation(candidates)  # on a grid most distances tie: no side of it goes first
-            candidates = candidates[farthest_point_sample(candidates, take, selected=current)]
-        context.progress("selection", 1.0)
-        candidates = model.relax(candidates, current, anchors, context)
-        picks = _off(candidates, current)
-        if len(picks) == 0:
-            raise CloudError(f"'{model.name}' finds no place for {wanted} more points; ask for fewer")
-        fresh.append(picks)
-        wanted -= len(picks)
-        steps -= 1
-        if wanted > 0:
-            current = np.concatenate([current, picks])
-    return np.concatenate(fresh) if fresh else np.empty((0, 3))
-
-
-def _off(picks: np.ndarray, current: np.ndarray) -> np.ndarray:
-    """Picks without those that repeat each other or a current point exactly (they would stop the growth)."""
-    first = first_occurrences(np.concatenate([current, picks]))
-    return picks[first[first >= len(current)] - len(current)]
 
 
 def _carry(cloud: Cloud, frame: UnitFrame, points: np.ndarray, positions: np.ndarray, keep: bool) -> Cloud:
