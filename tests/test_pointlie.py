@@ -166,3 +166,15 @@ def test_snapping_all_to_one_point_takes_its_neighbours():
     nearest = cKDTree(points).query(points[7], 30)[1]
     assert sorted(found.tolist()) == sorted(nearest.tolist())
     assert sorted(nearest_distinct(points, np.zeros((200, 3))).tolist()) == list(range(200))
+
+
+def test_double_precision(model, points):
+    """The same network in float64 samples and recovers what it does in float32, up to rounding."""
+    double = made(vectors=True, prior="geometry", temperature=0.5)
+    double.network.load_state_dict(model.network.state_dict())
+    double.network.double()
+    assert "float64" in double.dtypes
+    few = [m.place(points, 150, Context()) for m in (model, double)]
+    assert 0 < np.abs(few[0] - few[1]).max() < 1e-4
+    dense = [m.rebuild(few[1], 600, Context()) for m in (model, double)]
+    assert unmatched(*dense, 1e-3) < 0.05

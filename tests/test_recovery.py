@@ -306,3 +306,17 @@ def test_one_point_on_a_grid():
 def test_public():
     assert pcsr_zoo.recover is recover
     assert "recover" in pcsr_zoo.__all__
+
+
+def test_the_device_of_the_loaded_model_is_the_default():
+    """A model says where it was put; an argument goes before it."""
+    model = load("jet")
+    model.device = "warp"
+    points = torus_cloud(60)
+    for run in (
+        lambda **at: recover(points, 2, model=model, **at),
+        lambda **at: upsample(points, 2, model=model, **at),
+    ):
+        with pytest.raises(OptionError, match="the device 'warp' cannot be used"):
+            run()
+        assert len(run(device="cpu")) == 120

@@ -41,6 +41,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     moves = True
     min_points = 2
     max_step = 4.0
+    dtypes = ("float32", "float64")
 
     def __init__(
         self,
@@ -143,17 +144,16 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         noise[0, order] = context.temperature * draw.standard_normal(noise.shape[1:], np.float32)
         with torch.inference_mode():
             sampled = self._tensor(points, context)
-            latent = network.draw(sampled, torch.from_numpy(noise).to(context.device))
+            latent = network.draw(sampled, torch.from_numpy(noise).to(sampled))
             return self._array(network.candidates(sampled, latent))
 
     def _on(self, context: Context) -> Any:
         return self.network.to(context.device)
 
-    @staticmethod
-    def _tensor(points: np.ndarray, context: Context) -> torch.Tensor:
+    def _tensor(self, points: np.ndarray, context: Context) -> torch.Tensor:
         import torch
 
-        return torch.from_numpy(points.astype(np.float32))[None].to(context.device)
+        return torch.from_numpy(points)[None].to(context.device, next(self.network.parameters()).dtype)
 
     @staticmethod
     def _array(points: torch.Tensor) -> np.ndarray:

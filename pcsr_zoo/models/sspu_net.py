@@ -30,6 +30,8 @@ class SSPUNet(Learned, Upsampler):
     source = "Zhao et al., ACM MM 2021"
     min_points = 2
 
+    dtypes = ("float32", "float64", "bfloat16", "float16")
+
     def __init__(
         self,
         ratio: int = 4,

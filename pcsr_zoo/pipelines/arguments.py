@@ -65,8 +65,12 @@ def sparser_count(
     return n
 
 
-def as_device(device: Any) -> str:
-    """A device that torch can use here, as a string; None is the CPU, for which torch is not imported."""
+def as_device(device: Any, model: Any = None) -> str:
+    """A device that torch can use here, as a string.
+
+    None is the device with which the model was loaded, else the CPU, for which torch is not imported.
+    """
+    device = device if device is not None else getattr(model, "device", None)
     if device in (None, "cpu"):
         return "cpu"
     import torch

@@ -47,7 +47,7 @@ def recover(
             that upsamples adds points, and the sampled ones come first in the result. None: the remembered one. If its
             weights are others than those of the sampling, a warning says so; to name it is to accept them.
         seed: of everything drawn at random.
-        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default the CPU.
+        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default where `load` was told to, else the CPU.
         temperature: of models that draw what sampling lost: the factor on its standard deviation; 0 for the mean.
         draws: how many results, with the seeds seed, seed + 1, ...
         progress: called with (stage, fraction).
@@ -79,7 +79,7 @@ def recover(
             tell(f"{stage}, draw {draw + 1} of {draws}" if draws > 1 else stage, fraction)
 
         if isinstance(recoverer, Recoverer):
-            context = Context(seed + draw, as_device(device), told, temperature=temperature)
+            context = Context(seed + draw, as_device(device, recoverer), told, temperature=temperature)
             found.append(back(_rebuild(recoverer, cloud, count, context)))
         else:
             dense = upsample(

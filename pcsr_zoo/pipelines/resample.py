@@ -50,7 +50,7 @@ def upsample(
         n: the count instead of a ratio, at least N.
         model: a name (see `list_models`) or a model object.
         seed: of everything drawn at random.
-        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default the CPU.
+        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default where `load` was told to, else the CPU.
         keep_input: True keeps the input points, in their order, as the first N of the result; False moves them onto
             the estimated surface too. By default they are kept unless the cloud is judged noisy.
         progress: called with (stage, fraction).
@@ -73,7 +73,7 @@ def upsample(
     distinct = distinct_points(points)
     require_distinct(distinct, upsampler)
     noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-    context = Context(seed, as_device(device), progress or silent, noise if noise > CLEAN else 0.0)
+    context = Context(seed, as_device(device, upsampler), progress or silent, noise if noise > CLEAN else 0.0)
     keep = context.noise == 0.0 if keep_input is None else keep_input
     base = points if keep else upsampler.refine(points, distinct, context)
     fresh = densify(upsampler, base, distinct, count - len(base), context)
@@ -119,7 +119,7 @@ def sample(
     cloud.validate()
     size = len(cloud)
     n = sparser_count(size, getattr(sampler, "ratio", None) if ratio is None else ratio, n)
-    context = Context(seed, as_device(device), progress or silent)
+    context = Context(seed, as_device(device, sampler), progress or silent)
     context.progress("sampling", 0.0)
     frame = UnitFrame.of(cloud.positions)
     points = frame.to_unit(cloud.positions)

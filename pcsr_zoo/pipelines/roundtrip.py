@@ -103,7 +103,7 @@ def roundtrip(
     count = sparser_count(
         len(original), trained if ratio is None else ratio, n, "a round trip makes a cloud smaller first"
     )
-    device, tell = as_device(device), progress or silent
+    device, tell = None if device is None else as_device(device), progress or silent
     surface = None if mesh is None else as_surface(mesh)
     codecs, skipped = _codecs()
 
