@@ -9,6 +9,7 @@ The card reads these facts of "about", all of them optional; others are listed a
     settings    of the training: {name: value}
     parent      the checkpoint that it was fine-tuned from
     measured    rows of the benchmark, see `measured`
+    ablations   rows of other trainings or uses, see `ablations`
     failures    known ones, a list of texts
     ours, paper what is ours, and what is the paper's
 """
@@ -22,6 +23,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .ablations import ablation_rows, ablation_table, merge_ablations
 from .checkpoints import CARD, checkpoint_class, is_ours, read_config, write_about
 from .errors import FileError
 from .front_matter import front_matter
@@ -36,7 +38,7 @@ MISSING = "not recorded"
 _OWN = "Somebody's own training of the model `{model}`: it does not come with pcsr-zoo, and has no name that loads it."
 _ON_HUB = "Somebody's own training of the model `{model}`, which pcsr-zoo loads from here; it is not one of its own."
 _FOLDER = "or the folder that this file is in"
-_OWN_PLACE = ("licence", "summary", "data", "settings", "measured", "failures", "ours", "paper")
+_OWN_PLACE = ("licence", "summary", "data", "settings", "measured", "ablations", "failures", "ours", "paper")
 
 
 def data_facts(shapes: Iterable[ShapeInfo]) -> list[dict[str, Any]]:
@@ -57,6 +59,7 @@ def update_card(
     folder: str | PathLike[str],
     results: Sequence[Mapping[str, Any]] = (),
     failures: Sequence[str] | None = None,
+    ablations: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Store results of the benchmark and known failures in a checkpoint's config.json, and render README.md anew.
 
@@ -65,6 +68,7 @@ def update_card(
         results: of `run_benchmark`. A row replaces an older one of the same task, convention and model; rows of
             this checkpoint that were measured with other weights than it has now are dropped.
         failures: replace those that were known; None leaves them.
+        ablations: what was changed -> a result of `run_benchmark` of that; older rows of the same text are replaced.
 
     Returns:
         The configuration as it is now.
@@ -80,6 +84,9 @@ def update_card(
         about["measured"] = merge_rows(about.get("measured") or [], new, config)
     if failures is not None:
         about["failures"] = list(failures)
+    if ablations:
+        rows = [row for label, result in ablations.items() for row in ablation_rows(label, result)]
+        about["ablations"] = merge_ablations(about.get("ablations") or [], rows)
     config = write_about(folder, about)
     try:
         cls = checkpoint_class(folder, config)
@@ -128,6 +135,7 @@ def render_card(
         f"Settings:\n\n```json\n{_json(settings)}\n```" if settings else f"Settings: {MISSING}.",
         "## Results",
         tables(about.get("measured") or []),
+        *([ablation_table(about["ablations"])] if about.get("ablations") else []),
         "## Known failures",
         "\n".join(f"- {text}" for text in failures),
         "## Whose work",

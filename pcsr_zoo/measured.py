@@ -32,13 +32,13 @@ def rows_of(result: Mapping[str, Any], config: Mapping[str, Any], folder: Path) 
         OptionError: the result has no row of the checkpoint, or one of other weights.
     """
     given = dict.fromkeys(name for section in result["tasks"].values() for name in section["models"])
-    own = {name: config["name"] for name in given if _is_it(_split(name)[1], config, folder)}
+    own = {name: config["name"] for name in given if _is_it(split_name(name)[1], config, folder)}
     if not own:
-        others = ", ".join(name for name in given if _split(name)[1] not in _REFERENCES) or "none but references"
+        others = ", ".join(name for name in given if split_name(name)[1] not in _REFERENCES) or "none but references"
         raise OptionError(f"the results have no row of '{config['name']}' ({folder}); there are: {others}")
     command = result["command"]
     for name in own:  # no path of somebody's machine
-        sampler = _split(name)[0]
+        sampler = split_name(name)[0]
         own[name] = f"{sampler}+{config['name']}" if sampler else config["name"]
         command = command.replace(f"--model {name} ", f"--model {own[name]} ")
     about = {key: result.get(key) for key in ("seed", "package", "machine")} | {"command": command}
@@ -47,7 +47,7 @@ def rows_of(result: Mapping[str, Any], config: Mapping[str, Any], folder: Path) 
         for name, row in section["models"].items():
             if name in own:
                 _check_weights(row, name, config)
-            elif _split(name)[1] not in _REFERENCES:
+            elif split_name(name)[1] not in _REFERENCES:
                 continue
             numbers = {key: row.get(key) for key in _NUMBERS}
             first = {"task": task, "model": own.get(name, name), "convention": result["convention"]}
@@ -86,18 +86,18 @@ def _section(task: str, convention: str, rows: Sequence[Row]) -> str:
         lines += ["```", command, "```", ""]
     lines += ["| model | convention | CD | HD | P2F | shapes | s/shape | measured on |"]
     lines += ["|---|---|--:|--:|--:|--:|--:|---|"]
-    own = [row for row in rows if _split(row["model"])[1] not in _REFERENCES]
-    beside = [row for row in rows if _split(row["model"])[1] in _REFERENCES]
+    own = [row for row in rows if split_name(row["model"])[1] not in _REFERENCES]
+    beside = [row for row in rows if split_name(row["model"])[1] in _REFERENCES]
     for row in (*own, *beside):
         shapes = str(row["shapes"])
         if row["p2f_shapes"] != row["shapes"]:
             shapes += f" (P2F {row['p2f_shapes']})"
-        numbers = [_number(row[key], digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
+        numbers = [number(row[key], digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
         lines.append(
-            f"| `{row['model']}` | {convention} | {' | '.join(numbers)} | {shapes} | {_number(row['seconds'], 2)} "
+            f"| `{row['model']}` | {convention} | {' | '.join(numbers)} | {shapes} | {number(row['seconds'], 2)} "
             f"| {_place(row)} |"
         )
-    there = {_split(row["model"])[1] for row in rows}
+    there = {split_name(row["model"])[1] for row in rows}
     lines += [f"| `{name}` | {convention} | not measured | | | | | |" for name in BESIDE if name not in there]
     return "\n".join(lines)
 
@@ -106,7 +106,12 @@ def _key(row: Row) -> tuple[str, str, str]:
     return row["task"], row["convention"], row["model"]
 
 
-def _split(name: str) -> tuple[str, str]:
+def is_reference(name: str) -> bool:
+    """Whether a row of that name belongs beside the models of any card."""
+    return split_name(name)[1] in _REFERENCES
+
+
+def split_name(name: str) -> tuple[str, str]:
     """("fps", "jet") of "fps+jet"; ("", "jet") of "jet"."""
     sampler, _, model = name.partition("+") if not os.path.isdir(name) else ("", "", name)
     return (sampler, model) if model else ("", sampler)
@@ -132,13 +137,14 @@ def _place(row: Row) -> str:
     return f"{row.get('package') or 'not recorded'}{system}{cores}, seed {row.get('seed')}"
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """A distance in a table."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def own_rows(rows: Sequence[Row], name: str) -> list[Row]:
     """The rows of checkpoint `name`, whichever sampler they are with."""
-    return [row for row in rows if _split(row["model"])[1] == name]
+    return [row for row in rows if split_name(row["model"])[1] == name]
 
 
 def best_row(rows: Sequence[Row], name: str) -> Row | None:
@@ -153,7 +159,11 @@ def best_row(rows: Sequence[Row], name: str) -> Row | None:
         if row["cd"] is None:
             continue
         task, convention, _ = _key(row)
-        names = (f"{_split(row['model'])[0]}+jet", "jet", "fps+jet")  # a model that samples itself stands beside FPS
+        names = (
+            f"{split_name(row['model'])[0]}+jet",
+            "jet",
+            "fps+jet",
+        )
         known = [distance.get((task, convention, other)) for other in names]
         jet = next((value for value in known if value), None)
         best = {"task": task, "convention": convention, "cd": row["cd"], "jet": jet}

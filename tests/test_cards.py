@@ -329,3 +329,22 @@ def test_a_class_that_is_not_known_here_still_has_a_card(folder, monkeypatch):
     assert "- slow\n" in card(folder)
     with pytest.raises(FileError, match="'toy'"):
         load_checkpoint(folder)
+
+
+def test_ablations_stand_in_the_card_with_their_command(folder, tmp_path):
+    from pcsr_zoo.errors import OptionError
+
+    other = {"/somewhere/runs/narrow": row(0.31, 2.5), "fps+/somewhere/runs/narrow": row(0.29, 2.4), "jet": row(0.2, 1)}
+    found = result(other)
+    found["command"] = "pcsr benchmark --model /somewhere/runs/narrow --model fps+/somewhere/runs/narrow --model jet "
+    update_card(folder, ablations={"half the width": found})
+    text = card(folder)
+    rows = [line for line in text.splitlines() if line.startswith("| half the width |")]
+    assert [line.split("|")[2].strip() for line in rows] == ["`narrow`", "`fps+narrow`"]
+    assert rows[0].split("|")[4].strip() == "0.310"
+    assert "pcsr benchmark --model narrow --model fps+narrow --model jet" in text
+    assert "/somewhere" not in text + (folder / "config.json").read_text()
+    update_card(folder, ablations={"half the width": result({"narrow": row(0.5, 3.0)})})
+    assert card(folder).count("| half the width |") == 1
+    with pytest.raises(OptionError, match="'nothing': its results have no row"):
+        update_card(folder, ablations={"nothing": result({"jet": row(0.2, 1)})})

@@ -13,8 +13,9 @@ from .app import common_options, session
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @click.option("--benchmark", "results", multiple=True, metavar="FILE", help="Of pcsr benchmark --json; repeatable.")
 @click.option("--failure", "failures", multiple=True, metavar="TEXT", help="Known ones, replacing all; repeatable.")
+@click.option("--ablation", "ablations", multiple=True, metavar="TEXT=FILE", help="What was changed, and its results.")
 @common_options
-def card(checkpoint: str, results: tuple[str, ...], failures: tuple[str, ...]) -> None:
+def card(checkpoint: str, results: tuple[str, ...], failures: tuple[str, ...], ablations: tuple[str, ...]) -> None:
     """Write README.md of a checkpoint's folder anew from its config.json.
 
     Rows of the benchmark and known failures are stored in config.json first. Other facts (licence, summary, hours,
@@ -22,12 +23,19 @@ def card(checkpoint: str, results: tuple[str, ...], failures: tuple[str, ...]) -
 
     \b
     pcsr benchmark --data DIR --task up4 -m runs/mine -m jet -m midpoint --json up4.json
-    pcsr card runs/mine --benchmark up4.json --failure "rounds off edges"
+    pcsr card runs/mine --benchmark up4.json --failure "rounds off edges" --ablation "half the width"=narrow.json
     """
     from ..cards import update_card
+    from ..errors import OptionError
     from ..pipelines.benchmark_report import read_results
 
     folder = Path(checkpoint)
-    config = update_card(folder, [read_results(file) for file in results], failures or None)
+    changed = {}
+    for text in ablations:
+        label, equals, file = text.rpartition("=")
+        if not (equals and label and file):
+            raise OptionError(f"--ablation '{text}': write what was changed, =, and a file of pcsr benchmark --json")
+        changed[label] = read_results(file)
+    config = update_card(folder, [read_results(file) for file in results], failures or None, changed)
     rows = len(config["about"].get("measured") or [])
     session().say(f"{folder / 'README.md'}: the card of {config['name']}, {rows} measured rows")

@@ -29,7 +29,6 @@ class SSPUNet(Learned, Upsampler):
     summary = "points between neighbours, learned without ground truth (SSPU-Net, re-implemented from the paper)"
     source = "Zhao et al., ACM MM 2021"
     min_points = 2
-
     dtypes = ("float32", "float64", "bfloat16", "float16")
 
     def __init__(
