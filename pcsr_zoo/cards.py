@@ -80,7 +80,7 @@ def update_card(
     config = read_config(folder)
     about = dict(config["about"])
     if results:
-        new = [row for result in results for row in rows_of(result, config, Path(folder))]
+        new = rows_of(results, config, Path(folder))
         about["measured"] = merge_rows(about.get("measured") or [], new, config)
     if failures is not None:
         about["failures"] = list(failures)

@@ -20,22 +20,29 @@ _NUMBERS = ("cd", "hd", "p2f", "p2f_std", "shapes", "p2f_shapes", "seconds")
 Row = dict[str, Any]
 
 
-def rows_of(result: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> list[Row]:
-    """The rows of a result of `run_benchmark` that are a checkpoint's, and those of the references beside them.
+def rows_of(results: Sequence[Mapping[str, Any]], config: Mapping[str, Any], folder: Path) -> list[Row]:
+    """The rows of results of `run_benchmark` that are a checkpoint's, and those of references in the same tasks.
 
     Args:
-        result: what `pcsr benchmark --json` writes.
+        results: what `pcsr benchmark --json` writes; references may come from runs of their own.
         config: the checkpoint's config.json.
         folder: where the checkpoint is: the benchmark may know it by its path.
 
     Raises:
-        OptionError: the result has no row of the checkpoint, or one of other weights.
+        OptionError: the results have no row of the checkpoint, or one of other weights.
     """
+    found = [row for result in results for row in _rows_of(result, config, folder)]
+    tasks = {(row["task"], row["convention"]) for row in found if not is_reference(row["model"])}
+    if not tasks:
+        given = dict.fromkeys(name for r in results for section in r["tasks"].values() for name in section["models"])
+        others = ", ".join(name for name in given if not is_reference(name)) or "none but references"
+        raise OptionError(f"the results have no row of '{config['name']}' ({folder}); there are: {others}")
+    return [row for row in found if (row["task"], row["convention"]) in tasks]
+
+
+def _rows_of(result: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> list[Row]:
     given = dict.fromkeys(name for section in result["tasks"].values() for name in section["models"])
     own = {name: config["name"] for name in given if _is_it(split_name(name)[1], config, folder)}
-    if not own:
-        others = ", ".join(name for name in given if split_name(name)[1] not in _REFERENCES) or "none but references"
-        raise OptionError(f"the results have no row of '{config['name']}' ({folder}); there are: {others}")
     command = result["command"]
     for name in own:  # no path of somebody's machine
         sampler = split_name(name)[0]
