@@ -106,7 +106,7 @@ def test_no_point_that_judges_is_trained_on_or_given_to_the_network(monkeypatch)
         assert distance.max() < 1e-6
         return set(index.tolist())
 
-    examples, upsample, distances = SSPUNetRecipe._examples, SSPUNet.upsample, adapt_judge.held_out_distances
+    examples, upsample, distances = SSPUNetRecipe._examples, SSPUNet.upsample, adapt_judge.two_way_distances
     frames = []
 
     def spy_examples(self, sparse, *args):
@@ -125,7 +125,7 @@ def test_no_point_that_judges_is_trained_on_or_given_to_the_network(monkeypatch)
 
     monkeypatch.setattr(SSPUNetRecipe, "_examples", spy_examples)
     monkeypatch.setattr(SSPUNet, "upsample", spy_upsample)
-    monkeypatch.setattr(adapt_judge, "held_out_distances", spy_distances)
+    monkeypatch.setattr(adapt_judge, "two_way_distances", spy_distances)
     found = adapt(small(), scan, steps=12, settings={"validate_every": 4}, **QUICK)
     watched, final = judged[0], judged[-1]
     assert [len(points) for points in (watched, final)] == [90, 180]
@@ -269,7 +269,7 @@ def test_the_upsample_command(base, tmp_path):
     quick = ("--adapt", "--adapt-steps", 3, "-x", 2)
     out, _ = pcsr("upsample", base / "scan.ply", "-m", base / "base", *quick, "-o", dense)
     assert "adapted on 630 points: 3 steps in " in out
-    assert "180 points that were left out: 0." in out
+    assert "180 points that were left out and the densified surface: 0." in out
     assert len(Cloud.read(dense)) == 1800
     out, _ = pcsr("upsample", base / "scan.ply", "-m", base / "base", *quick, "-o", dense, "--overwrite", "-q")
     assert out == ""

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from pcsr_zoo.errors import CloudError
-from pcsr_zoo.training.adapt_judge import Verdict, held_out_distances
+from pcsr_zoo.training.adapt_judge import Verdict, distances_to_surface, two_way_distances
 from pcsr_zoo.training.adapt_scan import part, regions
 
 
@@ -29,46 +29,53 @@ def rows(points):
 # -- distances
 
 
-def spacing_of_a_grid(step):
-    return (
-        step * np.sqrt(2) / np.sqrt(6 / np.pi)
-    )  # seen from a grid point, the sixth is on a diagonal (the first itself)
-
-
-@pytest.mark.parametrize("height", [0.0, 0.1, -0.3])
 @pytest.mark.parametrize("step", [1.0, 250.0])
-def test_over_a_plane_it_is_the_height_in_spacings(height, step):
-    given, dense = grid(20, step), grid(39, step / 2)
-    left = given[[105, 210, 263]] + [0, 0, height * spacing_of_a_grid(step)]
+@pytest.mark.parametrize("height", [0.0, 0.1, -0.3])
+def test_over_a_plane_it_is_the_height(height, step):
+    cloud = grid(39, step)
+    points = cloud[[400, 610, 1000]] + [0, 0, height * step]
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
-    found = held_out_distances(left @ turn.T, given @ turn.T, dense @ turn.T)
-    assert found == pytest.approx(abs(height), abs=0.01)  # the spacing is that around the raised point
+    found = distances_to_surface(points @ turn.T, cloud @ turn.T, np.full(3, step))
+    assert found == pytest.approx(abs(height) * step, abs=1e-9 * step)
 
 
 def test_in_a_hole_it_is_the_way_out_of_it():
-    given, dense = grid(20, 1.0), grid(39, 0.5)
-    middle = np.array([9.5, 9.5, 0.0])
-    holed = dense[np.linalg.norm(dense - middle, axis=1) > 1.0]
-    whole, hole = (held_out_distances(middle[None], given, cloud)[0] for cloud in (dense, holed))
+    cloud, middle = grid(39, 0.5), np.array([9.5, 9.5, 0.0])
+    holed = cloud[np.linalg.norm(cloud - middle, axis=1) > 1.0]
+    whole, hole = (distances_to_surface(middle[None], some, np.array([0.5]))[0] for some in (cloud, holed))
     assert whole == pytest.approx(0, abs=1e-9)
-    nearest = np.linalg.norm(holed - middle, axis=1).min()
-    unit = np.sqrt(1.5**2 + 0.5**2) / np.sqrt(6 / np.pi)  # the sixth of the given ones around the middle of a cell
-    reach = 0.75 * unit * np.sqrt(len(given) / len(holed))
-    assert hole == pytest.approx((nearest - reach) / unit, rel=1e-6)
+    assert hole == pytest.approx(np.linalg.norm(holed - middle, axis=1).min() - 0.75 * 0.5)
+
+
+def test_both_ways_over_a_plane():
+    """New points that lie so many spacings over the plane of all others."""
+    given, made = grid(20, 1.0), grid(39, 0.5) + np.array([0, 0, 0.2])
+    left = np.array([[4.5, 4.5, 0.0], [9.5, 12.5, 0.0], [14.5, 6.5, 0.0]])
+    for scale in (1.0, 30.0):
+        found = two_way_distances(scale * left, scale * given, scale * made, scale * made)
+        unit = np.sqrt(1.5**2 + 0.5**2) / np.sqrt(6 / np.pi)  # the sixth of the given ones around the middle of a cell
+        assert found == pytest.approx(np.full((3, 2), 0.2 / unit), rel=1e-6)
 
 
 def test_a_stray_point_counts_one_spacing():
-    assert held_out_distances(np.array([[5.0, 5.0, 80.0]]), grid(12, 1.0), grid(23, 0.5)) == pytest.approx(1.0)
+    dense = grid(23, 0.5)
+    assert two_way_distances(np.array([[5.0, 5.0, 80.0]]), grid(12, 1.0), dense, dense)[0, 0] == pytest.approx(1.0)
 
 
-def test_a_better_surface_is_nearer():
-    """A sphere, its dense points on it, on chords, and off it."""
-    given, left, dense = sphere(1500, 0), sphere(400, 1), sphere(6000, 2)
-    good, chords, off = (
-        held_out_distances(left, given, np.concatenate([given, cloud])).mean()
-        for cloud in (dense, 0.996 * dense, 0.98 * dense)
-    )
-    assert good < 0.5 * chords < 0.5 * off
+def test_each_way_sees_what_the_other_does_not():
+    """A sphere. Points on chords; off it on both sides, whose mean is right; and points that leave a hole."""
+    given, left, ball = sphere(1500, 0), sphere(400, 1), sphere(4500, 2)
+    sides = np.random.default_rng(3).choice([0.98, 1.02], 4500)[:, None]
+    clouds = {"good": ball, "chords": 0.99 * ball, "both sides": sides * ball}
+    far = np.linalg.norm(given - [0, 0, 1], axis=1) > 0.4
+    found = {name: two_way_distances(left, given, np.concatenate([given, made]), made) for name, made in clouds.items()}
+    there, back = ({name: values[:, way].mean() for name, values in found.items()} for way in (0, 1))
+    assert there["good"] < 0.6 * there["chords"]
+    assert back["good"] < 0.6 * back["both sides"]
+    made = ball[np.linalg.norm(ball - [0, 0, 1], axis=1) > 0.4]
+    hole = two_way_distances(left, given[far], np.concatenate([given[far], made]), made)
+    inside = np.linalg.norm(left - [0, 0, 1], axis=1) < 0.3
+    assert hole[inside, 0].mean() > 3 * hole[~inside, 0].mean()
 
 
 # -- the verdict
@@ -76,18 +83,26 @@ def test_a_better_surface_is_nearer():
 
 def test_the_verdict_wants_one_per_cent_and_two_standard_errors():
     rng = np.random.default_rng(0)
-    before = rng.uniform(0.1, 0.3, 1000)
+    before = rng.uniform(0.1, 0.3, (1000, 2))
     assert Verdict.of(before, 0.97 * before).better  # the same gain everywhere: no doubt
     assert not Verdict.of(before, 0.995 * before).better  # too small a gain
-    noisy = before + rng.normal(-0.006, 0.3, 1000)  # 3 %, but by chance
+    noisy = before + rng.normal(-0.006, 0.3, (1000, 2))  # 3 %, but by chance
     assert not Verdict.of(before, noisy).better
     assert not Verdict.of(before, before).better
-    assert not Verdict.of(np.zeros(9), np.zeros(9)).better
+    assert not Verdict.of(np.zeros((9, 2)), np.zeros((9, 2))).better
     v = Verdict.of(before, noisy)
     from scipy.stats import ttest_rel
 
-    assert (v.before - v.after) / v.error == pytest.approx(ttest_rel(before, noisy).statistic)
+    assert (v.before - v.after) / v.error == pytest.approx(ttest_rel(before.mean(axis=1), noisy.mean(axis=1)).statistic)
     assert v.margin == pytest.approx(max(0.01 * before.mean(), 2 * v.error))
+
+
+def test_what_is_better_one_way_only_is_not_better():
+    before = np.random.default_rng(0).uniform(0.1, 0.3, (1000, 2))
+    v = Verdict.of(before, before * [0.8, 1.03])
+    assert v.before - v.after > v.margin
+    assert not v.better
+    assert Verdict.of(before, before * [0.8, 1.005]).better
 
 
 # -- parts

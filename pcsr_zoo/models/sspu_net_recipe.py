@@ -104,11 +104,11 @@ class SSPUNetRecipe(Recipe):
     def for_scan(points: int) -> dict[str, Any]:
         """Options by which a single scan is learned from, cut into regions of so many points (`training.adapt`).
 
-        All points of a region are the sparse cloud: thinned, it would be another scan. Of the loss the two terms are
-        left that say where the surface is: for even spreading there is the choice among the new points, which users
-        get too. Four times the steps are done in a time, and the surface is learned in fewer.
+        All points of a region are the sparse cloud: thinned, it would be another scan. Of the loss the terms are left
+        that say where the surface is and where it is not: for even spreading there is the choice among the new points,
+        which users get too. So four times the steps are done in a time.
         """
-        return {"clouds": [points, points], "shape": 0.0, "image": 0.0, "hausdorff": 0.0, "uniform": 0.0}
+        return {"clouds": [points, points], "shape": 0.0, "image": 0.0, "uniform": 0.0}
 
     def networks(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network}

@@ -28,7 +28,7 @@ SECONDS = 100.0
 ADAPTING: dict[str, Any] = {
     "steps": 300,
     "batch": 2,
-    "lr": 1e-3,
+    "lr": 3e-4,
     "warmup": 10,
     "schedule": "constant",
     "ema": 0.95,
@@ -48,7 +48,7 @@ class Adaptation:
         candidate: the adapted model, whatever the verdict.
         steps: that were done.
         step: the one whose weights were judged, the best by the second part.
-        watched: that part's mean distance in point spacings, step by step: [(0, before), (25, ...), ...].
+        watched: that part's mean two-way distance in point spacings, step by step: [(0, before), (25, ...), ...].
         stopped: why it ended: "steps", "seconds" or "no better".
         seconds: in all.
         points: of the scan, by what they were for: {"training", "watched", "final"}.
@@ -78,12 +78,13 @@ class Adaptation:
             f"({_WHY[self.stopped]}), best after step {self.step}"
         )
         found = (
-            f"{v.points:,} points that were left out: {v.before:.4f} spacings from the densified surface before, "
+            f"{v.points:,} points that were left out and the densified surface: {v.before:.4f} spacings apart before, "
             f"{v.after:.4f} after ({v.change:+.1f} %)"
         )
         if self.improved:
             return f"{did}\n{found}: the adapted network is used"
-        return f"{did}\n{found}: less than the gain of {v.needed:.1f} % that would tell; the original network is kept"
+        why = f"a gain of {v.needed:.1f} % would tell" if v.before - v.after < v.margin else "but not both ways"
+        return f"{did}\n{found}: {why}, so the original network is kept"
 
     def facts(self) -> dict[str, Any]:
         """For a model card: what JSON can hold."""
@@ -93,6 +94,8 @@ class Adaptation:
             "left_out_before": float(f"{v.before:.5g}"),
             "left_out_after": float(f"{v.after:.5g}"),
             "left_out_error": float(f"{v.error:.3g}"),
+            "ways_before": [float(f"{way:.5g}") for way in v.ways_before],
+            "ways_after": [float(f"{way:.5g}") for way in v.ways_after],
             "steps": self.steps,
             "best_step": self.step,
             "points": self.points,

@@ -13,75 +13,103 @@ from numpy.typing import NDArray
 from ..geometry.knn import KNN
 from .adapt_scan import Area
 
-_PLANE = 10  # nearest points of the densified cloud that make its surface
+_PLANE = 10  # nearest points of a cloud that make its surface
 _NEARER = 3.0  # the farthest of them has the weight exp(-3)
-_REACH = 0.75  # spacings of the densified cloud: what is farther from its nearest point lies in a hole
-_MOST = 1.0  # given spacings: a stray point counts no more than this
+_REACH = 0.75  # spacings of the cloud: what is farther aside from its nearest point lies in a hole, or beyond
+_NEW = 3  # new points near each left-out one
+_MOST = 1.0  # spacings: a stray point counts no more than this
 _SURE = 2.0  # standard errors
 _MARGIN = 0.01  # of what it was
 
 
-def held_out_distances(left: np.ndarray, given: np.ndarray, dense: np.ndarray) -> NDArray[np.float64]:
-    """How far points (M, 3) that were left out lie from the surface that a densified cloud shows, in point spacings.
+def two_way_distances(left: np.ndarray, given: np.ndarray, dense: np.ndarray, made: np.ndarray) -> NDArray[np.float64]:
+    """How far points (M, 3) that were left out and a densified cloud's surface lie from each other, in point spacings.
 
-    The surface at a point is the plane through the 10 nearest points of `dense` (D, 3), those near it weighing more; it
-    ends where the nearest one is farther aside than 3/4 of their spacing, which just closes it. The unit is the spacing
-    of `given` (G, 3) around each point: the distance to its sixth neighbour over sqrt(6 / pi). No distance counts more
-    than 1, so that stray points of the scan do not decide.
+    The unit is the spacing of `given` (G, 3) around each left-out point: the distance to its sixth neighbour over
+    sqrt(6 / pi). No distance counts more than 1, so that stray points of the scan do not decide.
+
+    Args:
+        dense: (D, 3), the densified cloud.
+        made: (D - G, 3), those of its points that are new.
+
+    Returns:
+        (M, 2): from each left-out point to the surface that `dense` shows; and from the 3 new points nearest to it, on
+        the average, to the surface that the scan shows with the points that were left out. The first asks whether the
+        surface goes where it should, the second whether the new points keep to it.
     """
     unit = np.maximum(KNN(given).query(left, 6)[0][:, -1] / np.sqrt(6 / np.pi), 1e-12)
-    distance, index = KNN(dense).query(left, _PLANE)
-    near = dense[index]
+    there = distances_to_surface(left, dense, unit * np.sqrt(len(given) / len(dense))) / unit
+    nearest = made[KNN(made).query(left, _NEW)[1]]
+    scan = np.concatenate([given, left])
+    wide = np.repeat(unit, nearest.shape[1])
+    back = (distances_to_surface(nearest.reshape(-1, 3), scan, wide) / wide).reshape(len(left), -1)
+    return np.stack([np.minimum(there, _MOST), np.minimum(back, _MOST).mean(axis=1)], axis=1)
+
+
+def distances_to_surface(points: np.ndarray, cloud: np.ndarray, spacing: np.ndarray) -> NDArray[np.float64]:
+    """Distances of points (M, 3) to the surface that a cloud (N, 3) shows.
+
+    It is, at each point, the plane through the 10 nearest of the cloud, those near it weighing more; and it ends where
+    the nearest one is farther aside than 3/4 of the cloud's spacing there (M,), which just closes it.
+    """
+    distance, index = KNN(cloud).query(points, _PLANE)
+    near = cloud[index]
     weight = np.exp(-_NEARER * (distance / np.maximum(distance[:, -1:], 1e-12)) ** 2)[:, :, None]
     middle = (weight * near).sum(axis=1) / weight.sum(axis=1)
     spread = near - middle[:, None]
     normal = np.linalg.eigh(spread.transpose(0, 2, 1) @ (weight * spread))[1][:, :, 0]
-    height = ((left - middle) * normal).sum(axis=1)
-    away = left - near[:, 0]
+    height = ((points - middle) * normal).sum(axis=1)
+    away = points - near[:, 0]
     aside = np.linalg.norm(away - (away * normal).sum(axis=1, keepdims=True) * normal, axis=1)
-    beyond = np.maximum(aside - _REACH * unit * np.sqrt(len(given) / len(dense)), 0)
-    return np.minimum(np.hypot(height, beyond) / unit, _MOST)
+    return np.hypot(height, np.maximum(aside - _REACH * spacing, 0))
 
 
 def judge(
     model: Any, network: Any, areas: Sequence[Area], which: Literal["watched", "final"], seed: int, device: str
 ) -> NDArray[np.float64]:
-    """`held_out_distances` of the held-out points of all areas.
+    """`two_way_distances` (M, 2) of the held-out points of all areas.
 
     Args:
         model: densifies what is given of each area as it does for users, in one step.
-        network: its network, for this time.
+        network: its network, for this time; None to leave it the one that it has.
         which: of the two held-out parts.
     """
     other = copy.copy(model)
-    other.network = network
+    if network is not None:
+        other.network = network
     found = []
     for area in areas:
+        size = len(area.given)
         dense = other.upsample(area.given, model.max_step, seed=seed, device=device)
-        found.append(held_out_distances(getattr(area, which), area.given, dense))
+        found.append(two_way_distances(getattr(area, which), area.given, dense, dense[size:]))
     return np.concatenate(found)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Two networks compared by the same points.
+    """Two networks compared by the same points that were left out.
 
     Attributes:
-        before, after: mean distance to the densified surface, in point spacings.
+        before, after: mean of both ways of `two_way_distances`, in point spacings.
+        ways_before, ways_after: each way by itself.
         error: standard error of the mean difference.
         points: how many.
     """
 
     before: float
     after: float
+    ways_before: tuple[float, float]
+    ways_after: tuple[float, float]
     error: float
     points: int
 
     @staticmethod
     def of(before: np.ndarray, after: np.ndarray) -> Verdict:
-        """Of the distances (M,) of the same points."""
-        error = float(np.std(before - after, ddof=1) / np.sqrt(len(before))) if len(before) > 1 else np.inf
-        return Verdict(float(before.mean()), float(after.mean()), error, len(before))
+        """Of the distances (M, 2) of the same points."""
+        gain = (before - after).mean(axis=1)
+        error = float(np.std(gain, ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.inf
+        ways = [tuple(float(value) for value in found.mean(axis=0)) for found in (before, after)]
+        return Verdict(float(before.mean()), float(after.mean()), ways[0], ways[1], error, len(gain))  # type: ignore[arg-type]
 
     @property
     def margin(self) -> float:
@@ -100,4 +128,7 @@ class Verdict:
 
     @property
     def better(self) -> bool:
-        return self.before - self.after >= self.margin and self.before > 0
+        """The gain is at least `margin`, and neither way got longer by more than 1 %."""
+        enough = self.before - self.after >= self.margin and self.before > 0
+        both = zip(self.ways_before, self.ways_after, strict=True)
+        return enough and all(after <= (1 + _MARGIN) * before for before, after in both)

@@ -70,7 +70,7 @@ class Run:
         settings = self.settings
         progress("looking at the scan", 0.0)
         watched = [(0, self._distance(self.reference))]
-        report(f"step 0: {watched[0][1]:.4f} spacings to the watched points")
+        report(f"step 0: {watched[0][1]:.4f} spacings from the watched points")
         best, weights, since, stopped, step = np.inf, None, 0, "steps", 0
         while step < settings.steps:
             self._step(step)
@@ -83,7 +83,7 @@ class Run:
                 continue
             figure = self._distance(self.average.module)
             watched.append((step, figure))
-            report(f"step {step}: {figure:.4f} spacings to the watched points")
+            report(f"step {step}: {figure:.4f} spacings from the watched points")
             since += 1
             if figure < best or weights is None:
                 best, weights, since = figure, copy.deepcopy(self.average.module.state_dict()), 0
