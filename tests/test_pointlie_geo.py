@@ -169,3 +169,16 @@ def test_its_recipes():
         model.recipe(surface="jet")
     with pytest.raises(OptionError, match="does not fit"):
         PointLIEGeo(4, "both", surface=SMALL).recipe()
+
+
+def test_its_samples_are_not_taken_for_noise(monkeypatch):
+    """It recovers what it judged when it sampled, also where the samples look noisy."""
+    import pcsr_zoo.pipelines.resample as resample
+
+    points = torus_cloud(600)
+    model = PointLIEGeo(4, surface=SMALL, rounds=1)
+    few = model.sample(points)
+    expected = model.recover(few)
+    monkeypatch.setattr(resample, "estimate_noise", lambda points: 0.4)
+    np.testing.assert_array_equal(model.recover(few), expected)
+    assert not np.array_equal(model.upsample(few, 4, keep_input=True), expected)

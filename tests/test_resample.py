@@ -334,3 +334,13 @@ def test_a_model_class_is_as_good_as_its_name() -> None:
 
     points = np.random.default_rng(0).normal(size=(60, 3))
     np.testing.assert_array_equal(upsample(points, 2, model=Midpoint), upsample(points, 2, model="midpoint"))
+
+
+def test_noise_can_be_told():
+    points = torus_cloud(400)
+    clean = upsample(points, 2, model="jet", noise=0.0)
+    np.testing.assert_array_equal(clean[:400], points)
+    assert np.abs(upsample(points, 2, model="jet", noise=0.4)[:400] - points).max() > 1e-3
+    for wrong in (-1, np.nan, "much"):
+        with pytest.raises(OptionError, match="noise must be a number of at least 0"):
+            upsample(points, 2, model="jet", noise=wrong)

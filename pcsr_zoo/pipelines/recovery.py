@@ -12,7 +12,7 @@ from ..errors import OptionError
 from ..geometry.distinct import distinct_points
 from ..geometry.frames import UnitFrame
 from ..geometry.transfer import transfer_attributes
-from ..models.base import Context, Progress, Recoverer, Upsampler, tasks_of
+from ..models.base import Context, Progress, Recoverer, Sampler, Upsampler, tasks_of
 from ..notes import note_of, without_note
 from ..registry import identify, list_models, load
 from .arguments import as_device, as_temperature, check_result, denser_count, require_distinct, silent
@@ -82,9 +82,10 @@ def recover(
             context = Context(seed + draw, as_device(device, recoverer), told, temperature=temperature)
             found.append(back(_rebuild(recoverer, cloud, count, context)))
         else:
-            dense = upsample(
-                cloud, n=count, model=recoverer, seed=seed + draw, device=device, keep_input=True, progress=told
-            )
+            options: dict[str, Any] = {"seed": seed + draw, "device": device, "progress": told, "keep_input": True}
+            if isinstance(recoverer, Sampler):
+                options["noise"] = 0.0  # it knows its samples, and chose them for what it makes of them as they are
+            dense = upsample(cloud, n=count, model=recoverer, **options)
             found.append(back(dense))
     return found if draws > 1 else found[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from os import PathLike
 from typing import Any
 
@@ -40,6 +41,7 @@ def upsample(
     seed: int = 0,
     device: str | None = None,
     keep_input: bool | None = None,
+    noise: float | None = None,
     progress: Progress | None = None,
 ) -> Any:
     """A denser cloud of exactly round(ratio N) points, or of exactly n.
@@ -53,6 +55,7 @@ def upsample(
         device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default where `load` was told to, else the CPU.
         keep_input: True keeps the input points, in their order, as the first N of the result; False moves them onto
             the estimated surface too. By default they are kept unless the cloud is judged noisy.
+        noise: of the input, in units of its point spacing; 0 for clean. By default it is estimated.
         progress: called with (stage, fraction).
 
     Returns:
@@ -72,7 +75,10 @@ def upsample(
     points = frame.to_unit(cloud.positions)
     distinct = distinct_points(points)
     require_distinct(distinct, upsampler)
-    noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
+    if noise is None:
+        noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
+    elif not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
+        raise OptionError(f"noise must be a number of at least 0, in point spacings, got {noise!r}")
     context = Context(seed, as_device(device, upsampler), progress or silent, noise if noise > CLEAN else 0.0)
     keep = context.noise == 0.0 if keep_input is None else keep_input
     base = points if keep else upsampler.refine(points, distinct, context)
