@@ -1,0 +1,66 @@
+"""A LiDAR frame with intensities and classes: upsampled, checked, drawn, written with all that LAS says about it.
+
+    python examples/lidar.py                                  # examples/data/street.laz -> runs/street_x4.laz and .png
+    python examples/lidar.py frame.bin -x 2 -m jet -o runs/frame_x2.laz
+
+Needs the extra `las`. Any format does that carries intensities: LAS, LAZ, KITTI's .bin, PTS, PCD, PLY.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pcsr_zoo import Cloud, read, upsample, write
+from pcsr_zoo.errors import PcsrError
+from pcsr_zoo.geometry.knn import knn
+from pcsr_zoo.rendering import render, save_image
+
+HERE = Path(__file__).parent
+
+
+def away(dense: Cloud, sparse: Cloud) -> np.ndarray:
+    """How far (N,) each point is from the nearest measured one; float64, as the coordinates are UTM's."""
+    origin = sparse.positions.mean(axis=0)
+    return knn(sparse.positions - origin, dense.positions - origin, 1)[0][:, 0]
+
+
+def report(dense: Cloud, sparse: Cloud) -> str:
+    """What the new points look like: where they are, and what they say."""
+    distance = away(dense, sparse)
+    lines = [
+        f"{len(sparse):,} -> {len(dense):,} points",
+        f"from the nearest measured point: median {np.median(distance):.3f}, largest {distance.max():.3f}",
+    ]
+    for name in ("intensity", "labels"):
+        if name in sparse.attributes:
+            old, new = sparse.attributes[name], dense.attributes[name]
+            lines.append(f"{name} ({old.dtype}): mean {old.mean():.1f} -> {new.mean():.1f}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("frame", nargs="?", type=Path, default=HERE / "data" / "street.laz")
+    parser.add_argument("-x", "--ratio", type=float, default=4)
+    parser.add_argument("-m", "--model", default="jetnet")
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/street_x4.laz"))
+    options = parser.parse_args(arguments)
+    try:
+        sparse = read(options.frame)
+        dense = upsample(sparse, options.ratio, model=options.model)
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        write(dense, options.output, like=sparse)  # the header of the input: CRS, scales, point format
+        color = "intensity" if "intensity" in sparse.attributes else None
+        save_image(render([sparse, dense], color_by=color), options.output.with_suffix(".png"))
+    except PcsrError as error:
+        sys.exit(f"Error: {error}")
+    print(report(dense, sparse))
+    print(f"{options.output}, {options.output.with_suffix('.png')}")
+
+
+if __name__ == "__main__":
+    main()
