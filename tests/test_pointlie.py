@@ -178,3 +178,20 @@ def test_double_precision(model, points):
     assert 0 < np.abs(few[0] - few[1]).max() < 1e-4
     dense = [m.rebuild(few[1], 600, Context()) for m in (model, double)]
     assert unmatched(*dense, 1e-3) < 0.05
+
+
+def test_several_passes_choose_from_all_of_them(points):
+    """Candidates of each pass and the points; what is chosen covers the truth no worse."""
+    one, four = made(passes=1, temperature=1.0), made(passes=4, temperature=1.0)
+    assert PointLIE(**four.arguments).passes == 4
+    few = points[:150]  # in the order of farthest points
+    sets = [m._candidates(few, Context()) for m in (one, four)]
+    assert [len(found) for found in sets] == [8 * 150, 150 + 4 * 8 * 150]
+    np.testing.assert_array_equal(sets[1][150 : 150 + 8 * 150], sets[0])
+    assert len(np.unique(sets[1], axis=0)) == len(sets[1])
+    apart = [
+        cKDTree(dense).query(dense, 2)[0][:, 1].min() for dense in (m.rebuild(few, 600, Context()) for m in (one, four))
+    ]
+    assert apart[1] > apart[0]  # more to choose from: farthest points lie farther apart
+    with pytest.raises(OptionError, match="passes must be a whole number"):
+        PointLIE(4, passes=0)

@@ -28,6 +28,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     Args:
         ratio: 2, 4, 8 or 16: how many times thinner and denser by training.
         blocks: M, point invertible blocks of each rescale layer; by default the paper's: 8 up to ratio 4, else 4.
+        passes: how often z is drawn for one recovery; what all inverse passes give is there to choose from (ours).
         k, form, space, vectors, hidden, growth, dense, neighbours, prior, prior_hidden, prior_dense, temperature: see
             `PointLIENetwork`.
 
@@ -59,12 +60,15 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         prior_dense: int = 3,
         temperature: float = 0.05,
         vectors: bool = False,
+        passes: int = 1,
     ) -> None:
         from ..errors import OptionError
         from .pointlie_network import PointLIENetwork
 
         if ratio not in (2, 4, 8, 16):
             raise OptionError(f"pointlie is made for ratios of 2, 4, 8 and 16, got {ratio}")
+        if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
+            raise OptionError(f"passes must be a whole number of at least 1, got {passes!r}")
         blocks = blocks if blocks is not None else 8 if ratio <= 4 else 4
         self.arguments = {
             "ratio": ratio,
@@ -82,8 +86,9 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
             "temperature": temperature,
             "vectors": vectors,
         }
-        self.ratio = float(ratio)
+        self.ratio, self.passes = float(ratio), passes
         options = {name: value for name, value in self.arguments.items() if name != "ratio"}
+        self.arguments["passes"] = passes
         self.network = PointLIENetwork(int(ratio).bit_length() - 1, **options).eval()
 
     def recipe(self, **options: Any) -> Any:
@@ -127,11 +132,10 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         return found[farthest_point_sample(found, n)]
 
     def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
-        context.progress("recovery", 0.0)
         return self._candidates(points, context)
 
     def _candidates(self, points: np.ndarray, context: Context) -> np.ndarray:
-        """All candidates of one inverse pass.
+        """All candidates of one recovery; of several passes, the points themselves too.
 
         Noise is drawn in the order of the distances from the centre: it does not depend on the order of the points.
         """
@@ -141,11 +145,15 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         draw = np.random.default_rng(context.seed)
         noise = np.empty((1, len(points), network.latent_channels), np.float32)
         order = np.argsort(((points - points.mean(axis=0)) ** 2).sum(axis=1), kind="stable")
-        noise[0, order] = context.temperature * draw.standard_normal(noise.shape[1:], np.float32)
+        found = [points] if self.passes > 1 else []
         with torch.inference_mode():
             sampled = self._tensor(points, context)
-            latent = network.draw(sampled, torch.from_numpy(noise).to(sampled))
-            return self._array(network.candidates(sampled, latent))
+            for done in range(self.passes):
+                noise[0, order] = context.temperature * draw.standard_normal(noise.shape[1:], np.float32)
+                latent = network.draw(sampled, torch.from_numpy(noise).to(sampled))
+                found.append(self._array(network.candidates(sampled, latent)))
+                context.progress("recovery", (done + 1) / (self.passes + 1))
+        return np.concatenate(found)
 
     def _on(self, context: Context) -> Any:
         return self.network.to(context.device)
