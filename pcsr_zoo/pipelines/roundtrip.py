@@ -190,7 +190,7 @@ def _codecs() -> tuple[list[Codec], list[str]]:
     return there, skipped
 
 
-def _warm_up(cloud: Cloud, sampler: Any, model: Any, device: str) -> None:
+def _warm_up(cloud: Cloud, sampler: Any, model: Any, device: str | None) -> None:
     """Imports and first calls are not timed."""
     part = cloud[np.random.default_rng(0).permutation(len(cloud))[:256]]
     try:
