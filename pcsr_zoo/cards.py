@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from .ablations import ablation_rows, ablation_table, merge_ablations
 from .checkpoints import CARD, checkpoint_class, is_ours, read_config, write_about
+from .citations import citation
 from .errors import FileError
 from .front_matter import front_matter
 from .io.atomic import atomic_path
@@ -134,13 +135,15 @@ def render_card(
         _facts(about),
         f"Settings:\n\n```json\n{_json(settings)}\n```" if settings else f"Settings: {MISSING}.",
         "## Results",
-        tables(about.get("measured") or []),
+        tables(about.get("measured") or [], config["model"]),
         *([ablation_table(about["ablations"])] if about.get("ablations") else []),
         "## Known failures",
         "\n".join(f"- {text}" for text in failures),
         "## Whose work",
         f"- From the paper: {_sentence(about.get('paper') or source or MISSING)}\n"
         f"- Ours: {_sentence(about.get('ours') or MISSING)}",
+        "## Citation",
+        citation(config["model"]),
         f"sha256 of `model.safetensors`: `{config['sha256']}`",
     ]
     return "\n\n".join(parts) + "\n"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .citations import published_name
 from .errors import OptionError
 
 BESIDE = ("midpoint", "jet")  # a learned model earns its place beside these
@@ -70,8 +71,11 @@ def merge_rows(old: Sequence[Row], new: Sequence[Row], config: Mapping[str, Any]
     return list(merged.values())
 
 
-def tables(rows: Sequence[Row]) -> str:
-    """A Markdown table for each task and convention with its commands; a reference that is not in it is said to be."""
+def tables(rows: Sequence[Row], model: str = "") -> str:
+    """A Markdown table for each task and convention with its commands; a reference that is not in it is said to be.
+
+    The published row of the paper of `model`, a registered class, stands beside them.
+    """
     if not rows:
         return "Not measured: no row of the benchmark is recorded."
     sections: dict[tuple[str, str], list[Row]] = {}
@@ -79,12 +83,13 @@ def tables(rows: Sequence[Row]) -> str:
         sections.setdefault((row["task"], row["convention"]), []).append(row)
     return "\n\n".join(
         ["Distances are times 1000; smaller is better. CD and HD are means over the shapes, P2F over all points."]
-        + [_section(task, convention, found) for (task, convention), found in sections.items()]
+        + [_section(task, convention, found, model) for (task, convention), found in sections.items()]
     )
 
 
-def _section(task: str, convention: str, rows: Sequence[Row]) -> str:
+def _section(task: str, convention: str, rows: Sequence[Row], model: str) -> str:
     from .pipelines.benchmark_tasks import TASKS
+    from .pipelines.published import PUBLISHED
 
     lines = [f"### {task} ({convention})", ""]
     if task in TASKS:
@@ -104,6 +109,10 @@ def _section(task: str, convention: str, rows: Sequence[Row]) -> str:
             f"| `{row['model']}` | {convention} | {' | '.join(numbers)} | {shapes} | {number(row['seconds'], 2)} "
             f"| {_place(row)} |"
         )
+    for paper in PUBLISHED.get(task, ()):
+        if paper.name == published_name(model):
+            numbers = [number(value, digits) for value, digits in ((paper.cd, 3), (paper.hd, 2), (paper.p2f, 2))]
+            lines.append(f"| *{paper.name}, published* | its own | {' | '.join(numbers)} | | | *{paper.source}* |")
     there = {split_name(row["model"])[1] for row in rows}
     lines += [f"| `{name}` | {convention} | not measured | | | | | |" for name in BESIDE if name not in there]
     return "\n".join(lines)

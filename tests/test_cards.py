@@ -348,3 +348,13 @@ def test_ablations_stand_in_the_card_with_their_command(folder, tmp_path):
     assert card(folder).count("| half the width |") == 1
     with pytest.raises(OptionError, match="'nothing': its results have no row"):
         update_card(folder, ablations={"nothing": result({"jet": row(0.2, 1)})})
+
+
+def test_the_papers_rows_and_the_citation_stand_in_the_cards():
+    text = card(bundled()["pointlie-x8"])
+    row = next(line for line in text.splitlines() if line.startswith("| *PointLIE, published*"))
+    assert [cell.strip() for cell in row.split("|")][3:6] == ["0.350", "4.68", "3.37"]  # table 1 of the paper
+    assert "@inproceedings{zhao2021pointlie" in text
+    assert "| *SSPU-Net, published* | its own | 0.370 | 3.47 | 4.43 |" in card(bundled()["sspu-net-x4"])
+    assert "published*" not in card(bundled()["jetnet"])
+    assert "there is no paper" in card(bundled()["jetnet"])
