@@ -82,7 +82,7 @@ def test_a_stopped_run_leaves_no_file(cloud, number, status):
         assert process.stdout.readline() == "writing\n"
         assert len(list(cloud.parent.iterdir())) == 2  # it was writing indeed
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == status
     assert "Traceback" not in err
     assert [path.name for path in cloud.parent.iterdir()] == ["a.ply"]

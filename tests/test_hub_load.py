@@ -121,7 +121,7 @@ def test_a_name_is_looked_for_as_a_path_in_the_package_in_the_cache_and_on_the_h
     tmp_path,
     monkeypatch,
 ):
-    assert list_models("toy*") == ["toy", "toy-x4"]
+    assert set(list_models("toy*")) - {"toy-patches"} == {"toy", "toy-x4"}  # which other tests register
     assert model_class("toy-x4") is Toy
     assert (where("toy"), where("toy-x4")) == ("package", "Hub")
     shown = describe_model("toy-x4")

@@ -29,6 +29,9 @@ class TestItUpsamples(UpsamplerContract):
 
 class TestItSamples(SamplerContract):
     name = "pointlie-geo"
+    # Of clouds for which several samples serve equally well, such as this torus of more points, rounding chooses one.
+    size = 300
+    test_too_many = None
 
     test_exactly_n_distinct_points_of_the_cloud = None  # by few_points, at less cost
     test_halves_round_to_even = None

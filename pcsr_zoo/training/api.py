@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
-from ..models.base import Learned, Progress
+from ..models.base import Progress
 from .options import make_recipe, untrained
 from .seeding import seeded
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..models.base import Learned
     from .recipe import Recipe
     from .trainer import Outcome
 
@@ -67,6 +68,7 @@ def train(
         DependencyError: Lightning Fabric is not installed.
         KeyboardInterrupt, SystemExit: at SIGINT and SIGTERM, with the state saved; a second signal ends at once.
     """
+    from ..models.base import Learned
     from .devices import make_fabric
 
     chosen = Settings.of(settings)
@@ -103,6 +105,7 @@ def finetune(
     better on the held-out shapes, its weights stay the best.
     """
     from ..checkpoints import read_config
+    from ..models.base import Learned
     from ..registry import find_checkpoint, load
     from .adapt import learns_from_scans
     from .adapt_folder import adapt_folder

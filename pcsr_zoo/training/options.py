@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
-from ..models.base import Learned
 
 if TYPE_CHECKING:
+    from ..models.base import Learned
     from .recipe import Recipe
 
 
@@ -20,6 +20,7 @@ def untrained(name: Any, arguments: Mapping[str, Any]) -> Learned:
     Raises:
         OptionError: no such model, it has no network, or it does not take the arguments.
     """
+    from ..models.base import Learned
     from ..registry import model_class
 
     cls = model_class(name)
