@@ -88,6 +88,7 @@ class Cloud:
         )
 
     def copy(self) -> Cloud:
+        """The same cloud with arrays of its own; the values of the metadata are shared."""
         return Cloud(
             self.positions.copy(),
             {name: values.copy() for name, values in self.attributes.items()},

@@ -112,6 +112,7 @@ class PUGANTestSet(Sequence[PUGANShape]):
 
     @property
     def names(self) -> list[str]:
+        """The names of the shapes, in the order of the set."""
         return [shape.name for shape in self._shapes]
 
     @property

@@ -14,6 +14,10 @@ class UnitFrame:
     """The frame in which models work: the cloud's centre at the origin, its farthest point at distance 1.
 
     It is taken and applied in float64, so that a cloud far from the origin (UTM coordinates) loses nothing.
+
+    Attributes:
+        center: (3,), the mean of the points, in their units.
+        scale: the distance of the farthest point from it.
     """
 
     center: NDArray[np.float64]
@@ -27,9 +31,11 @@ class UnitFrame:
         return UnitFrame(center, scale if scale > 0 else 1.0)
 
     def to_unit(self, points: np.ndarray) -> NDArray[np.float64]:
+        """Points (N, 3) of the cloud's units in this frame."""
         return (points - self.center) / self.scale
 
     def from_unit(self, points: np.ndarray) -> NDArray[np.float64]:
+        """Points (N, 3) of this frame in the cloud's units."""
         return points * self.scale + self.center
 
 

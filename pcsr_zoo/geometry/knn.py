@@ -47,7 +47,14 @@ def knn(points: Any, queries: Any, k: int) -> tuple[Any, Any]:
 
 
 class KNN:
-    """A k-d tree that is built once and asked often; `query` is `knn` without the points."""
+    """A k-d tree that is built once and asked often; `query` is `knn` without the points.
+
+    Args:
+        points: (N, C) finite float64, N at least 1.
+
+    Raises:
+        CloudError: a value is not finite.
+    """
 
     def __init__(self, points: np.ndarray) -> None:
         if not np.isfinite(points).all():
@@ -55,6 +62,11 @@ class KNN:
         self.tree = cKDTree(points)
 
     def query(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Distances and indices, both (M, min(k, N)), of the points nearest to queries (M, C), nearest first.
+
+        Raises:
+            CloudError: a query is not finite.
+        """
         if not np.isfinite(queries).all():
             raise CloudError("knn needs finite queries")
         k = min(k, self.tree.n)  # scipy would pad with the index N

@@ -54,10 +54,12 @@ class Patches:
         return len(self.radius)
 
     def to(self, device: Any) -> Patches:
+        """The same patches on a torch device."""
         return Patches(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     @staticmethod
     def cat(parts: list[Patches]) -> Patches:
+        """All patches of several, in their order."""
         import torch
 
         return Patches(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Patches)))

@@ -44,6 +44,7 @@ class DenseEdgeConv(nn.Module):
         return self.own.in_features + self.own.out_features
 
     def forward(self, features: Tensor, graph: NeighbourGraph) -> Tensor:
+        """Features (B, N, C) of points and their graph -> (B, N, `out_channels`)."""
         own, other = self.own(features), self.other(features)
         heard = in_parts(graph, lambda a, b: self._heard(own[:, a:b], other, graph.part(a, b)))
         return torch.cat([heard, features], dim=2)

@@ -27,7 +27,9 @@ class InvertibleScale(nn.Module):
         return self.logarithm.repeat_interleave(self.repeats)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (..., C), scaled."""
         return x * self.log_scale.exp()
 
     def inverse(self, y: Tensor) -> Tensor:
+        """What `forward` made (..., C) into y."""
         return y * (-self.log_scale).exp()

@@ -25,5 +25,6 @@ class SelfAttention(nn.Module):
         self.share = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
+        """Features (..., K, C), each with what it attends to added."""
         attention = torch.softmax(self.query(features) @ self.key(features).mT, dim=-1)
         return features + self.share * (attention @ self.value(features))
