@@ -1,6 +1,6 @@
 """What the site does beyond plain mkdocs: model cards, files of the repository, a nav that may be ahead of the pages.
 
-- `<!-- cards: sspu-net* -->` becomes the model cards of the checkpoints in hub_configs whose names match.
+- `<!-- cards: sspu-net* -->` becomes the model cards of the checkpoints in hub_configs whose names match, folded.
 - `<!-- commands -->` becomes the help of all commands.
 - A link out of docs/, as to ../CONTRIBUTING.md, leads to a copy in the site, so that it works on both.
 - Entries of nav whose file does not exist are left out.
@@ -96,14 +96,14 @@ def _cards(pattern: str) -> str:
 
 
 def _card(path: Path) -> str:
-    """The card without its front matter, its headings two levels deeper."""
+    """The card without its front matter and its title, its headings too deep for the table of contents."""
     text = path.read_text(encoding="utf-8")
     if text.startswith("---\n"):
         text = text.partition("\n---\n")[2]
-    lines, code = [], False
-    for line in text.strip().splitlines():
+    lines, code = [f'??? note "{path.parent.name}"'], False
+    for line in text.strip().splitlines()[1:]:
         code ^= line.startswith("```")
-        lines.append(f"##{line}" if line.startswith("#") and not code else line)
+        lines.append(f"    ###{line}" if line.startswith("#") and not code else f"    {line}".rstrip())
     return "\n".join(lines)
 
 
