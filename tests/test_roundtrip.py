@@ -47,8 +47,8 @@ def trip():
 
 def test_the_rows_and_their_figures(trip):
     rows = {row["name"]: row for row in trip.facts["rows"]}
-    assert list(rows)[:3] == ["pointlie-x8", "fps+jet", "fps+jetnet"]
-    assert {row["kind"] for row in list(rows.values())[3:]} == {"codec"}
+    assert list(rows)[:4] == ["pointlie-x8", "pointlie-geo-x8", "fps+jet", "fps+jetnet"]
+    assert {row["kind"] for row in list(rows.values())[4:]} == {"codec"}
     assert trip.facts["skipped"] == []
     for name, row in rows.items():
         assert row["convention"] == trip.facts["convention"] == "pugan-2019"
@@ -99,7 +99,9 @@ def test_the_model_for_the_ratio_is_the_default(monkeypatch, halving):
         name = "pointlie-x8"
 
     monkeypatch.setitem(registry._MODELS, "pointlie-x8", Eight)
-    assert [row["name"] for row in roundtrip(POINTS, 8).facts["rows"]][:3] == ["pointlie-x8", "fps+jet", "fps+jetnet"]
+    monkeypatch.setitem(registry._MODELS, "pointlie-geo-x8", Eight)
+    names = [row["name"] for row in roundtrip(POINTS, 8).facts["rows"]]
+    assert names[:4] == ["pointlie-x8", "pointlie-geo-x8", "fps+jet", "fps+jetnet"]
     assert [row["name"] for row in roundtrip(POINTS, 3).facts["rows"]][:2] == ["fps+jet", "fps+jetnet"]
 
 
@@ -203,7 +205,7 @@ def test_codecs_that_are_not_installed(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", missing)
     facts = roundtrip(POINTS, 8, bits=9).facts
-    assert [row["name"] for row in facts["rows"]] == ["pointlie-x8", "fps+jet", "fps+jetnet"]
+    assert [row["name"] for row in facts["rows"]] == ["pointlie-x8", "pointlie-geo-x8", "fps+jet", "fps+jetnet"]
     assert facts["rows"][0]["stored"] == "ply"
     assert facts["skipped"] == [
         'Draco needs DracoPy; install it with: pip install "pcsr-zoo[codecs]"',

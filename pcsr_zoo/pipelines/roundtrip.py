@@ -74,7 +74,8 @@ def roundtrip(
     Args:
         x: a cloud, see `pcsr_zoo.upsample`.
         ratio, n: how thin, see `pcsr_zoo.sample`; by default what the first model was trained for.
-        models: names of models or checkpoints, or SAMPLER+MODEL. None: `pointlie-x8`, for ratio 8, if it is there.
+        models: names of models or checkpoints, or SAMPLER+MODEL. None: for ratio 8 `pointlie-x8` and `pointlie-geo-x8`,
+            and so for every ratio that they are there for.
         bits: of the grid that the samples are put on. They are stored as binary PLY; with bits, as what is smallest of
             that, LAZ and Draco.
         snap, seed, device, temperature: see `pcsr_zoo.sample` and `recover`.
@@ -173,8 +174,9 @@ def roundtrip(
 
 def _pairs(models: Sequence[str], ratio: float | None) -> dict[str, tuple[str, str]]:
     """Name of the row -> sampler and recoverer, those that were asked for first."""
-    if not models and ratio is not None and f"pointlie-x{ratio:g}" in list_models():
-        models = (f"pointlie-x{ratio:g}",)
+    if not models and ratio is not None:
+        made_for_it = (f"pointlie-x{ratio:g}", f"pointlie-geo-x{ratio:g}")
+        models = [name for name in made_for_it if name in list_models()]
     return {name: sampler_and_recoverer(name) for name in dict.fromkeys([*map(str, models), *BESIDE])}
 
 
