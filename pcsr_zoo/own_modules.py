@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from .errors import OptionError
 
@@ -34,13 +35,25 @@ def import_modules(names: Sequence[str], folder: Path, where: str) -> None:
         if str(place.resolve()) not in sys.path:
             sys.path.append(str(place.resolve()))
         try:
-            importlib.import_module(module)
-        except Exception as error:  # whatever the module does
+            found = importlib.import_module(module)
+        except (Exception, SystemExit) as error:  # whatever the module does
             kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
             raise OptionError(
                 f"{where}: '{name}' cannot be imported: {kind}{error}; it is looked for in {place} and among what is "
                 "installed"
             ) from error
+        if name.endswith(".py") and not _is_of(found, folder / name):
+            raise OptionError(
+                f"{where}: '{name}' cannot be imported: there is another module '{module}', "
+                f"{getattr(found, '__file__', None) or 'a part of Python'}; give the file another name"
+            )
+
+
+def _is_of(module: ModuleType, path: Path) -> bool:
+    try:
+        return os.path.samefile(module.__file__ or "", path)
+    except (OSError, AttributeError):
+        return False
 
 
 def import_from_environment() -> None:

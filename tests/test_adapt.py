@@ -15,12 +15,14 @@ from toy_training import ToyPatches, one_thread  # noqa: E402, F401
 import pcsr_zoo  # noqa: E402
 from pcsr_zoo.checkpoints import read_config, save_checkpoint, weights_digest  # noqa: E402
 from pcsr_zoo.cloud import Cloud  # noqa: E402
-from pcsr_zoo.errors import CloudError, OptionError, TrainingError  # noqa: E402
+from pcsr_zoo.errors import CloudError, FileError, OptionError, TrainingError  # noqa: E402
 from pcsr_zoo.geometry.frames import UnitFrame  # noqa: E402
 from pcsr_zoo.models.sspu_net import SSPUNet  # noqa: E402
 from pcsr_zoo.models.sspu_net_recipe import SSPUNetRecipe  # noqa: E402
 from pcsr_zoo.training import adapt_judge, finetune  # noqa: E402
 from pcsr_zoo.training.adapt import adapt  # noqa: E402
+from pcsr_zoo.training.ema import EMA  # noqa: E402
+from pcsr_zoo.training.lock import NAME, FolderLock  # noqa: E402
 
 SMALL = {"width": 16, "growth": 4, "blocks": 2, "hidden": 16}
 MIDDLE, AXES = np.array([500_000.0, 4_600_000.0, 100.0]), np.array([3.0, 2.0, 2.0])
@@ -92,6 +94,45 @@ def test_it_refuses_what_changes_nothing():
     found = adapt(small(), egg(), steps=2, settings={"lr": 1e-12}, **QUICK)
     assert not found.improved
     assert found.verdict.after == pytest.approx(found.verdict.before, rel=1e-3)
+
+
+def test_it_refuses_what_puts_a_point_far_off(monkeypatch):
+    """Everything is nearer but one new point of thousands."""
+    model = small(spoilt=0.5)
+    upsample = SSPUNet.upsample
+    calls = []
+
+    def stray(self, x, *args, **options):
+        dense = upsample(self, x, *args, **options)
+        calls.append(len(x))
+        if len(calls) == 4:  # the watched points twice, the final ones before and after
+            dense[-1] += 5 * (dense.max(axis=0) - dense.min(axis=0))
+        return dense
+
+    monkeypatch.setattr(SSPUNet, "upsample", stray)
+    found = adapt(model, egg(), steps=20, settings={"validate_every": 20}, **QUICK)
+    assert len(calls) == 4
+    assert found.verdict.enough
+    assert found.verdict.after < 0.95 * found.verdict.before
+    assert found.model is model
+    assert "but the farthest points, which were " in str(found)
+    assert found.facts()["worst_after"][1] > 20 > found.facts()["worst_before"][1]
+
+
+def test_weights_that_are_not_finite_are_never_the_best(monkeypatch):
+    """The first look finds none that are; the second one does."""
+    average = EMA.update
+
+    def overflow(self):
+        average(self)
+        value = float("inf") if self.updates == 1 else 0.0
+        next(self.module.parameters()).data.view(-1)[0] = value
+
+    monkeypatch.setattr(EMA, "update", overflow)
+    found = adapt(small(), egg(), steps=2, settings={"lr": 1e-12, "validate_every": 1}, **QUICK)
+    assert (found.step, found.watched[1][1]) == (2, np.inf)
+    with pytest.raises(TrainingError, match="weights were not finite any more by step 1"):
+        adapt(small(), egg(), steps=1, **QUICK)
 
 
 def test_no_point_that_judges_is_trained_on_or_given_to_the_network(monkeypatch):
@@ -232,6 +273,41 @@ def test_where_it_is_no_better_the_folder_has_the_original(base, tmp_path):
     assert other["about"]["adaptation"]["kept"] == "original"
     assert other["about"]["recipe"] == one["about"]["recipe"]
     assert weights_digest(pcsr_zoo.load(tmp_path / "mine")) == one["sha256"]
+
+
+def test_an_interrupted_run_leaves_what_was_there(base, tmp_path):
+    """It is begun anew then: minutes are not worth a state on disk."""
+
+    def interrupt(stage, fraction):
+        if stage == "adapting, step 2":
+            assert (tmp_path / "r" / NAME).exists()
+            raise KeyboardInterrupt
+
+    (tmp_path / "r").mkdir()
+    for mine in ([], ["notes.txt"]):
+        for name in mine:
+            (tmp_path / "r" / name).touch()
+        with pytest.raises(KeyboardInterrupt):
+            finetune(base / "base", base / "scan.ply", tmp_path / "r", settings={"steps": 5}, progress=interrupt)
+        assert [entry.name for entry in (tmp_path / "r").iterdir()] == mine
+    (tmp_path / "r/notes.txt").unlink()
+    (tmp_path / "r").rmdir()
+    with pytest.raises(KeyboardInterrupt):
+        finetune(base / "base", base / "scan.ply", tmp_path / "r", settings={"steps": 5}, progress=interrupt)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_folder_that_cannot_be_used_is_told_before_the_work(base, tmp_path):
+    def never(stage, fraction):
+        raise AssertionError(stage)
+
+    held = FolderLock(tmp_path / "r")
+    with pytest.raises(TrainingError, match="another training is writing to this folder"):
+        finetune(base / "base", base / "scan.ply", tmp_path / "r", progress=never)
+    held.release()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="this folder cannot be made"):
+        finetune(base / "base", base / "scan.ply", tmp_path / "file/r", progress=never)
 
 
 def test_scans_in_the_plural_and_models_of_the_truth_are_trained_as_before(base, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from pcsr_zoo.errors import CloudError
-from pcsr_zoo.training.adapt_judge import Verdict, distances_to_surface, two_way_distances
+from pcsr_zoo.training.adapt_judge import Verdict, distances_to_surface, two_way_distances, worst_distances
 from pcsr_zoo.training.adapt_scan import part, regions
 
 
@@ -78,6 +78,20 @@ def test_each_way_sees_what_the_other_does_not():
     assert hole[inside, 0].mean() > 3 * hole[~inside, 0].mean()
 
 
+def test_the_worst_distances_are_the_sides_of_hausdorffs():
+    from scipy.spatial.distance import directed_hausdorff
+
+    given, left, ball = sphere(700, 0), sphere(200, 1), sphere(2800, 2)
+    dense = np.concatenate([given, ball, [[0.0, 0.0, 1.5]]])  # one stray new point
+    far = np.concatenate([left, [[0.0, -1.4, 0.0]]])  # one stray point of the scan
+    found = worst_distances(far, given, dense)
+    sides = directed_hausdorff(far, dense)[0], directed_hausdorff(dense, np.concatenate([given, far]))[0]
+    assert found[0] / found[1] == pytest.approx(sides[0] / sides[1])
+    spacing = np.sqrt(4 * np.pi / 700)  # of so many points on a sphere, in sixth neighbours' terms
+    assert found == pytest.approx(np.array(sides) / spacing, rel=0.1)
+    assert worst_distances(30 * far, 30 * given, 30 * dense) == pytest.approx(found)
+
+
 # -- the verdict
 
 
@@ -103,6 +117,20 @@ def test_what_is_better_one_way_only_is_not_better():
     assert v.before - v.after > v.margin
     assert not v.better
     assert Verdict.of(before, before * [0.8, 1.005]).better
+
+
+def test_a_better_mean_does_not_outweigh_a_point_far_off():
+    before = np.random.default_rng(0).uniform(0.1, 0.3, (1000, 2))
+
+    def of(far, farther):
+        return Verdict.of(before, 0.9 * before, far, farther)
+
+    assert of((1.2, 1.2), (1.7, 1.7)).better
+    for farther in ((1.9, 1.2), (1.2, 1.9), (1.2, np.nan)):
+        v = of((1.2, 1.2), farther)
+        assert (v.enough, v.strays, v.better) == (True, True, False)
+    assert of((0.3, 0.3), (0.9, 0.9)).better  # within a spacing a point is not far off
+    assert not of((40.0, 0.8), (40.0, 3.0)).better  # a stray point of the scan hides no new one
 
 
 # -- parts

@@ -115,7 +115,7 @@ def test_the_average_follows_its_formula():
         with torch.no_grad():
             network[0].weight.add_(torch.randn(3, 2))
             network[1].running_mean.fill_(t)
-        ema.update(network)
+        ema.update()
         keep = min(0.5, (1 + t) / (10 + t))
         wanted = keep * wanted + (1 - keep) * network[0].weight.detach().double()
     assert torch.allclose(ema.module[0].weight.double(), wanted, atol=1e-6)
@@ -125,8 +125,86 @@ def test_the_average_follows_its_formula():
     off = EMA(network, 0.0)
     with torch.no_grad():
         network[0].weight.add_(1)
-    off.update(network)
+    off.update()
     assert torch.equal(off.module[0].weight, network[0].weight)
+
+
+class HalvesRecipe(PatchRecipe):
+    """Two parts of one network, each with an optimiser of its own, and a helper that does not ship."""
+
+    parts = ("second", "helper", "first")
+
+    def __init__(self, network, points, jitter, bad):
+        super().__init__(network, points, jitter, bad)
+        self.helper = torch.nn.Linear(3, 3)
+        self.validated = []
+
+    def networks(self):
+        return {"first": self.network.first, "second": self.network.second, "helper": self.helper}
+
+    def upsampled(self, networks, sparse):
+        offsets = networks["second"](networks["first"](sparse).relu()).reshape(*sparse.shape[:2], 2, 3)
+        return (sparse[:, :, None] + offsets).flatten(1, 2)
+
+    def loss(self, part, networks, examples, done):
+        made = self.upsampled(networks, examples["sparse"])
+        return (made - networks["helper"](made.detach())).square().mean() + (made - 1).square().mean(), {}
+
+    def validate(self, networks, data, seed, device):
+        self.validated.append({part: (module, module.training) for part, module in networks.items()})
+        return {"size": float(networks["second"].weight.norm())}
+
+
+def test_every_part_that_ships_is_averaged(path, tmp_path, monkeypatch):
+    """By the formula, from the weights after each step; the part that helps is validated as it is."""
+    made, seen = [], []
+
+    def recipe(self):
+        made.append(HalvesRecipe(self.network, 32, 0.0, ()))
+        return made[-1]
+
+    step = Engine.step
+
+    def watched(self, *arguments):
+        done = step(self, *arguments)
+        seen.append({part: module.weight.detach().double().clone() for part, module in self.modules.items()})
+        return done
+
+    monkeypatch.setattr(ToyPatches, "recipe", recipe)
+    monkeypatch.setattr(Engine, "step", watched)
+    model = ToyPatches(8)
+    wanted = {part: getattr(model.network, part).weight.detach().double().clone() for part in ("first", "second")}
+    settings = {**QUICK, "steps": 6, "ema": 0.5, "save_every": 2}
+    outcome = train(model, path, tmp_path / "r", settings=settings)
+    for t, weights_then in enumerate(seen):
+        keep = min(0.5, (1 + t) / (10 + t))
+        wanted = {part: keep * value + (1 - keep) * weights_then[part] for part, value in wanted.items()}
+    shipped = weights(tmp_path / "r")
+    for part, value in wanted.items():
+        assert torch.allclose(shipped[f"{part}.weight"].double(), value, atol=1e-6)
+        assert not torch.allclose(value, seen[-1][part], atol=1e-6)
+    assert outcome.figures["size"] == pytest.approx(float(shipped["second.weight"].norm()))
+    (validated,) = made[0].validated
+    assert {part: training for part, (_, training) in validated.items()} == dict.fromkeys(HalvesRecipe.parts, False)
+    assert validated["helper"][0] is made[0].helper
+    assert made[0].helper.training
+    # resumed as well: the average of all parts is in the state
+    assert train(model, path, tmp_path / "r", settings=settings).resumed == 6
+
+
+def test_a_recipe_needs_the_truth_unless_it_says_otherwise(path):
+    recipe = ToyPatches(8).recipe()
+    assert not recipe.learns_from_scans
+    with pytest.raises(OptionError, match="PatchRecipe learns from the truth, which a single scan is not"):
+        recipe.for_scan(512)
+
+    class Scans(PatchRecipe):
+        def for_scan(self, points):
+            return {"points": points // 4}
+
+    scans = Scans(recipe.network, 32, 0.0, ())
+    assert scans.learns_from_scans
+    assert scans.for_scan(512) == {"points": 128}
 
 
 def engine(recipe, **settings):

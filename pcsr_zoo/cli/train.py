@@ -98,7 +98,7 @@ def finetune(
     """
     from ..errors import OptionError
     from ..training.api import finetune as run
-    from ..training.config import with_changes
+    from ..training.config import as_table, with_changes
 
     check_device(device)
     short = [f"training.{key}={value}" for key, value in (("steps", steps), ("lr", lr)) if value is not None]
@@ -111,8 +111,8 @@ def finetune(
         checkpoint,
         data,
         output,
-        recipe=asked.get("recipe"),
-        settings=asked.get("training"),
+        recipe=as_table(asked.get("recipe"), "--set recipe:"),
+        settings=as_table(asked.get("training"), "--set training:"),
         device=device,
         restart=restart,
     )

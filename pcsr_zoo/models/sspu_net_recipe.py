@@ -100,9 +100,8 @@ class SSPUNetRecipe(Recipe):
             raise OptionError("at least one weight of the loss must be positive")
         self._known: tuple[Any, dict[tuple[int, int, int], np.ndarray]] = (None, {})
 
-    @staticmethod
-    def for_scan(points: int) -> dict[str, Any]:
-        """Options by which a single scan is learned from, cut into regions of so many points (`training.adapt`).
+    def for_scan(self, points: int) -> dict[str, Any]:
+        """See `Recipe.for_scan`.
 
         All points of a region are the sparse cloud: thinned, it would be another scan. Of the loss the terms are left
         that say where the surface is and where it is not: for even spreading there is the choice among the new points,

@@ -83,7 +83,13 @@ class Adaptation:
         )
         if self.improved:
             return f"{did}\n{found}: the adapted network is used"
-        why = f"a gain of {v.needed:.1f} % would tell" if v.before - v.after < v.margin else "but not both ways"
+        if not v.enough:
+            why = f"a gain of {v.needed:.1f} % would tell"
+        elif v.strays:
+            far = [" and ".join(f"{way:.2f}" for way in ways) for ways in (v.worst_before, v.worst_after)]
+            why = f"but the farthest points, which were {far[0]} spacings off, are {far[1]} off"
+        else:
+            why = "but not both ways"
         return f"{did}\n{found}: {why}, so the original network is kept"
 
     def facts(self) -> dict[str, Any]:
@@ -96,6 +102,8 @@ class Adaptation:
             "left_out_error": float(f"{v.error:.3g}"),
             "ways_before": [float(f"{way:.5g}") for way in v.ways_before],
             "ways_after": [float(f"{way:.5g}") for way in v.ways_after],
+            "worst_before": [float(f"{way:.4g}") for way in v.worst_before],
+            "worst_after": [float(f"{way:.4g}") for way in v.worst_after],
             "steps": self.steps,
             "best_step": self.step,
             "points": self.points,
@@ -132,7 +140,8 @@ def adapt(
 
     Returns:
         An `Adaptation`. Its `model` is the adapted one only if the surface that it makes comes nearer to points of the
-        scan that it has never seen: by at least 1 %, and by two standard errors.
+        scan that it has never seen: by at least 1 %, and by two standard errors; if it does so both ways; and if no
+        point lies much farther off than any did before, see `Verdict`.
 
     Raises:
         OptionError: the model has no network or learns only from the truth, or an option makes no sense.
@@ -157,7 +166,7 @@ def adapt(
     where = str(cloud) if isinstance(cloud, (str, PathLike)) else "the scan"
     parts = part(as_cloud(cloud)[0].validate(where).positions, chosen.seed, where)
     data = regions(parts.training, chosen.seed)
-    options = {**_known(model), **first.for_scan(int(data.about["points"])), **(recipe or {})}  # type: ignore[attr-defined]
+    options = {**_known(model), **first.for_scan(int(data.about["points"])), **(recipe or {})}
     (report or _silent)(
         f"adapting on {len(parts.training):,} points; {parts.watched:,} others tell when to stop, "
         f"{parts.final:,} whether it helped"
@@ -184,7 +193,7 @@ def adapt(
 
 
 def scan_recipe(learned: Any, name: Any = None) -> Recipe:
-    """The recipe of a model that can be adapted: one that needs no truth, see `learns_from_scans`.
+    """The recipe of a model that can be adapted: one that needs no truth, see `Recipe.for_scan`.
 
     Args:
         name: what the user calls the model.
@@ -196,7 +205,7 @@ def scan_recipe(learned: Any, name: Any = None) -> Recipe:
     if not isinstance(learned, Learned):
         raise OptionError(f"'{name}' has no network, so it cannot be adapted to a scan; use sspu-net-x4")
     recipe = make_recipe(learned, {})
-    if not learns_from_scans(recipe):
+    if not recipe.learns_from_scans:
         raise OptionError(
             f"'{name}' learns from the truth, which a sparse scan is not, so it cannot be adapted to one: use "
             f"sspu-net-x4, or fine-tune on denser scans or meshes: pcsr finetune {name} dense_scans/ -o runs/mine"
@@ -204,20 +213,14 @@ def scan_recipe(learned: Any, name: Any = None) -> Recipe:
     return recipe
 
 
-def learns_from_scans(recipe: Recipe) -> bool:
-    """Whether a recipe needs no truth: it then has a method `for_scan(points)`, which gives its options for a scan that
-    is cut into regions of so many points.
-    """
-    return callable(getattr(recipe, "for_scan", None))
-
-
 def _known(model: Any) -> dict[str, Any]:
     """The options of the recipe by which a checkpoint was trained; none of a model object."""
     from ..checkpoints import read_config
     from ..registry import find_checkpoint
+    from .api import recipe_of
 
     folder = find_checkpoint(model) if isinstance(model, (str, PathLike)) else None
-    return {} if folder is None else dict(read_config(folder)["about"].get("recipe") or {})
+    return {} if folder is None else recipe_of(folder, read_config(folder))
 
 
 def _silent(*args: Any) -> None:

@@ -12,6 +12,7 @@ from ..checkpoints import is_checkpoint, read_config, save_checkpoint
 from ..errors import FileError, OptionError, TrainingError
 from ..models.base import Progress
 from .adapt import Adaptation, adapt
+from .lock import FolderLock
 
 if TYPE_CHECKING:
     from .trainer import Outcome
@@ -40,8 +41,8 @@ def adapt_folder(
         that were saved, `before` and, in `last`, of the adapted ones; `step` is 0 where the original was kept.
 
     Raises:
-        TrainingError: the folder holds something else, and `restart` was not asked for.
-        The rest as in `adapt`; nothing is written then.
+        TrainingError: the folder holds something else and `restart` was not asked for, or another run writes to it.
+        The rest as in `adapt`; nothing is written then, nor where it is interrupted.
     """
     from .trainer import Outcome
 
@@ -54,19 +55,23 @@ def adapt_folder(
         )
     if output.exists() and not output.is_dir():
         raise FileError(f"{output} is a file; name a folder with -o")
-    found = adapt(
-        checkpoint,
-        scan,
-        seconds=None,
-        device=device,
-        recipe=recipe,
-        settings={"steps": STEPS, **(settings or {})},
-        report=say,
-        progress=progress,
-    )
-    for line in str(found).splitlines():
-        say(line)
-    _save(found, checkpoint, scan, output)
+    lock = FolderLock(output)  # a folder that cannot be written to is better told now than after the work
+    try:
+        found = adapt(
+            checkpoint,
+            scan,
+            seconds=None,
+            device=device,
+            recipe=recipe,
+            settings={"steps": STEPS, **(settings or {})},
+            report=say,
+            progress=progress,
+        )
+        for line in str(found).splitlines():
+            say(line)
+        _save(found, checkpoint, scan, output)
+    finally:
+        lock.release()
     v, kept = found.verdict, found.improved
     return Outcome(
         folder=output,

@@ -20,6 +20,7 @@ _NEW = 3  # new points near each left-out one
 _MOST = 1.0  # spacings: a stray point counts no more than this
 _SURE = 2.0  # standard errors
 _MARGIN = 0.01  # of what it was
+_FARTHER = 1.5  # times as far as before is too far for the farthest point, if it is beyond one spacing
 
 
 def two_way_distances(left: np.ndarray, given: np.ndarray, dense: np.ndarray, made: np.ndarray) -> NDArray[np.float64]:
@@ -37,13 +38,34 @@ def two_way_distances(left: np.ndarray, given: np.ndarray, dense: np.ndarray, ma
         the average, to the surface that the scan shows with the points that were left out. The first asks whether the
         surface goes where it should, the second whether the new points keep to it.
     """
-    unit = np.maximum(KNN(given).query(left, 6)[0][:, -1] / np.sqrt(6 / np.pi), 1e-12)
+    unit = _spacings(left, given)
     there = distances_to_surface(left, dense, unit * np.sqrt(len(given) / len(dense))) / unit
     nearest = made[KNN(made).query(left, _NEW)[1]]
     scan = np.concatenate([given, left])
     wide = np.repeat(unit, nearest.shape[1])
     back = (distances_to_surface(nearest.reshape(-1, 3), scan, wide) / wide).reshape(len(left), -1)
     return np.stack([np.minimum(there, _MOST), np.minimum(back, _MOST).mean(axis=1)], axis=1)
+
+
+def worst_distances(left: np.ndarray, given: np.ndarray, dense: np.ndarray) -> NDArray[np.float64]:
+    """The two sides of the Hausdorff distance between a scan and its densified cloud, in point spacings of the scan.
+
+    Nothing is capped here: it is for the few points that weigh nothing in a mean. The sides stay apart, as a stray
+    point of the scan lies far from every surface, and would hide the new ones.
+
+    Returns:
+        (2,): from the left-out point that is farthest from the densified cloud, and from the densified cloud's point
+        that is farthest from the scan, to the nearest point of the other; the unit is the median spacing.
+    """
+    unit = float(np.median(_spacings(left, given)))
+    there = KNN(dense).query(left, 1)[0].max()
+    back = KNN(np.concatenate([given, left])).query(dense, 1)[0].max()
+    return np.array([there, back]) / unit
+
+
+def _spacings(left: np.ndarray, given: np.ndarray) -> NDArray[np.float64]:
+    """The spacing (M,) of the given points (G, 3) around each left-out one (M, 3)."""
+    return np.maximum(KNN(given).query(left, 6)[0][:, -1] / np.sqrt(6 / np.pi), 1e-12)
 
 
 def distances_to_surface(points: np.ndarray, cloud: np.ndarray, spacing: np.ndarray) -> NDArray[np.float64]:
@@ -74,15 +96,23 @@ def judge(
         network: its network, for this time; None to leave it the one that it has.
         which: of the two held-out parts.
     """
+    return judge_with_worst(model, network, areas, which, seed, device)[0]
+
+
+def judge_with_worst(
+    model: Any, network: Any, areas: Sequence[Area], which: Literal["watched", "final"], seed: int, device: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What `judge` gives, and the greatest `worst_distances` (2,) of the areas."""
     other = copy.copy(model)
     if network is not None:
         other.network = network
-    found = []
+    found, worst = [], []
     for area in areas:
-        size = len(area.given)
+        size, left = len(area.given), getattr(area, which)
         dense = other.upsample(area.given, model.max_step, seed=seed, device=device)
-        found.append(two_way_distances(getattr(area, which), area.given, dense, dense[size:]))
-    return np.concatenate(found)
+        found.append(two_way_distances(left, area.given, dense, dense[size:]))
+        worst.append(worst_distances(left, area.given, dense))
+    return np.concatenate(found), np.max(worst, axis=0)
 
 
 @dataclass(frozen=True)
@@ -94,6 +124,7 @@ class Verdict:
         ways_before, ways_after: each way by itself.
         error: standard error of the mean difference.
         points: how many.
+        worst_before, worst_after: both ways of `worst_distances`.
     """
 
     before: float
@@ -102,14 +133,22 @@ class Verdict:
     ways_after: tuple[float, float]
     error: float
     points: int
+    worst_before: tuple[float, float] = (0.0, 0.0)
+    worst_after: tuple[float, float] = (0.0, 0.0)
 
     @staticmethod
-    def of(before: np.ndarray, after: np.ndarray) -> Verdict:
-        """Of the distances (M, 2) of the same points."""
+    def of(
+        before: np.ndarray,
+        after: np.ndarray,
+        worst_before: Sequence[float] | NDArray[np.float64] = (0.0, 0.0),
+        worst_after: Sequence[float] | NDArray[np.float64] = (0.0, 0.0),
+    ) -> Verdict:
+        """Of the distances (M, 2) of the same points, and of the farthest (2,)."""
         gain = (before - after).mean(axis=1)
         error = float(np.std(gain, ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.inf
-        ways = [tuple(float(value) for value in found.mean(axis=0)) for found in (before, after)]
-        return Verdict(float(before.mean()), float(after.mean()), ways[0], ways[1], error, len(gain))  # type: ignore[arg-type]
+        both = (before.mean(axis=0), after.mean(axis=0), worst_before, worst_after)
+        ways: list[Any] = [tuple(float(value) for value in pair) for pair in both]
+        return Verdict(float(before.mean()), float(after.mean()), ways[0], ways[1], error, len(gain), *ways[2:])
 
     @property
     def margin(self) -> float:
@@ -127,8 +166,18 @@ class Verdict:
         return 100 * self.margin / self.before if self.before > 0 else 0.0
 
     @property
+    def enough(self) -> bool:
+        """The gain is at least `margin`."""
+        return self.before > 0 and self.before - self.after >= self.margin
+
+    @property
+    def strays(self) -> bool:
+        """Either way, the farthest point lies beyond one spacing and more than half as far again as before."""
+        both = zip(self.worst_before, self.worst_after, strict=True)
+        return any(not after <= max(_FARTHER * before, _MOST) for before, after in both)
+
+    @property
     def better(self) -> bool:
-        """The gain is at least `margin`, and neither way got longer by more than 1 %."""
-        enough = self.before - self.after >= self.margin and self.before > 0
+        """The gain is `enough`, neither way got longer by more than 1 %, and there are no new `strays`."""
         both = zip(self.ways_before, self.ways_after, strict=True)
-        return enough and all(after <= (1 + _MARGIN) * before for before, after in both)
+        return self.enough and all(after <= (1 + _MARGIN) * before for before, after in both) and not self.strays

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import torch
 
 from ..datasets.training_set import TrainingSet
 from ..errors import TrainingError
 from ..models.base import Progress
-from .adapt_judge import Verdict, judge
+from .adapt_judge import Verdict, judge, judge_with_worst
 from .adapt_scan import Parts
 from .ema import EMA
 from .engine import Engine
@@ -60,8 +62,7 @@ class Run:
         self.reference = copy.deepcopy(original.network)  # judging may put it onto a device
         self.parts, self.settings, self.fabric = parts, settings, fabric
         self.engine = Engine(recipe, settings, fabric)
-        self.main = recipe.parts[0]
-        self.average = EMA(self.engine.modules[self.main], settings.ema)
+        self.average = EMA(candidate.network, settings.ema)
         self.skipped = self._in_a_row = 0
 
     def run(self, seconds: float | None, report: Callable[[str], None], progress: Progress) -> Found:
@@ -71,7 +72,7 @@ class Run:
         progress("looking at the scan", 0.0)
         watched = [(0, self._distance(self.reference))]
         report(f"step 0: {watched[0][1]:.4f} spacings from the watched points")
-        best, weights, since, stopped, step = np.inf, None, 0, "steps", 0
+        best, weights, since, stopped, step = math.inf, None, 0, "steps", 0
         while step < settings.steps:
             self._step(step)
             step += 1
@@ -85,20 +86,23 @@ class Run:
             watched.append((step, figure))
             report(f"step {step}: {figure:.4f} spacings from the watched points")
             since += 1
-            if figure < best or weights is None:
+            if figure < best:
                 best, weights, since = figure, copy.deepcopy(self.average.module.state_dict()), 0
             if since >= _PATIENCE or late:
                 stopped = "seconds" if late else "no better"
                 break
         progress("judging", 1.0)
-        assert weights is not None
+        if weights is None:
+            raise TrainingError(
+                f"the weights were not finite any more by step {step}, at the first look; lower the learning rate"
+            )
         self.candidate.network.load_state_dict(weights)
         self.candidate.network.eval()
-        before, after = (self._judge(network, "final") for network in (self.reference, self.candidate.network))
+        (before, far), (after, farther) = map(self._final, (self.reference, self.candidate.network))
         self.candidate.network.to("cpu")
         best_step = min(watched[1:], key=lambda entry: entry[1])[0]
         return Found(
-            Verdict.of(before, after),
+            Verdict.of(before, after, far, farther),
             step,
             best_step,
             watched,
@@ -116,7 +120,7 @@ class Run:
         ]
         if self.engine.step(pieces, step).finite:
             self._in_a_row = 0
-            self.average.update(self.engine.modules[self.main])
+            self.average.update()
             return
         self.skipped += 1
         self._in_a_row += 1
@@ -127,8 +131,12 @@ class Run:
             )
 
     def _distance(self, network: Any) -> float:
-        return float(self._judge(network, "watched").mean())
-
-    def _judge(self, network: Any, which: Literal["watched", "final"]) -> np.ndarray:
+        """The mean for the watched part; infinite for weights that are not finite, which nothing can be made with."""
+        if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+            return math.inf
         device = str(self.fabric.device)
-        return judge(self.candidate, network, self.parts.areas, which, self.settings.seed, device)
+        return float(judge(self.candidate, network, self.parts.areas, "watched", self.settings.seed, device).mean())
+
+    def _final(self, network: Any) -> tuple[np.ndarray, np.ndarray]:
+        device = str(self.fabric.device)
+        return judge_with_worst(self.candidate, network, self.parts.areas, "final", self.settings.seed, device)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checkpoint_config import CONFIG
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
 from ..models.base import Progress
+from .config import as_table
 from .options import make_recipe, untrained
 from .seeding import seeded
 from .settings import Settings
@@ -74,13 +77,15 @@ def train(
     chosen = Settings.of(settings)
     fabric = make_fabric(device, chosen.precision)
     with seeded(fabric, chosen.seed):
-        learned = copy.deepcopy(model) if isinstance(model, Learned) else untrained(model, arguments or {})
-        return _run(learned, Path(data), Path(output), dict(recipe or {}), chosen, fabric, restart, report, progress)
+        made_of = as_table(arguments, "arguments")
+        learned = copy.deepcopy(model) if isinstance(model, Learned) else untrained(model, made_of)
+        options = as_table(recipe, "recipe")
+        return _run(learned, Path(data), Path(output), options, chosen, fabric, restart, report, progress)
 
 
 def finetune(
     checkpoint: str | PathLike[str],
-    data: Sequence[str | PathLike[str]],
+    data: Sequence[str | PathLike[str]] | str | PathLike[str],
     output: str | PathLike[str],
     *,
     recipe: Mapping[str, Any] | None = None,
@@ -95,9 +100,9 @@ def finetune(
     Args:
         checkpoint: a name or a folder.
         data: training files; meshes or tables of them; dense point clouds, each of which becomes a shape; folders.
-            What is made of them is kept in the output folder. A tenth is held out, at least one shape of two; a
-            single shape is validated on as well. But if it is a single scan, and the model's recipe needs no truth, the
-            model is adapted to that scan: see `adapt_folder`.
+            What is made of them is kept in the output folder, which is never part of the data. A tenth is held out,
+            at least one shape of two; a single shape is validated on as well. But if it is a single scan, and the
+            model's recipe needs no truth, the model is adapted to that scan: see `adapt_folder`.
         recipe, settings: what differs from the checkpoint's own recipe and the gentle defaults (`GENTLE`; a tenth of
             the checkpoint's learning rate, its batch).
 
@@ -107,7 +112,6 @@ def finetune(
     from ..checkpoints import read_config
     from ..models.base import Learned
     from ..registry import find_checkpoint, load
-    from .adapt import learns_from_scans
     from .adapt_folder import adapt_folder
     from .devices import make_fabric
     from .own_data import single_scan, training_file
@@ -121,17 +125,17 @@ def finetune(
     if Path(output).exists() and folder.resolve() == Path(output).resolve():
         raise OptionError(f"{output} is the checkpoint itself; name another folder for the result")
     config = read_config(folder)
-    about = config["about"]
-    chosen = Settings.of({**_gentle(about), **(settings or {})})
-    options = {**(about.get("recipe") or {}), **(recipe or {})}
+    chosen = Settings.of({**_gentle(folder, config), **as_table(settings, "settings")})
+    options = {**recipe_of(folder, config), **as_table(recipe, "recipe")}
+    inputs = [str(path) for path in ([data] if isinstance(data, (str, PathLike)) else data)]
     fabric = make_fabric(device, chosen.precision)
     with seeded(fabric, chosen.seed):
         first = _checked_recipe(learned, options, chosen, fabric)  # mistakes come out before any work on the data
-    if learns_from_scans(first) and (scan := single_scan([str(path) for path in data])) is not None:
+    if first.learns_from_scans and (scan := single_scan(inputs, Path(output))) is not None:
         return adapt_folder(checkpoint, scan, Path(output), recipe, settings, device, restart, report, progress)
     made = ""
     if fabric.is_global_zero:
-        made = str(training_file([str(path) for path in data], Path(output) / "data", report or _silent))
+        made = str(training_file(inputs, Path(output) / "data", report or _silent, without=Path(output)))
     made = fabric.broadcast(made) if fabric.world_size > 1 else made
     name = config["name"] if config["name"].endswith("-finetuned") else f"{config['name']}-finetuned"
     origin = {"name": config["name"], "sha256": config["sha256"]}
@@ -167,7 +171,7 @@ def _run(
     data = TrainingSet.load(path)
     file = file_facts(path, data)
     _check_split(data, path, say)
-    identity = {
+    identity: dict[str, Any] = {
         "model": learned.name,  # type: ignore[attr-defined]
         "arguments": learned.arguments,
         "recipe": options,
@@ -175,6 +179,10 @@ def _run(
         "training": settings.binding(),
         "from": (origin or {}).get("sha256"),
     }
+    try:
+        json.dumps(identity)
+    except (TypeError, ValueError) as error:  # such as a date in a YAML file
+        raise OptionError(f"arguments and recipe must be what JSON can hold: {error}") from None
     about = {
         "data": data_facts(data.shapes),
         "data_file": file,
@@ -195,11 +203,17 @@ def _run(
     return Trainer(job, fabric, say, progress if fabric.is_global_zero else None).run(restart)
 
 
-def _gentle(about: Mapping[str, Any]) -> dict[str, Any]:
-    before = about.get("settings") or {}
-    base = Settings()
-    values = {**GENTLE, "lr": _GENTLER * before.get("lr", base.lr), "batch": before.get("batch", base.batch)}
-    return {**values, "part_lr": {part: _GENTLER * rate for part, rate in before.get("part_lr", {}).items()}}
+def recipe_of(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the recipe by which a checkpoint was trained, as far as it says."""
+    return as_table(config["about"].get("recipe"), f"{folder / CONFIG}: about: recipe")
+
+
+def _gentle(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    where = f"{folder / CONFIG}: about: settings"
+    said = as_table(config["about"].get("settings"), where)
+    before = Settings.of({key: said[key] for key in ("lr", "batch", "part_lr") if key in said}, where)
+    rates = {part: _GENTLER * rate for part, rate in before.part_lr.items()}
+    return {**GENTLE, "lr": _GENTLER * before.lr, "batch": before.batch, "part_lr": rates}
 
 
 def _checked_recipe(learned: Learned, options: Mapping[str, Any], settings: Settings, fabric: Any) -> Recipe:
@@ -219,6 +233,8 @@ def _checked_recipe(learned: Learned, options: Mapping[str, Any], settings: Sett
 
 def _check_split(data: TrainingSet, path: Path, say: Report) -> None:
     """There must be something to train on; without held-out shapes those that are trained on have to do."""
+    if not len(data):
+        raise OptionError(f"{path}: there are no shapes in it; build it again")
     if not data.train:
         raise OptionError(f"{path}: all its shapes are held out; build it with a smaller --held-out")
     if not data.held_out:

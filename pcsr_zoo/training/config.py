@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -65,20 +65,34 @@ def load_config(path: str | PathLike[str], changes: Sequence[str] = ()) -> RunCo
             hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(KEYS)}"
             raise OptionError(f"{path}: unknown key '{key}'; {hint}")
     for key, what in (("model", "the name of a model, see pcsr models"), ("data", "a training file")):
-        if not isinstance(values.get(key), str) or not values[key]:
+        if values.get(key) is None:
             raise OptionError(f"{path}: '{key}' is missing; it must be {what}")
-    tables = {}
-    for key in ("arguments", "recipe"):
-        tables[key] = values.get(key) or {}
-        if not isinstance(tables[key], dict):
-            raise OptionError(f"{path}: '{key}' must be keys and values, got {tables[key]!r}")
-    data = path.parent / Path(values["data"]).expanduser()
+        if not isinstance(values[key], str) or not values[key]:
+            raise OptionError(f"{path}: '{key}' must be {what}, got {values[key]!r}")
+    tables = {key: as_table(values.get(key), f"{path}: '{key}'") for key in ("arguments", "recipe")}
+    try:
+        data = path.parent / Path(values["data"]).expanduser()
+    except RuntimeError as error:  # nobody has that home
+        raise OptionError(f"{path}: data: '{values['data']}': {error}") from None
     if not data.is_file():
         named = f'"{data}"' if " " in str(data) else data
         raise FileError(f"{path}: data: there is no file {data}; make it with: pcsr data build MESHES... -o {named}")
     settings = Settings.of(values.get("training"), f"{path}: training")
     _import(values.get("import"), path)
     return RunConfig(values["model"], data, tables["arguments"], tables["recipe"], settings)
+
+
+def as_table(value: Any, where: str) -> dict[str, Any]:
+    """A copy of a table of keys and values; none at all is an empty one.
+
+    Raises:
+        OptionError: it is something else; the message begins with `where`.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise OptionError(f"{where} must be keys and values, got {value!r}")
+    return dict(value)
 
 
 def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
@@ -143,11 +157,13 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise FileError(f"{where}{place}: cannot be read as YAML: {getattr(error, 'problem', None) or error}") from None
+    except (ValueError, RecursionError) as error:  # a date that there is not; lists in lists in lists ...
+        raise FileError(f"{where}: cannot be read as YAML: {error}") from None
 
 
 def _import(modules: Any, path: Path) -> None:
     """Import modules by name, those beside the configuration file included."""
-    names = [modules] if isinstance(modules, str) else modules or []
+    names = [modules] if isinstance(modules, str) else [] if modules is None else modules
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise OptionError(f"{path}: 'import' must be the name of a module or a list of names, got {modules!r}")
     import_modules(names, path.parent, f"{path}: import")

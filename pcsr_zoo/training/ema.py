@@ -1,4 +1,7 @@
-"""The running average of a network's weights, which is smoother than the weights of any one step."""
+"""The running average of a network's weights, which is smoother than the weights of any one step.
+
+It is taken of the model's whole network, not of a recipe's parts: all that ships is averaged, however it is trained.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,23 @@ class EMA:
         self.module = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
+        self._network = network
+        self._names = {id(module): name for name, module in network.named_modules()}
 
-    def update(self, network: torch.nn.Module) -> None:
-        """Take in the present weights."""
+    def counterpart(self, module: torch.nn.Module) -> torch.nn.Module | None:
+        """The averaged copy of a module that is the network or lies in it; None for any other."""
+        name = self._names.get(id(module))
+        return None if name is None else self.module.get_submodule(name)
+
+    def update(self) -> None:
+        """Take in the network's present weights."""
         import torch
 
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        averages, weights = ([p.detach() for p in m.parameters()] for m in (self.module, network))
+        averages, weights = ([p.detach() for p in m.parameters()] for m in (self.module, self._network))
         with torch.no_grad():
             if averages:
                 torch._foreach_lerp_(averages, weights, 1 - keep if self.decay > 0 else 1.0)
-            for average, value in zip(self.module.buffers(), network.buffers(), strict=True):
+            for average, value in zip(self.module.buffers(), self._network.buffers(), strict=True):
                 average.copy_(value)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from .devices import on_device
+from .ema import EMA
 from .optimizers import make_optimizer
 from .recipe import Examples, Recipe
 from .schedule import rate_factor
@@ -153,9 +154,10 @@ class Engine:
             for parameter in others:
                 parameter.requires_grad_(True)
 
-    def networks_for_validation(self, averaged: torch.nn.Module) -> Mapping[str, torch.nn.Module]:
-        """All modules, the first one with averaged weights."""
-        return {**self.modules, self.recipe.parts[0]: averaged}
+    def networks_for_validation(self, average: EMA) -> Mapping[str, torch.nn.Module]:
+        """All modules; those that `average` knows with averaged weights."""
+        found = {part: average.counterpart(module) for part, module in self.modules.items()}
+        return {part: self.modules[part] if module is None else module for part, module in found.items()}
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

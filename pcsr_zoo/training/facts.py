@@ -12,13 +12,18 @@ from typing import Any
 
 from .._version import __version__
 from ..datasets.training_set import TrainingSet
+from ..errors import FileError
 
 
 def file_sha256(path: Path) -> str:
+    """The digest of a file; a FileError if it cannot be read."""
     digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
+    try:
+        with open(path, "rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     return digest.hexdigest()
 
 

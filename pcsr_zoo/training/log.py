@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import FileError
 from ..io.atomic import atomic_path
 
 NO_TENSORBOARD = "TensorBoard is not installed (pip install tensorboard): figures go to metrics.jsonl alone"
@@ -29,13 +31,21 @@ class MetricLog:
 
     Attributes:
         tensorboard: whether there are TensorBoard events, too.
+
+    Raises:
+        FileError: the file cannot be made or, by any method, be written to.
     """
 
     def __init__(self, folder: Path, start: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "metrics.jsonl"
-        _cut(path, start)
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        self._path = folder / "metrics.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _cut(self._path, start)
+            self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        except FileError:
+            raise
+        except OSError as error:
+            raise self._fault(error) from error
         self._sums: dict[str, Any] = {}
         self._count = 0
         self._writer = _writer(folder, start)
@@ -56,16 +66,23 @@ class MetricLog:
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         good = {name: value for name, value in figures.items() if math.isfinite(value)}
-        self._file.write(json.dumps({"step": step, **good}) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps({"step": step, **good}) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._fault(error) from error
         if self._writer is not None:
             for name, value in good.items():
                 self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a line that could not be written, as has been said
+            self._file.close()
         if self._writer is not None:
             self._writer.close()
+
+    def _fault(self, error: OSError) -> FileError:
+        return FileError(f"cannot write {self._path}: {error.strerror or error}; check the path and the disk")
 
 
 def _cut(path: Path, start: int) -> None:

@@ -7,11 +7,14 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError
+from ..errors import OptionError, PcsrError
 
 if TYPE_CHECKING:
     from ..models.base import Learned
     from .recipe import Recipe
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_BAD_VALUES = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError)  # what code makes of bad values
 
 
 def untrained(name: Any, arguments: Mapping[str, Any]) -> Learned:
@@ -32,33 +35,90 @@ def untrained(name: Any, arguments: Mapping[str, Any]) -> Learned:
     except TypeError as error:
         refuse_unknown(f"arguments: '{name}' has no argument", arguments, _names(signature))
         raise OptionError(f"arguments: '{name}' cannot be made with them: {error}") from None
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except PcsrError:
+        raise
+    except (*_BAD_VALUES, RuntimeError, MemoryError) as error:
+        raise OptionError(f"arguments: '{name}' cannot be made with them: {error}") from error
 
 
 def make_recipe(learned: Learned, options: Mapping[str, Any]) -> Recipe:
     """`learned.recipe(**options)`.
 
     Raises:
-        OptionError: the model has no recipe, or an option is unknown or makes no sense.
+        OptionError: the model has no recipe, the recipe trains nothing of the model, or an option is unknown, of
+            another kind than its default, or makes no sense.
     """
     name = learned.name  # type: ignore[attr-defined]
     try:
-        return learned.recipe(**options)
+        recipe = learned.recipe(**options)
+    except PcsrError:
+        raise
     except NotImplementedError:
         raise OptionError(f"'{name}' has no recipe, so it cannot be trained") from None
-    except TypeError as error:
+    except _BAD_VALUES as error:
         refuse_unknown(f"recipe: '{name}' has no option", options, recipe_options(learned))
         raise OptionError(f"recipe: '{name}' cannot be trained with these options: {error}") from error
+    defaults = _defaults(learned, recipe)
+    for option, value in options.items():
+        if option in defaults:
+            _check_kind(f"recipe: {option}", value, defaults[option])
+    inside = {id(module) for module in learned.network.modules()}
+    if not any(id(module) in inside for module in recipe.networks().values()):
+        raise OptionError(f"'{name}' cannot be trained: no part of its recipe is its network, or in it")
+    return recipe
 
 
 def recipe_options(learned: Learned) -> list[str]:
     """The options of the model's recipe; where `recipe` hands them on, those of the recipe's own class."""
-    signature = inspect.signature(learned.recipe)
-    names = _names(signature)
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
-        made = inspect.signature(type(learned.recipe()))
-        names += [name for name in _names(made, only_optional=True) if name not in names]
-    return names
+    return list(_defaults(learned, None))
+
+
+def _defaults(learned: Learned, recipe: Recipe | None) -> dict[str, Any]:
+    """The recipe's options with their defaults; a recipe is made to ask it if none is given."""
+    found, hands_on = _optional(inspect.signature(learned.recipe))
+    if hands_on:
+        for cls in type(learned.recipe() if recipe is None else recipe).__mro__:
+            if "__init__" in vars(cls):
+                more, hands_on = _optional(inspect.signature(vars(cls)["__init__"]))
+                found = {**more, **found}
+                if not hands_on:
+                    break
+    return found
+
+
+def _optional(signature: inspect.Signature) -> tuple[dict[str, Any], bool]:
+    """Parameters that have defaults, and whether any others are taken, too."""
+    parameters = signature.parameters.values()
+    named = {p.name: p.default for p in parameters if p.kind in _NAMED and p.default is not p.empty}
+    return named, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _check_kind(where: str, value: Any, default: Any) -> None:
+    """What is a number by default must be one, and so on; what is nothing by default may be anything.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value  # and no NaN
+    if isinstance(default, bool):
+        good, kind = isinstance(value, bool), "true or false"
+    elif isinstance(default, int):
+        good, kind = number and isinstance(value, int), "a whole number, written without point and exponent"
+    elif isinstance(default, float):
+        good, kind = number, "a number"
+    elif isinstance(default, str):
+        good, kind = isinstance(value, str), "a word"
+    elif isinstance(default, (tuple, list)):
+        entries = value if isinstance(value, (tuple, list)) else [value]
+        good, kind = not isinstance(value, str), "a list"
+        for entry, like in zip(entries, default, strict=False):
+            _check_kind(f"{where}: each entry", entry, like)
+    else:
+        return
+    if not good:
+        raise OptionError(f"{where} must be {kind}, got {value!r}")
 
 
 def refuse_unknown(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -70,10 +130,5 @@ def refuse_unknown(what: str, given: Mapping[str, Any], known: Sequence[str]) ->
             raise OptionError(f"{what} '{key}'; {hint}it has: {', '.join(known) or 'none'}")
 
 
-def _names(signature: inspect.Signature, only_optional: bool = False) -> list[str]:
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.kind in named and not (only_optional and parameter.default is parameter.empty)
-    ]
+def _names(signature: inspect.Signature) -> list[str]:
+    return [name for name, parameter in signature.parameters.items() if parameter.kind in _NAMED]

@@ -11,11 +11,12 @@ from typing import Any
 from ..checkpoints import is_checkpoint, save_checkpoint
 from ..errors import FileError, TrainingError
 from ..models.base import Learned
-from .state import State, load_state, remove_unfinished, save_state
+from .lock import FolderLock
+from .state import State, load_state, misfit, remove_unfinished, save_state
 
 
 class OutputFolder:
-    """Written by one process only.
+    """Written by one process only, between `open` and `close`.
 
     Attributes:
         path: the folder, a checkpoint from the first save on.
@@ -27,25 +28,27 @@ class OutputFolder:
         self._state = path / "state" / "last.pt"
         self._model = copy.deepcopy(model)  # carries weights into files; its own do not matter
         self._name, self._about = name, about
-        self._made: list[Path] = []
+        self._lock: FolderLock | None = None
+        self._made = False
 
     def open(self, restart: bool) -> State | None:
         """The state to resume from, None if there is none.
 
         Raises:
-            TrainingError: there is a checkpoint that no training here has made.
+            TrainingError: there is a checkpoint that no training here has made, or another training under way.
             FileError: the folder cannot be made, or the state not be read.
         """
+        self._lock = FolderLock(self.path)
         if not self._state.exists() and not restart and is_checkpoint(self.path):
             raise TrainingError(
                 f"{self.path} holds a checkpoint, but no training that could be resumed; name another folder with -o, "
                 "or replace it with --restart"
             )
-        self._made = [folder for folder in (self._state.parent, self.path) if not folder.exists()]
+        self._made = not self._state.parent.exists()
         try:
-            self._state.parent.mkdir(parents=True, exist_ok=True)
+            self._state.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise FileError(f"{self.path}: this folder cannot be made ({error.strerror}); name another") from None
+            raise FileError(f"{self._state.parent}: this folder cannot be made ({error.strerror}); remove it") from None
         remove_unfinished(self._state.parent)
         if restart or not self._state.exists():
             for old in self.logs.glob("*") if self._state.exists() else ():
@@ -54,11 +57,13 @@ class OutputFolder:
             return None
         return load_state(self._state)
 
-    def remove_empty(self) -> None:
-        """Take away what `open` made for a training that failed before it wrote anything."""
-        for folder in self._made:
+    def close(self) -> None:
+        """Let others have the folder; what `open` made for a training that failed before it wrote anything goes."""
+        if self._made:
             with contextlib.suppress(OSError):  # it is not empty, or not there
-                folder.rmdir()
+                self._state.parent.rmdir()
+        if self._lock is not None:
+            self._lock.release()
 
     def save(self, state: State) -> None:
         """Write the state first, then the weights: what is killed between is mended by `mend`."""
@@ -77,7 +82,10 @@ class OutputFolder:
             self._ship(self.path, state.best["weights"], state.best["step"], state.best["figures"], state)
 
     def _ship(self, folder: Path, weights: dict[str, Any], step: int, figures: dict[str, float], state: State) -> None:
-        self._model.network.load_state_dict(weights)
+        try:
+            self._model.network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise misfit(self.path, error) from error
         about = {
             **self._about,
             "steps": step,

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +39,13 @@ class Sources:
         return [*self.training, *self.meshes, *self.clouds]
 
 
-def training_file(inputs: Sequence[str | Path], folder: Path, report: Callable[[str], None], seed: int = 0) -> Path:
+def training_file(
+    inputs: Sequence[str | Path],
+    folder: Path,
+    report: Callable[[str], None],
+    seed: int = 0,
+    without: Path | None = None,
+) -> Path:
     """A training file made of `inputs`, or the one that they are.
 
     What is made lies in `folder` under a name that depends on the inputs' contents, so that it is made once.
@@ -47,12 +54,13 @@ def training_file(inputs: Sequence[str | Path], folder: Path, report: Callable[[
         inputs: training files; meshes, tables of meshes; point clouds, each of which becomes a shape; folders.
         folder: made if need be.
         report: told what is done.
+        without: see `find_sources`.
 
     Raises:
         FileError: an input cannot be read, or belongs to a test set.
         OptionError: there are none, or nothing in them can be used.
     """
-    sources = find_sources(inputs)
+    sources = find_sources(inputs, without)
     if len(sources.training) == 1 and len(sources.all()) == 1:
         return sources.training[0]
     key = hashlib.sha256(json.dumps([[str(path), file_sha256(path)] for path in sources.all()]).encode())
@@ -70,8 +78,12 @@ def training_file(inputs: Sequence[str | Path], folder: Path, report: Callable[[
     return target
 
 
-def find_sources(inputs: Sequence[str | Path]) -> Sources:
+def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> Sources:
     """Sort inputs, and what is in folders among them, by what they are.
+
+    Args:
+        without: a folder that is left out where it lies in one of the inputs: that of the results, or a training could
+            not be resumed, as it would find its own training file.
 
     Raises:
         FileError: a path is missing, of an unknown kind, or belongs to a test set; a folder holds nothing of use.
@@ -87,6 +99,8 @@ def find_sources(inputs: Sequence[str | Path]) -> Sources:
             raise FileError(f"{path}: no such file or folder")
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in READ_SUFFIXES and file.is_file())
+            if without is not None:
+                files = [file for file in files if without.resolve() not in file.resolve().parents]
             if not files:
                 raise FileError(f"{path}: no meshes or point clouds in this folder ({', '.join(READ_SUFFIXES)})")
         else:
@@ -101,9 +115,9 @@ def find_sources(inputs: Sequence[str | Path]) -> Sources:
     return out
 
 
-def single_scan(inputs: Sequence[str | Path]) -> Path | None:
-    """The point cloud that is all there is in `inputs`; None if there is anything else. Errors are `find_sources`'."""
-    sources = find_sources(inputs)
+def single_scan(inputs: Sequence[str | Path], without: Path | None = None) -> Path | None:
+    """The point cloud that is all there is in `inputs`; None if there is anything else. See `find_sources`."""
+    sources = find_sources(inputs, without)
     return sources.clouds[0] if len(sources.clouds) == len(sources.all()) == 1 else None
 
 
@@ -112,11 +126,14 @@ def _kind(path: Path) -> str:
     from ..io import read_mesh
 
     suffix = path.suffix.lower()
-    if is_training_file(path):
-        return "training"
-    if suffix == ".csv":
-        with open(path, newline="", encoding="utf-8", errors="replace") as handle:
-            return "mesh" if "file" in next(csv.reader(handle), []) else "cloud"
+    try:
+        if is_training_file(path):
+            return "training"
+        if suffix == ".csv":
+            with open(path, newline="", encoding="utf-8", errors="replace") as handle:
+                return "mesh" if "file" in next(csv.reader(handle), []) else "cloud"
+    except (OSError, csv.Error, zipfile.BadZipFile):
+        return "cloud"  # reading it as one says what is wrong
     if suffix in (".stl", ".glb", ".gltf"):
         return "mesh"
     if suffix in MESH_SUFFIXES:

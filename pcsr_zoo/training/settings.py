@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import OptionError
 
+_FAST = 1e6  # no rate is higher; beyond float32 torch fails in words of its own
 # A run may be resumed with other values of these: they do not change what the weights become.
 FREE = ("workers", "save_every", "save_seconds", "log_every", "validate_every", "patience")
 
@@ -106,7 +107,7 @@ class Settings:
             default = entry.default if entry.default is not MISSING else {}
             try:
                 converted[key] = _like(default, value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise OptionError(f"{where}: {key} must be {_kind(default)}, got {value!r}") from None
         try:
             return Settings(**converted)
@@ -126,7 +127,7 @@ def _like(default: Any, value: Any) -> Any:
     """`value` in the type of `default`.
 
     Raises:
-        TypeError, ValueError: it cannot be one.
+        TypeError, ValueError, OverflowError: it cannot be one.
     """
     if isinstance(default, bool) or isinstance(value, bool):
         if not (isinstance(default, bool) and isinstance(value, bool)):
@@ -172,11 +173,14 @@ _CHECKS: dict[str, tuple[str, Any]] = {
     "steps": _at_least(1),
     "batch": _at_least(1),
     "accumulate": _at_least(1),
-    "seed": _at_least(0),
+    "seed": ("at least 0 and below 2^63", lambda value: 0 <= value < 2**63),
     "optimizer": _one_of("adamw", "adam"),
-    "lr": _above(0),
-    "part_lr": ("rates above 0", lambda rates: all(rate > 0 and math.isfinite(rate) for rate in rates.values())),
-    "weight_decay": _at_least(0),
+    "lr": _above(0, _FAST),
+    "part_lr": (
+        f"rates above 0 and at most {_FAST:g}",
+        lambda rates: all(0 < rate <= _FAST for rate in rates.values()),
+    ),
+    "weight_decay": _at_least(0, below=_FAST),
     "betas": ("two numbers of at least 0 and below 1", lambda b: len(b) == 2 and all(0 <= x < 1 for x in b)),
     "warmup": _at_least(0),
     "schedule": _one_of("constant", "cosine", "step"),
@@ -194,5 +198,5 @@ _CHECKS: dict[str, tuple[str, Any]] = {
     "save_every": _at_least(0),
     "save_seconds": _at_least(0),
     "log_every": _at_least(1),
-    "workers": _at_least(-1),
+    "workers": ("at least -1 and at most 256", lambda value: -1 <= value <= 256),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -47,13 +48,19 @@ class State:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write the state; one that is already there is replaced when the new one is whole."""
+    """Write the state; one that is already there is replaced when the new one is whole.
+
+    Raises:
+        FileError: it cannot be written; one that is already there is as good as before.
+    """
     import torch
 
     values = {entry.name: getattr(state, entry.name) for entry in fields(State)}
     values["identity"] = json.dumps(state.identity)
+    buffer = io.BytesIO()  # torch's own writer tells a full disk as a RuntimeError that says nothing
+    torch.save({"format": FORMAT, **values}, buffer)
     with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, **values}, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_state(path: Path) -> State:
@@ -74,6 +81,14 @@ def load_state(path: Path) -> State:
         raise FileError(
             f"{path} cannot be read as the state of a training ({error}); begin anew with --restart"
         ) from None
+
+
+def misfit(folder: Path, error: Exception) -> TrainingError:
+    """What to say where a state can be read, but its tensors are not those of the networks."""
+    return TrainingError(
+        f"{folder}: the state of this training does not fit its network ({' '.join(str(error).split())}); was it saved "
+        "by another version? Begin anew with --restart, or name another folder with -o"
+    )
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -22,7 +22,7 @@ from .log import NO_TENSORBOARD, MetricLog, time_text
 from .output import OutputFolder
 from .recipe import Examples, Recipe
 from .settings import Settings
-from .state import State, check_identity
+from .state import State, check_identity, misfit
 
 _SCALING = 16  # halvings that 16-bit training may need until its gradients fit
 _REDRAW = 0.1  # seconds between two looks of the progress bar
@@ -104,7 +104,7 @@ class Trainer:
             ) from error
         finally:
             if self.chief:
-                self.output.remove_empty()
+                self.output.close()
 
     def _run(self, restart: bool) -> Outcome:
         settings, fabric = self.settings, self.fabric
@@ -127,7 +127,7 @@ class Trainer:
         )
         self.engine = Engine(self.job.recipe, settings, fabric)
         self.main = self.job.recipe.parts[0]
-        self.ema = EMA(self.engine.modules[self.main], settings.ema)
+        self.ema = EMA(self.job.model.network, settings.ema)
         if found is not None:
             self._restore(found)
         self.log = MetricLog(self.output.logs, resumed) if self.chief else None
@@ -158,7 +158,7 @@ class Trainer:
                 state.step += 1
                 self._count(outcome.finite)
                 if outcome.finite:
-                    self.ema.update(self.engine.modules[self.main])
+                    self.ema.update()
                 if self.log is not None:
                     self._tell(outcome.figures, outcome.finite)
                     if self._progress and time.monotonic() - shown > _REDRAW:
@@ -206,19 +206,19 @@ class Trainer:
 
     def _validate(self) -> None:
         """Figures of the averaged weights, which become the best ones if they are."""
-        state, modules = self.state, self.engine.modules
-        others = [module for part, module in modules.items() if part != self.main]
+        state = self.state
+        others = [module for module in self.engine.modules.values() if self.ema.counterpart(module) is None]
         for module in others:
             module.eval()
         torch.manual_seed(step_seed(self.settings.seed, 0, 0))  # the same draws each time
-        networks = self.engine.networks_for_validation(self.ema.module)
+        networks = self.engine.networks_for_validation(self.ema)
         with torch.no_grad():
             found = self.job.recipe.validate(networks, self.job.data, self.settings.seed, self.fabric.device)
         for module in others:
             module.train()
         figures = {name: float(value) for name, value in found.items()}
         first = next(iter(figures))
-        best = state.best["figures"][first] if state.best else math.inf
+        best = state.best["figures"].get(first, math.inf) if state.best else math.inf
         better = not state.best or figures[first] < best or math.isnan(best)
         if better:
             state.best = {"weights": _copy(self.ema.module.state_dict()), "figures": figures, "step": state.step}
@@ -233,7 +233,14 @@ class Trainer:
         self._report(f"step {state.step} of {self.settings.steps}: {text}{mark}, {spent}")
 
     def _save(self) -> None:
+        """Raises a TrainingError instead of replacing a good state by one whose weights are not finite."""
         state, engine = self.state, self.engine
+        for module in (*engine.modules.values(), self.ema.module):
+            if not all(bool(torch.isfinite(value).all()) for value in module.state_dict().values()):
+                raise TrainingError(
+                    f"{self.job.folder}: the weights are not finite any more after step {state.step}; lower "
+                    "training.lr, and begin anew with --restart. What was saved before is kept"
+                )
         state.networks = {part: module.state_dict() for part, module in engine.modules.items()}
         state.optimizers = {part: optimizer.optimizer.state_dict() for part, optimizer in engine.optimizers.items()}
         state.scaler = engine.scaler.state_dict() if engine.scaler is not None else {}
@@ -243,12 +250,15 @@ class Trainer:
         self._saved = time.monotonic()
 
     def _restore(self, state: State) -> None:
-        for part, module in self.engine.modules.items():
-            module.load_state_dict(state.networks[part])
-            self.engine.optimizers[part].optimizer.load_state_dict(state.optimizers[part])
-        if self.engine.scaler is not None and state.scaler:
-            self.engine.scaler.load_state_dict(state.scaler)
-        self.ema.module.load_state_dict(state.average)
+        try:
+            for part, module in self.engine.modules.items():
+                module.load_state_dict(state.networks[part])
+                self.engine.optimizers[part].optimizer.load_state_dict(state.optimizers[part])
+            if self.engine.scaler is not None and state.scaler:
+                self.engine.scaler.load_state_dict(state.scaler)
+            self.ema.module.load_state_dict(state.average)
+        except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            raise misfit(self.job.folder, error) from error
         self.ema.updates = state.updates
 
     def _seconds(self) -> float:
