@@ -110,8 +110,8 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
     output = Output(given, tag, folder, overwrite)
     # A folder that was worked on before holds results, too: they are no inputs.
     listed = {Path(name) for name in inputs}
-    results = {output.path(source) for source in sources}
-    sources = [source for source in sources if source in listed or source not in results]
+    results = {os.path.abspath(output.path(source)) for source in sources}
+    sources = [source for source in sources if source in listed or _undrawn(source) not in results]
     taken: dict[Path, Path] = {}
     for source in sources:
         other = taken.setdefault(output.path(source), source)
@@ -120,6 +120,12 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
     if folder and given is not None:
         make_folder(Path(given))
     return sources, output
+
+
+def _undrawn(path: Path) -> str:
+    """The absolute path; of one draw of several, such as a_recovered_draw2.ply, that which a single one would have."""
+    stem, mark, number = path.stem.rpartition("_draw")
+    return os.path.abspath(path.with_name(stem + path.suffix) if mark and number.isdecimal() else path)
 
 
 def file_size(path: Path) -> int:
