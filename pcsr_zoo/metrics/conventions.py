@@ -131,13 +131,13 @@ def evaluate(
     Returns:
         A dictionary with these keys, of which the last five are there where they were asked for.
 
-            - `convention`: its id.
-            - `cd`, `hd`: in the convention's frame, in squared units where it squares.
-            - `p2f_mean`, `p2f_std`: mean and population standard deviation of the distances to the mesh; raw frame.
-            - `emd`: in the convention's frame.
-            - `uniformity`: {"0.4%": value, ...}.
-            - `per_point`: {"forward": (N,) prediction to ground truth, "backward": (M,)}, both not squared and in the
-              convention's frame, and with a mesh "p2f": (N,) in the raw frame.
+        - `convention`: its id.
+        - `cd`, `hd`: in the convention's frame, in squared units where it squares.
+        - `p2f_mean`, `p2f_std`: mean and population standard deviation of the distances to the mesh; raw frame.
+        - `emd`: in the convention's frame.
+        - `uniformity`: {"0.4%": value, ...}.
+        - `per_point`: {"forward": (N,) prediction to ground truth, "backward": (M,)}, both not squared and in the
+          convention's frame, and with a mesh "p2f": (N,) in the raw frame.
 
     Raises:
         CloudError: a cloud is empty, not finite, or has no extent to be normalised by; sizes do not suit `emd`.
