@@ -47,8 +47,8 @@ def ablation_table(rows: Sequence[Row]) -> str:
         lines.append("|---|---|---|--:|--:|--:|")
         for row in rows:
             if (row["task"], row["convention"]) == (task, convention):
-                numbers = [number(row[key], digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
-                what = row["what"].replace("|", "\\|")
+                numbers = [number(row.get(key), digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
+                what = " ".join(row["what"].split()).replace("|", "\\|")
                 lines.append(f"| {what} | `{row['model']}` | {convention} | {' | '.join(numbers)} |")
         parts.append("\n".join(lines))
     commands = "\n".join(dict.fromkeys(row["command"] for row in rows))

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .ablations import ablation_rows, ablation_table, merge_ablations
-from .checkpoints import CARD, checkpoint_class, is_ours, read_config, write_about
+from .checkpoint_config import CARD, to_json
+from .checkpoints import checkpoint_class, is_ours, read_config, write_about
 from .citations import citation
 from .errors import FileError
 from .front_matter import front_matter
@@ -88,14 +89,16 @@ def update_card(
     if ablations:
         rows = [row for label, result in ablations.items() for row in ablation_rows(label, result)]
         about["ablations"] = merge_ablations(about.get("ablations") or [], rows)
-    config = write_about(folder, about)
+    config = json.loads(to_json({**config, "about": about}))
     try:
         cls = checkpoint_class(folder, config)
         source, tasks = cls.source, tasks_of(cls)
     except FileError:  # a class that only its author's program registers
         source, tasks = "", ("upsample",)
+    card = render_card(config, source, tasks, folder).encode()  # before anything is written
+    write_about(folder, about)
     with atomic_path(Path(folder, CARD)) as temporary:
-        temporary.write_text(render_card(config, source, tasks, folder), encoding="utf-8", newline="\n")
+        temporary.write_bytes(card)
     return config
 
 
@@ -138,7 +141,7 @@ def render_card(
         tables(about.get("measured") or [], config["model"]),
         *([ablation_table(about["ablations"])] if about.get("ablations") else []),
         "## Known failures",
-        "\n".join(f"- {text}" for text in failures),
+        "\n".join(f"- {' '.join(text.split())}" for text in failures),
         "## Whose work",
         f"- From the paper: {_sentence(about.get('paper') or source or MISSING)}\n"
         f"- Ours: {_sentence(about.get('ours') or MISSING)}",
@@ -150,10 +153,11 @@ def render_card(
 
 
 def _usage(name: str, config: Mapping[str, Any], tasks: Sequence[str], remark: str) -> str:
-    ratio = f"{config.get('arguments', {}).get('ratio', 4):g}"
+    ratio = config.get("arguments", {}).get("ratio")
+    ratio = f"{ratio:g}" if isinstance(ratio, (int, float)) else "4"
     given = f'pcsr_zoo.load("{name}")  # {remark}'
     if "sample" in tasks and "recover" in tasks:
-        own = f" -m {name}" if "/" in name else ""  # which a file does not remember
+        own = f" -m {name}" if "/" in name else ""  # no file remembers a folder, and none is trusted with an address
         return f"""```python
 import pcsr_zoo
 
@@ -207,7 +211,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
-        return f"{value:,}" if isinstance(value, int) and value >= 10_000 else f"{value:.6g}"
+        return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else f"{value:.6g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return " ".join(text.split()).replace("|", "\\|")
 

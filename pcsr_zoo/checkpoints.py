@@ -22,7 +22,8 @@ from .checkpoint_config import CARD, CONFIG, FORMAT, WEIGHTS, is_name, parse_con
 from .errors import FileError, OptionError, PcsrError
 from .io.atomic import atomic_path
 from .io.files import read_bytes
-from .tensors import as_dtype, fill, pack
+from .quoting import one_line
+from .tensors import as_dtype, fill, no_larger_than, pack
 
 if TYPE_CHECKING:
     from .models.base import Learned
@@ -33,6 +34,8 @@ _ATTEMPTS = 3  # a reader may come between a writer's replacements, hardly ever 
 
 def is_checkpoint(path: str | PathLike[str]) -> bool:
     """Whether `path` is a folder with a configuration; nothing else is looked at."""
+    if path == "":  # which pathlib takes for the working directory
+        return False
     try:
         return Path(path, CONFIG).is_file() or Path(path, _PENDING).is_file()
     except (OSError, ValueError):  # such as a name with a null character
@@ -150,7 +153,7 @@ def load_checkpoint(folder: str | PathLike[str], *, dtype: Any = None) -> Any:
     cls = trained_class(folder, config)
     wanted = as_dtype(dtype, cls)
     check_arguments(folder, config, cls)
-    model = _untrained(folder, config, cls)
+    model = _untrained(folder, config, cls, weights)
     fill(model.network, weights, folder / WEIGHTS)
     model.network.eval()
     model.origin = config
@@ -187,19 +190,21 @@ def check_arguments(folder: str | PathLike[str], config: Mapping[str, Any], cls:
         raise _misfit(folder, config, error) from error
 
 
-def _untrained(folder: Path, config: Mapping[str, Any], cls: Any) -> Any:
+def _untrained(folder: Path, config: Mapping[str, Any], cls: Any, weights: bytes) -> Any:
     import torch
 
     try:
-        with torch.random.fork_rng(devices=[]):  # untrained weights are drawn, which is nobody's business
+        # untrained weights are drawn, which is nobody's business
+        with no_larger_than(weights), torch.random.fork_rng(devices=[]):
             return cls(**config["arguments"])
-    except (TypeError, ValueError, RuntimeError, MemoryError, OverflowError, PcsrError) as error:
+    except Exception as error:  # whatever a class says to arguments of the wrong kind
         raise _misfit(folder, config, error) from error
 
 
 def _misfit(folder: str | PathLike[str], config: Mapping[str, Any], error: BaseException) -> FileError:
+    reason = str(error) if isinstance(error, (PcsrError, TypeError)) else f"{type(error).__name__}: {error}"
     return FileError(
-        f"{Path(folder, CONFIG)}: 'arguments' do not make a '{config['model']}': {error}; "
+        f"{Path(folder, CONFIG)}: 'arguments' do not make a '{config['model']}': {one_line(reason)}; "
         "was it saved by another version of pcsr-zoo?"
     )
 
@@ -272,6 +277,10 @@ def _fitting(folder: Path) -> tuple[dict[str, Any], bytes]:
             config = parse_config(folder / _PENDING)
             if found == config["sha256"]:
                 return config, weights
+    if weights.startswith(b"version https://git-lfs."):
+        raise FileError(
+            f"{folder / WEIGHTS} is only Git LFS's pointer to the weights; in that clone, run: git lfs pull"
+        )
     raise FileError(
         f"{folder / WEIGHTS} is not the file that {CONFIG} belongs to (sha256 {found[:12]}… instead of "
         f"{config['sha256'][:12]}…): it is damaged or from another checkpoint; get or save the checkpoint again"

@@ -101,12 +101,12 @@ def _section(task: str, convention: str, rows: Sequence[Row], model: str) -> str
     own = [row for row in rows if split_name(row["model"])[1] not in _REFERENCES]
     beside = [row for row in rows if split_name(row["model"])[1] in _REFERENCES]
     for row in (*own, *beside):
-        shapes = str(row["shapes"])
-        if row["p2f_shapes"] != row["shapes"]:
-            shapes += f" (P2F {row['p2f_shapes']})"
-        numbers = [number(row[key], digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
+        shapes = str(row.get("shapes"))
+        if row.get("p2f_shapes") != row.get("shapes"):
+            shapes += f" (P2F {row.get('p2f_shapes')})"
+        numbers = [number(row.get(key), digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
         lines.append(
-            f"| `{row['model']}` | {convention} | {' | '.join(numbers)} | {shapes} | {number(row['seconds'], 2)} "
+            f"| `{row['model']}` | {convention} | {' | '.join(numbers)} | {shapes} | {number(row.get('seconds'), 2)} "
             f"| {_place(row)} |"
         )
     for paper in PUBLISHED.get(task, ()):
@@ -169,17 +169,13 @@ def best_row(rows: Sequence[Row], name: str) -> Row | None:
     With its `task`, `convention`, `cd` (times 1000), and `jet` (that of `jet`; None where no row has one). A row with
     a `jet` goes before one without; None where the checkpoint was not measured.
     """
-    distance: dict[tuple[str, ...], float | None] = {_key(row): row["cd"] for row in rows}
+    distance: dict[tuple[str, ...], float | None] = {_key(row): row.get("cd") for row in rows}
     found: list[tuple[bool, float, Row]] = []
     for row in own_rows(rows, name):
-        if row["cd"] is None:
+        if row.get("cd") is None:
             continue
         task, convention, _ = _key(row)
-        names = (
-            f"{split_name(row['model'])[0]}+jet",
-            "jet",
-            "fps+jet",
-        )
+        names = (f"{split_name(row['model'])[0]}+jet", "jet", "fps+jet")
         known = [distance.get((task, convention, other)) for other in names]
         jet = next((value for value in known if value), None)
         best = {"task": task, "convention": convention, "cd": row["cd"], "jet": jet}

@@ -4,10 +4,15 @@ It is `metadata["pcsr"]` of a Cloud, and travels in the header of the file or be
 
     model     name of the model that recovers
     weights   "sha256:..." of its weights, or None where it has none
+    address   "hf:owner/repo@COMMIT", if it was loaded from the Hub by an address; otherwise left out
     points    how many points the cloud had
     sampled   how many are left; a part of them, cut out later, stands for as large a part of `points`
     sampler   name of the model that sampled
     bits      of the grid that the positions were put on, if they were
+
+Files come from strangers, so what a note names is used only if the user has it already: a model of this version (those
+of ours that are on the Hub are fetched, at the commit that this version knows), or the checkpoint of the address where
+the cache has that commit with these weights. Nobody's files make a machine fetch from an address.
 """
 
 from __future__ import annotations
@@ -17,6 +22,9 @@ import logging
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from .errors import OptionError
+from .hub.address import Address, is_address
 
 KEY = "pcsr"
 MARK = "pcsr-zoo"  # what the note begins with, or is filed under, in a header
@@ -44,12 +52,21 @@ def is_note(value: Any) -> bool:
     points, sampled, weights = (value.get(key) for key in ("points", "sampled", "weights"))
     names = [value.get(key) for key in ("model", "sampler")]
     return (
-        isinstance(points, int)
+        _is_fixed_address(value.get("address"))
+        and isinstance(points, int)
         and isinstance(sampled, int)
         and 1 <= sampled <= points
         and all(isinstance(name, str) and _NAME.fullmatch(name) is not None for name in names)
         and (weights is None or (isinstance(weights, str) and _WEIGHTS.fullmatch(weights) is not None))
     )
+
+
+def _is_fixed_address(value: Any) -> bool:
+    """Whether it is an address on the Hub with a commit; or none at all."""
+    try:
+        return value is None or (isinstance(value, str) and is_address(value) and Address.parse(value).fixed)
+    except OptionError:
+        return False
 
 
 def note_to_text(note: Mapping[str, Any]) -> str:

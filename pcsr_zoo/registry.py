@@ -16,6 +16,7 @@ from .errors import FileError, OptionError
 from .hub.address import Address, is_address
 from .hub.pins import described, pinned
 from .models.base import is_learned, tasks_of
+from .tensors import as_dtype
 
 if TYPE_CHECKING:
     from .hub.fetch import Transfer
@@ -52,6 +53,27 @@ def list_models(pattern: str = "*") -> list[str]:
 def names_a_checkpoint(name: str) -> bool:
     """Whether `load(name)` finds weights by the name alone: they come with the package, or are ours on the Hub."""
     return name in bundled() or name in described()
+
+
+def our_folder(name: str) -> Path | None:
+    """The package's folder with the configuration of a checkpoint of ours, whose weights may be on the Hub.
+
+    None where no checkpoint of ours has the name, or a class that `register_model` made known goes before it.
+    """
+    return None if isinstance(_MODELS.get(name), type) else bundled().get(name) or described().get(name)
+
+
+def our_checkpoint(name: str, transfer: Transfer | None = None) -> Path | None:
+    """The folder with the weights of a checkpoint of ours, fetched if they are not on this machine; None as above.
+
+    Raises:
+        FileError: it is on the Hub and cannot be had.
+    """
+    if (folder := our_folder(name)) is None or name in bundled():
+        return folder
+    from .hub.fetch import fetch
+
+    return fetch(pinned()[name], transfer, expected=read_config(folder))
 
 
 def registered_class(name: str) -> type:
@@ -97,25 +119,24 @@ def _find(name: str | PathLike[str] | Address, transfer: Transfer | None) -> Pat
     if is_address(name) and not (isinstance(name, str) and is_checkpoint(name)):
         from .hub.fetch import fetch
 
-        return fetch(name if isinstance(name, Address) else Address.parse(str(name)), transfer)
+        return fetch(_parsed(name), transfer)
     if not isinstance(name, str) or is_checkpoint(name):
         return Path(name)  # type: ignore[arg-type]
     if isinstance(_MODELS.get(name), type):
         return None
-    if (folder := bundled().get(name)) is not None:
+    if (folder := our_checkpoint(name, transfer)) is not None:
         return folder
-    if (folder := described().get(name)) is not None:
-        from .hub.fetch import fetch
-
-        return fetch(pinned()[name], transfer, expected=read_config(folder))
     looks_like_a_path = any(mark in name for mark in "/\\") or name.startswith((".", "~")) or os.path.exists(name)
     return Path(name) if looks_like_a_path and name not in _MODELS else None
 
 
+def _parsed(address: Any) -> Address:
+    return address if isinstance(address, Address) else Address.parse(str(address))
+
+
 def _configured(name: str | PathLike[str] | Address) -> Path | None:
     """The folder with the config.json of a checkpoint; as `find_checkpoint`, but nothing is fetched for our names."""
-    by_name = isinstance(name, str) and not is_checkpoint(name) and not isinstance(_MODELS.get(name), type)
-    folder = bundled().get(str(name)) or described().get(str(name)) if by_name else None
+    folder = our_folder(name) if isinstance(name, str) and not is_checkpoint(name) else None
     return folder or find_checkpoint(name)
 
 
@@ -204,22 +225,32 @@ def load(name: Any, *, device: Any = None, dtype: Any = None, transfer: Transfer
         FileError: no checkpoint at that path or address, or a broken one; the message says what to do.
     """
     if not isinstance(name, (str, PathLike, Address)):
-        return _placed(name() if isinstance(name, type) else name, device)
+        model = name() if isinstance(name, type) and tasks_of(name) else name
+        if not tasks_of(model):
+            raise OptionError(f"{model!r} is no model; give a name, a checkpoint's folder, or a model object")
+        return _placed(model, device, dtype)
     if (folder := _find(name, transfer)) is not None:
         try:
-            return _placed(load_checkpoint(folder, dtype=dtype), device)
+            model = load_checkpoint(folder, dtype=dtype)
         except FileError as error:
             if is_address(name):  # the folder is somewhere in a cache
                 raise FileError(f"{name}: {error}") from None
             raise
+        if is_address(name) and not is_checkpoint(str(name)):
+            model.address = str(_parsed(name).at(folder.name))
+        return _placed(model, device)
     cls = model_class(str(name))
     if is_learned(cls):
         _log.warning("'%s' has untrained weights: no checkpoint of that name comes with this version", name)
-    return _placed(cls(), device)
+    return _placed(cls(), device, dtype)
 
 
-def _placed(model: Any, device: Any) -> Any:
-    """The model where it is to compute."""
+def _placed(model: Any, device: Any, dtype: Any = None) -> Any:
+    """The model where it is to compute, and in which floats."""
+    if dtype is not None:
+        if not is_learned(model):
+            raise OptionError(f"dtype: '{model.name}' has no network, so no dtype can be chosen; leave it out")
+        model.network.to(as_dtype(dtype, type(model)))
     if device is not None:
         from .pipelines.arguments import as_device
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .checkpoint_config import AGAIN
 from .errors import FileError, OptionError
+from .quoting import one_line, quoted
+
+_HEADER = 1000  # bytes that a tensor may take in the header of a file: its name, dtype, shape and place
 
 
 def pack(network: Any) -> tuple[bytes, int]:
@@ -41,17 +48,22 @@ def fill(network: Any, weights: bytes, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    wanted = network.state_dict()
+    header = int.from_bytes(weights[:8], "little")
+    if _HEADER * (len(wanted) + 16) < header <= len(weights):  # which would take minutes to read
+        raise FileError(f"{path} has a header of {header:,} bytes for {len(wanted)} tensors; {AGAIN}")
     try:
         tensors = load(weights)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, MemoryError, RuntimeError) as error:
-        raise FileError(f"{path}: no safetensors file: {error}; get the checkpoint again") from error
-    wanted = network.state_dict()
+        raise FileError(f"{path}: no safetensors file: {one_line(str(error))}; {AGAIN}") from error
     faults = [f"no '{key}'" for key in wanted if key not in tensors]
     for key, value in tensors.items():
         if key not in wanted:
-            faults.append(f"an unknown '{key}'")
+            faults.append(f"an unknown {quoted(key)}")
         elif value.shape != wanted[key].shape:
             faults.append(f"'{key}' of shape {tuple(value.shape)} instead of {tuple(wanted[key].shape)}")
+        elif value.dtype != (expected := _stored(wanted[key].dtype)):
+            faults.append(f"'{key}' of {value.dtype} instead of {expected}")
         elif value.is_floating_point() and not value.isfinite().all():
             faults.append(f"'{key}' that is not finite")
     if faults:
@@ -61,6 +73,50 @@ def fill(network: Any, weights: bytes, path: Path) -> None:
             "get or save the checkpoint again"
         )
     network.load_state_dict(tensors, strict=True)
+
+
+def _stored(dtype: Any) -> Any:
+    """In which dtype `pack` puts down a tensor."""
+    import torch
+
+    return torch.float32 if dtype.is_floating_point else dtype
+
+
+@contextlib.contextmanager
+def no_larger_than(weights: bytes) -> Iterator[None]:
+    """Networks that are made inside, in this thread, must not have many more parts than the weights could fill.
+
+    The arguments of a checkpoint are a stranger's: a width of a thousand million is stopped before its memory is
+    touched, a thousand million layers after the first few. What passes is still compared exactly, by `fill`.
+
+    Raises:
+        OptionError: one has.
+    """
+    from torch.nn.modules import module
+
+    thread, room = threading.get_ident(), len(weights) // 2 + 10_000  # twice its float32, and what holds nothing
+
+    def count(parts: int) -> None:
+        nonlocal room
+        if threading.get_ident() == thread:
+            room -= parts
+            if room < 0:
+                raise OptionError("they make a network that is larger than the weights in the file")
+
+    hooks = (
+        module.register_module_module_registration_hook(lambda parent, name, child: count(1)),
+        module.register_module_parameter_registration_hook(
+            lambda parent, name, value: count(1 if value is None else value.numel())
+        ),
+        module.register_module_buffer_registration_hook(
+            lambda parent, name, value: count(1 if value is None else value.numel())
+        ),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def as_dtype(dtype: Any, cls: Any) -> Any:

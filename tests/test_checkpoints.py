@@ -123,6 +123,13 @@ def test_what_cannot_be_saved(folder, tmp_path, monkeypatch):
         save_checkpoint(folder, trained(), things={1, 2})
     with pytest.raises(OptionError, match=r"config\.json"):
         save_checkpoint(folder, trained(), loss=float("nan"))
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(OptionError, match=r"config\.json"):
+        save_checkpoint(folder, trained(), things=deep)
+    with pytest.raises(OptionError, match="'failures' under 'about' is no list"):
+        save_checkpoint(folder, trained(), failures="one")
 
     class Other(Toy):
         pass
@@ -235,6 +242,9 @@ def put_weights(folder: Path, content: bytes) -> None:
     edit(folder, sha256=hashlib.sha256(content).hexdigest())
 
 
+ROW = {"task": "up4", "model": "toy", "convention": "pugan-2019", "command": "pcsr benchmark"}
+
+
 def state(**changes) -> bytes:
     tensors = {key: value.clone() for key, value in trained().network.state_dict().items()}
     tensors.update({key.replace("__", "."): value for key, value in changes.items()})
@@ -257,6 +267,22 @@ def state(**changes) -> bytes:
         ({"arguments": {"width": -3}}, "'arguments'"),
         ({"arguments": {"width": 9}}, "model.safetensors.*shape"),
         ({"arguments": {"layers": 2}}, "model.safetensors.*no '3"),
+        ({"arguments": {"width": 10**9}}, "'arguments'.*larger than the weights in the file"),
+        ({"arguments": {"layers": 10**9}}, "'arguments'.*larger than the weights in the file"),
+        ({"arguments": {"width": 10**400}}, "'arguments' do not make a 'toy'"),
+        ({"arguments": {"layers": {}}}, "'arguments' do not make a 'toy'"),
+        ({"parameters": True}, "'parameters' is missing or no int"),
+        ({"parameters": -1}, "'parameters' is -1"),
+        ({"model": "x" * 1_000_000}, "is no name of a model class"),
+        ({"model": "\x1b[31mred"}, r"'\\x1b\[31mred' is no name of a model class"),
+        ({"\x1b[31mred": 1}, r"the unknown key '\\x1b\[31mred'.*update pcsr-zoo"),
+        ({"about": {"failures": "they are many"}}, "'failures' under 'about' is no list; mend it there"),
+        ({"about": {"failures": [3]}}, "'failures' under 'about' is no list of texts"),
+        ({"about": {"licence": ["MIT"]}}, "'licence' under 'about' is no str"),
+        ({"about": {"recipe": "x"}}, "'recipe' under 'about' is no dict"),
+        ({"about": {"measured": [{"task": "up4"}]}}, "'measured' under 'about' is no list of rows"),
+        ({"about": {"measured": [{**ROW, "cd": "small"}]}}, "'measured' under 'about' is no list of rows"),
+        ({"about": {"ablations": [{**ROW, "what": 3}]}}, "'ablations' under 'about' is no list of rows"),
     ],
 )
 def test_a_fault_in_the_configuration(folder, change, said):
@@ -266,11 +292,52 @@ def test_a_fault_in_the_configuration(folder, change, said):
     assert str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'"pcsr-checkpoint-1"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'"pcsr-checkpoint-1"'),
+        b" " * (16 * 2**20) + b"{}",
+    ],
+)
 def test_a_broken_configuration(folder, text):
     (folder / "config.json").write_bytes(text)
     with pytest.raises(FileError, match=r"config\.json"):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"0.01", b"NaN", "NaN is no JSON"),
+        (b"0.01", b"1e999", "'1e999' is too large"),
+        (b'"width": 8', b'"width": ' + b"9" * 5000, "digits"),
+        (b'"model": "toy"', b'"model": "jet", "model": "toy"', "the key 'model' twice"),
+        (b'"seed": 7', b'"licence": "\\ud800"', "surrogates not allowed"),
+        (b"{", b"\xef\xbb\xbf{", "BOM"),
+    ],
+)
+def test_json_that_not_everybody_reads_alike(folder, old, new, said):
+    content = (folder / "config.json").read_bytes()
+    assert old in content
+    (folder / "config.json").write_bytes(content.replace(old, new, 1))
+    with pytest.raises(FileError, match=f"config.json is not JSON: .*{said}.*get the checkpoint again"):
+        load_checkpoint(folder)
+
+
+def test_what_is_said_of_a_stranger_is_short_and_of_one_line(folder):
+    good = json.loads((folder / "config.json").read_text())
+    for change in (
+        {"model": "m\n" * 10**6},
+        {"k" * 10**6: 1},
+        {"arguments": {"a\nb" * 1000: 1}},
+        {"name": "n" * 10**6},
+    ):
+        (folder / "config.json").write_text(json.dumps({**good, **change}))
+        with pytest.raises(FileError) as caught:
+            load_checkpoint(folder)
+        said = str(caught.value)
+        assert len(said) < len(str(folder)) + 600
+        assert said.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -284,6 +351,16 @@ def test_a_broken_configuration(folder, text):
         (state(**{"0__bias": torch.zeros(9)}), r"'0.bias' of shape \(9,\) instead of \(8,\)"),
         (state(**{"0__bias": torch.full((8,), torch.inf)}), "'0.bias' that is not finite"),
         (state(**{f"extra{k}": torch.zeros(1) for k in range(9)}), "6 more faults"),
+        (
+            state(**{"0__bias": torch.zeros(8, dtype=torch.float64)}),
+            "'0.bias' of torch.float64 instead of torch.float32",
+        ),
+        (state(**{"0__bias": torch.zeros(8, dtype=torch.int32)}), "'0.bias' of torch.int32 instead of torch.float32"),
+        (state(**{"0__bias": torch.zeros(8, dtype=torch.complex64)}), "'0.bias' of torch.complex64"),
+        (state(**{"1__num_batches_tracked": torch.tensor(1.0)}), "torch.float32 instead of torch.int64"),
+        (state(**{"\x1b[31mred": torch.zeros(1)}), r"unknown '\\x1b\[31mred'"),
+        ((10**6).to_bytes(8, "little") + b" " * 10**6, "a header of 1,000,000 bytes for 9 tensors"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "no safetensors|header"),
     ],
 )
 def test_a_fault_in_the_weights(folder, content, said):
@@ -291,6 +368,12 @@ def test_a_fault_in_the_weights(folder, content, said):
     with pytest.raises(FileError, match=said) as caught:
         load_checkpoint(folder)
     assert "model.safetensors" in str(caught.value)
+
+
+def test_a_clone_without_git_lfs(folder):
+    (folder / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    with pytest.raises(FileError, match=r"model\.safetensors is only Git LFS's pointer.*git lfs pull"):
+        load_checkpoint(folder)
 
 
 def test_one_flipped_bit(folder):

@@ -12,6 +12,7 @@ from ..errors import OptionError, PcsrError
 from .app import common_options, session
 from .inspect import to_json
 
+_SOME = 20  # characters of a summary that are worth showing
 _HEADER = ("model", "does", "ratio", "size", "licence", "weights", "best CD x 1000 (jet's)")
 
 
@@ -97,13 +98,13 @@ def verify(names: tuple[str, ...]) -> None:
     """
     from ..listing import verify as verify_one
     from ..listing import where
-    from ..registry import list_models, names_a_checkpoint
+    from ..registry import list_models, our_folder
 
-    own = [name for name in list_models() if names_a_checkpoint(name)]
+    own = [name for name in list_models() if our_folder(name) is not None]
     _quieten()
 
     def one(name: str) -> None:
-        config = verify_one(name)
+        config = verify_one(name, ours=not names)
         session().say(f"{name}: good, {config['parameters']:,} parameters, sha256 {config['sha256']}")
 
     _each(names or tuple(name for name in own if where(name) != "Hub"), one)
@@ -127,7 +128,7 @@ def push(folder: str, to: str, dry_run: bool, private: bool, message: str | None
     _quieten()
     plan = plan_push(folder, to)
     say = session().say if not dry_run else click.echo
-    there = "" if plan.exists else (" (would be made)" if dry_run else " (is made)")
+    there = "" if plan.branch_exists else (" (would be made)" if dry_run else " (is made)")
     say(f"{plan.name} -> {plan.address.repository}, branch {plan.address.revision}{there}")
     for change in plan.changes:
         say(f"  {change.state:8} {change.file:18} {_size(len(change.content)):>9}")
@@ -161,16 +162,19 @@ def _quieten() -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    """For a person with a header and cut to the terminal, for a program a line a model, whole."""
+    """For a person with a header, in two lines a model where the terminal is narrow; for a program one line, whole."""
     seen = sys.stdout.isatty()
     cells = [(*_cells(row), row["summary"]) for row in rows]
     if seen:
         cells.insert(0, (*_HEADER, "summary"))
     *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     room = shutil.get_terminal_size().columns
+    narrow = seen and sum(widths) + 2 * len(widths) > room - _SOME
     for *cell, summary in cells:
-        line = "  ".join([*(text.ljust(width) for text, width in zip(cell, widths, strict=True)), summary])
-        click.echo(line[: room - 1].rstrip() + "…" if seen and len(line) > room else line)
+        *padded, best = (text.ljust(width) for text, width in zip(cell, widths, strict=True))
+        lines = ["  ".join(padded), f"    {best}  {summary}"] if narrow else ["  ".join([*padded, best, summary])]
+        for line in lines:
+            click.echo(line[: room - 1].rstrip() + "…" if seen and len(line.rstrip()) > room else line.rstrip())
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -47,8 +47,9 @@ def recover(
     """Make sampled clouds dense again.
 
     What pcsr sample wrote remembers its model and how many points it had, so that IN is all that is needed; -x or
-    -n, and -m, say otherwise. The result stands beside its input as NAME_recovered.ply (or as -o says), with its
-    attributes; with --draws K there are K of them, NAME_recovered_draw1.ply and so on, from K seeds.
+    -n, and -m, say otherwise. A model of somebody's on the Hub (hf:owner/repo) is used where it was fetched before:
+    no file makes this machine fetch one, -m does. The result stands beside its input as NAME_recovered.ply (or as -o
+    says), with its attributes; with --draws K there are K of them, NAME_recovered_draw1.ply and so on, from K seeds.
     """
     tag = "_".join(filter(None, ("recovered", check_amount(ratio, n, "recover", optional=True))))
     if model is not None:

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass, replace
 
 from ..errors import OptionError
+from ..quoting import quoted
 
 PREFIX = "hf:"
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}")
-_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_LONGEST = 96  # characters of owner/repo, by the Hub's own rules
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -32,11 +34,13 @@ class Address:
     revision: str = "main"
 
     def __post_init__(self) -> None:
-        bad = ("..", "--")
-        if not _REPOSITORY.fullmatch(self.repository) or any(mark in self.repository for mark in bad):
-            raise OptionError(f"'{self.repository}' is no repository on the Hub; write hf:owner/repo")
-        if not _REVISION.fullmatch(self.revision) or ".." in self.revision or self.revision.endswith(("/", ".lock")):
-            raise OptionError(f"'{self.revision}' is no revision; write hf:owner/repo@ and a branch, tag or commit")
+        name, revision = self.repository, self.revision
+        if not _REPOSITORY.fullmatch(name) or any(mark in name for mark in ("..", "--")) or name.endswith(".git"):
+            raise OptionError(f"{quoted(name)} is no repository on the Hub; write hf:owner/repo")
+        if len(name) > _LONGEST:
+            raise OptionError(f"{quoted(name)} has more than {_LONGEST} characters; write hf:owner/repo")
+        if not _REVISION.fullmatch(revision) or ".." in revision or revision.endswith(("/", ".lock")):
+            raise OptionError(f"{quoted(revision)} is no revision; write hf:owner/repo@ and a branch, tag or commit")
 
     @classmethod
     def parse(cls, text: str) -> Address:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 from ..errors import FileError, PcsrError
+from ..quoting import one_line
 
 _LOGIN = "log in (hf auth login) or set HF_TOKEN"
 _CANNOT_WRITE = {
@@ -36,13 +37,16 @@ def explained(address: str, what: str, cache: str | os.PathLike[str] | None = No
     except PcsrError:
         raise
     except Exception as error:
+        if "Invalid metadata in README.md" in str(error):  # which the Hub says, and why, before it takes a card
+            what_is_wrong = one_line(str(error).partition("README.md")[2]).lstrip(". ")
+            raise FileError(f"{address}: the Hub refuses the head of README.md: {what_is_wrong}; mend it") from error
         reason = error.__cause__ if isinstance(error, ValueError) and error.__cause__ else error  # of a forced download
         raise FileError(f"{address}: {_explain(reason, address, what, cache)}") from error
 
 
 def is_unreachable(error: BaseException) -> bool:
     """Whether the Hub did not answer, or only that it is out of order: a later try may go well."""
-    status = _status(error)
+    status = status_of(error)
     if status is not None:
         return status >= 500 or status in (408, 429)
     return not isinstance(error, PcsrError)
@@ -53,7 +57,7 @@ def _explain(error: BaseException, address: str, what: str, cache: str | os.Path
 
     repository = address.removeprefix("hf:").partition("@")[0]
     page = f"{constants.ENDPOINT}/{repository}"
-    status = _status(error)
+    status = status_of(error)
     if isinstance(error, errors.LocalEntryNotFoundError):
         return _not_in_the_cache(error, address, cache)
     if isinstance(error, errors.GatedRepoError):
@@ -66,6 +70,8 @@ def _explain(error: BaseException, address: str, what: str, cache: str | os.Path
         return f"the repository has no such revision; see its branches and tags at {page}"
     if isinstance(error, errors.EntryNotFoundError):
         return f"the repository has no {what}, so it is no checkpoint of pcsr-zoo (which reads no pickle)"
+    if status == 412:
+        return "the repository changed while it was looked at; see what is there now, and try again"
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set, so the Hub is not asked; unset it"
     if status in (401, 403):
@@ -96,7 +102,7 @@ def _not_in_the_cache(error: BaseException, address: str, cache: str | os.PathLi
         return f"{where}, and HF_HUB_OFFLINE is set, so the Hub is not asked; {remedy}"
     if cause is None:
         return f"{where}, and the Hub was not to be asked (local_files_only); {remedy}"
-    status = _status(cause)
+    status = status_of(cause)
     if status is not None and status < 500:
         return _explain(cause, address, "", cache)
     if status is not None:
@@ -107,11 +113,11 @@ def _not_in_the_cache(error: BaseException, address: str, cache: str | os.PathLi
 def _unreachable(error: BaseException) -> str:
     from huggingface_hub import constants
 
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"the Hub at {constants.ENDPOINT} cannot be reached ({reason[:200]})"
+    reason = one_line(str(error)) or type(error).__name__
+    return f"the Hub at {constants.ENDPOINT} cannot be reached ({reason})"
 
 
-def _status(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
     """Of an error that is an answer of the server."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status if isinstance(status, int) else None

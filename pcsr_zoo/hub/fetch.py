@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
+from ..checkpoint_config import AGAIN, LONGEST, UPDATE
 from ..checkpoints import CONFIG, WEIGHTS, check_arguments, read_config, trained_class
 from ..errors import FileError
+from ..quoting import quoted
 from .address import Address
-from .faults import explained, is_unreachable
+from .faults import explained, is_unreachable, status_of
 
 _log = logging.getLogger(__name__)
 
 _SAME = 10.0  # seconds during which a branch is asked for once, so that the steps of one command see one commit
-_LONGEST_CONFIG = 16 * 2**20
+# Seconds before the Hub is asked again that did not answer, where the cache has nothing either. The client's download
+# would go on for 24 seconds, and no argument or variable of it says otherwise; its question for metadata does not.
+_PAUSES = (0.5, 1.0)
+_SLOW = 2.0  # seconds after which no answer is one: what timed out is not asked again
 _ETAG, _COMMIT = re.compile(r"[A-Za-z0-9._-]{1,128}"), re.compile(r"[0-9a-f]{40}")
 _asked: dict[tuple[Address, Transfer], tuple[float, Path]] = {}
 
@@ -61,7 +66,7 @@ def fetch(address: Address, transfer: Transfer | None = None, expected: Mapping[
     try:
         config = read_config(folder)
     except FileError as error:
-        _refuse(address, [path], str(error))
+        _refuse(address, [path], str(error).replace(str(path), CONFIG).removesuffix(f"; {AGAIN}"))
     try:
         check_arguments(folder, config, trained_class(folder, config))
     except FileError as error:
@@ -113,43 +118,85 @@ def _file(address: Address, name: str, transfer: Transfer, shown: Address | None
         "library_name": "pcsr-zoo",
         "library_version": __version__,
     }
+
+    def of_the_cache() -> Path | None:
+        with contextlib.suppress(Exception):  # it is not there, which the client says better
+            return Path(hf_hub_download(**options, local_files_only=True))
+        return None
+
     with explained(str(shown), name, transfer.cache_dir):
-        if address.fixed and not transfer.force:
-            with contextlib.suppress(Exception):  # not there, which the client says better
-                return Path(hf_hub_download(**options, local_files_only=True))
-        if not _answers(address, name, transfer, shown) and not transfer.force:
-            with contextlib.suppress(Exception):
-                path = Path(hf_hub_download(**options, local_files_only=True))
-                if not _offline(transfer):
-                    _log.warning(
-                        "the Hub cannot be reached: '%s' is taken from the cache (commit %s)", shown, path.parent.name
-                    )
+        if (address.fixed or _offline(transfer)) and not transfer.force and (path := of_the_cache()):
+            return path
+        if not _offline(transfer) and (silence := _silence(address, name, transfer, shown)):
+            path = of_the_cache() if not transfer.force else None
+            if path is None:
+                _ask_again(silence, address, name, transfer, shown)
+            else:
+                commit = path.parent.name
+                _log.warning("the Hub cannot be reached: '%s' is taken from the cache (commit %s)", shown, commit)
                 return path
         return Path(hf_hub_download(**options, force_download=transfer.force, local_files_only=transfer.local_only))
 
 
-def _answers(address: Address, name: str, transfer: Transfer, shown: Address) -> bool:
-    """Whether the Hub is there. Its answer is looked at before the client makes paths of it.
+def _ask_again(silence: Silence, address: Address, name: str, transfer: Transfer, shown: Address) -> None:
+    """Until the Hub answers.
 
     Raises:
-        FileError: it would lead out of the cache, or to an absurd file.
+        LocalEntryNotFoundError: it does not, as the client says it.
+    """
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    for pause in _PAUSES:
+        if silence.is_a_limit:
+            return  # the client knows how long to wait
+        if silence.seconds > _SLOW:
+            break
+        time.sleep(pause)
+        again = _silence(address, name, transfer, shown)
+        if again is None:
+            return
+        silence = again
+    raise LocalEntryNotFoundError("neither on the Hub nor in the cache") from silence.error
+
+
+@dataclass(frozen=True)
+class Silence:
+    """That the Hub did not answer: how, and after how many seconds."""
+
+    error: Exception
+    seconds: float
+
+    @property
+    def is_a_limit(self) -> bool:
+        """Whether it is there, but was asked too often."""
+        return status_of(self.error) == 429
+
+
+def _silence(address: Address, name: str, transfer: Transfer, shown: Address) -> Silence | None:
+    """None if the Hub is there. Its answer is looked at before the client makes paths of it.
+
+    Raises:
+        FileError: it would lead out of the cache, to an absurd file, or to another commit than was asked for.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    if _offline(transfer):
-        return False
+    start = time.monotonic()
     try:
         url = hf_hub_url(address.repository, name, revision=address.revision)
         answer = get_hf_file_metadata(url, token=transfer.token)
-    except Exception as error:
-        return not is_unreachable(error)  # a refusal comes again when the client asks
+    except Exception as error:  # a refusal comes again when the client asks
+        return Silence(error, time.monotonic() - start) if is_unreachable(error) else None
     if not _ETAG.fullmatch(answer.etag or "x") or ".." in (answer.etag or ""):
         raise FileError(f"{shown}: the server's name for {name} leads out of the cache; is HF_ENDPOINT right?")
     if not _COMMIT.fullmatch(answer.commit_hash or "0" * 40):
-        raise FileError(f"{shown}: the server names no commit but '{answer.commit_hash}'; is HF_ENDPOINT right?")
-    if name == CONFIG and (answer.size or 0) > _LONGEST_CONFIG:
+        named = quoted(answer.commit_hash)
+        raise FileError(f"{shown}: the server names no commit but {named}; is HF_ENDPOINT right?")
+    if address.fixed and answer.commit_hash not in (None, address.revision):
+        other = f"{answer.commit_hash} for {address.revision}"
+        raise FileError(f"{shown}: the server gives another commit, {other}; is HF_ENDPOINT right?")
+    if name == CONFIG and (answer.size or 0) > LONGEST:
         raise FileError(f"{shown}: {CONFIG} has {answer.size:,} bytes, so it is none of ours; it was not fetched")
-    return True
+    return None
 
 
 def _offline(transfer: Transfer) -> bool:
@@ -165,6 +212,8 @@ def _refuse(address: Address, paths: list[Path], what: str) -> None:
         FileError: always.
     """
     whole = all(_arrived_whole(path) for path in paths)
+    if whole and what.endswith(UPDATE):
+        raise FileError(f"{address}: {what}")
     left = [path for path in paths if not _remove(path)]
     gone = f"delete {left[0]}" if left else "it was removed from the cache"
     if whole:

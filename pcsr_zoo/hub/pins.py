@@ -2,6 +2,7 @@
 
 hub_configs/hub.json maps a name to {"repository": "pcsr-zoo/NAME", "revision": 40 hexadecimal digits}. The package has
 the config.json of each in hub_configs/NAME/, too: it says what the weights must be, whatever the Hub delivers.
+Where all weights come with the package there is no hub.json.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def pinned() -> dict[str, Address]:
         moving = [name for name, address in pins.items() if not address.fixed]
         if moving:
             raise OptionError(f"'{moving[0]}' has the revision '{pins[moving[0]].revision}', which is no commit")
-    except (ValueError, TypeError, AttributeError) as error:  # an OptionError is a ValueError
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # an OptionError is a ValueError
         raise FileError(f"{path}: {error}; install pcsr-zoo again") from None
     return pins
 

@@ -38,6 +38,8 @@ class Plan:
         address: the repository, and the branch.
         name, sha256: of the checkpoint.
         exists: whether the repository is there; it is made otherwise.
+        branch_exists: whether it has the branch; otherwise that is made, from its main one.
+        head: the commit that was looked at, "" where there is none.
         changes: the files of the checkpoint.
         others: files of the repository that the checkpoint does not have; they stay.
     """
@@ -46,12 +48,14 @@ class Plan:
     name: str
     sha256: str
     exists: bool
+    branch_exists: bool
+    head: str
     changes: list[Change]
     others: list[str]
 
     @property
     def nothing_to_do(self) -> bool:
-        return self.exists and all(change.state == "same" for change in self.changes)
+        return self.branch_exists and all(change.state == "same" for change in self.changes)
 
 
 def plan_push(folder: str | PathLike[str], to: str | Address, *, token: str | bool | None = None) -> Plan:
@@ -70,26 +74,30 @@ def plan_push(folder: str | PathLike[str], to: str | Address, *, token: str | bo
         OptionError: `to` is no repository.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     folder, address = Path(folder), to if isinstance(to, Address) else Address.parse(to)
     if address.fixed:
         raise OptionError(f"'{address}' is a commit, which cannot be changed; name a branch, or none")
     config, files = _files(folder, address)
-    there: dict[str, Any] = {}
-    exists = True
+    info: Any = None
+    branch_exists = False
     with explained(str(address), "push"):
+        api = HfApi(token=token, library_name="pcsr-zoo")
         try:
-            api = HfApi(token=token, library_name="pcsr-zoo")
             info = api.model_info(address.repository, revision=address.revision, files_metadata=True)
-            there = {sibling.rfilename: sibling for sibling in info.siblings or []}
+            branch_exists = True
         except GatedRepoError:
             raise
         except RepositoryNotFoundError:
-            exists = False
+            pass
+        except RevisionNotFoundError:
+            info = api.model_info(address.repository, files_metadata=True)
+    there = {sibling.rfilename: sibling for sibling in info.siblings or []} if info else {}
+    head = str(info.sha) if info else ""
     changes = [Change(name, content, _state(content, there.get(name))) for name, content in files.items()]
     others = sorted(there.keys() - files.keys() - {".gitattributes"})
-    return Plan(address, config["name"], config["sha256"], exists, changes, others)
+    return Plan(address, config["name"], config["sha256"], info is not None, branch_exists, head, changes, others)
 
 
 def push(
@@ -104,7 +112,7 @@ def push(
         token: as everywhere.
 
     Raises:
-        FileError: the Hub refuses or cannot be reached.
+        FileError: the Hub refuses, cannot be reached, or has another commit by now than the plan is for.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
@@ -112,17 +120,20 @@ def push(
     with explained(str(plan.address), "push"):
         api = HfApi(token=token, library_name="pcsr-zoo")
         if plan.nothing_to_do:
-            return str(api.model_info(repository, revision=branch).sha)
+            return plan.head
         if not plan.exists:
             api.create_repo(repository, private=private, exist_ok=True)
-        if branch != "main":
+        if not plan.branch_exists and branch != "main":
             api.create_branch(repository, branch=branch, exist_ok=True)
         changed = [change for change in plan.changes if change.state != "same"]
+        if not changed:  # it has all that the main one has
+            return plan.head
         commit = api.create_commit(
             repository,
             [CommitOperationAdd(path_in_repo=change.file, path_or_fileobj=change.content) for change in changed],
             commit_message=message or f"{plan.name}, weights {plan.sha256[:12]}",
             revision=branch,
+            parent_commit=plan.head or None,
         )
     forget_asked()
     return str(commit.oid)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import OptionError
 from ..geometry.repulsion import pushing_neighbours, repulsion
 from .base import Context, Learned, Upsampler
 from .jetnet_places import on_edges
@@ -50,6 +51,8 @@ class JetNet(Learned, Upsampler):
     ) -> None:
         from .jetnet_network import JetNetwork
 
+        if isinstance(relaxations, bool) or not isinstance(relaxations, int) or not 0 <= relaxations <= 100:
+            raise OptionError(f"relaxations must be a whole number from 0 to 100, got {relaxations!r}")
         self.arguments = {
             "width": width,
             "hidden": hidden,

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from ..training.recipe import Recipe
 
 try:
-    from huggingface_hub import ModelHubMixin
+    from huggingface_hub import PyTorchModelHubMixin
 except ImportError:  # a bare machine that only trains: everything works there but the Hub
     if not TYPE_CHECKING:
 
-        class ModelHubMixin:
+        class PyTorchModelHubMixin:
             def __init_subclass__(cls, **about_the_library: Any) -> None:
                 super().__init_subclass__()
 
@@ -23,25 +23,26 @@ except ImportError:  # a bare machine that only trains: everything works there b
 T = TypeVar("T", bound="Learned")
 
 
-class Learned(ModelHubMixin, library_name="pcsr-zoo", tags=["point-cloud", "3d"]):
+class Learned(PyTorchModelHubMixin, library_name="pcsr-zoo", tags=["point-cloud", "3d"]):
     """What a model with a network adds, mixed in before `Upsampler` or `Sampler`: it is saved, loaded and trained.
 
-    It is a `ModelHubMixin` of huggingface_hub, so `from_pretrained`, `save_pretrained` and `push_to_hub` are the Hub's
-    verbs. Not the `PyTorchModelHubMixin`: that one is for a class that is a network itself, where these models have
-    one as an attribute; it has no checksum, loads what does not fit (`strict=False`) and falls back to pickle. Here
-    both directions go through `checkpoints`, as those of `load` do.
+    It is a `PyTorchModelHubMixin` of huggingface_hub, so `from_pretrained`, `save_pretrained` and `push_to_hub` are the
+    Hub's verbs. How that class itself loads and saves is replaced: it has no checksum, loads what does not fit
+    (`strict=False`) and falls back to pickle. Here both directions go through `checkpoints`, as those of `load` do.
 
     Attributes:
         arguments: what JSON can hold; `cls(**arguments)` is the same model with untrained weights.
         network: the torch module with its weights, on the CPU in evaluation mode unless somebody moved it.
         dtypes: of floats in which the network computes, the first of which it is trained in.
         origin: config.json of the checkpoint that it was loaded from; None for a model that was made here.
+        address: under which that is on the Hub, at its commit, if it was loaded from there by an address.
     """
 
     arguments: dict[str, Any]
     network: Any
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     origin: Mapping[str, Any] | None = None
+    address: str | None = None
 
     _pushed_to: str | None = None  # the repository, while push_to_hub saves the model for it
 
@@ -136,6 +137,11 @@ class Learned(ModelHubMixin, library_name="pcsr-zoo", tags=["point-cloud", "3d"]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.save_pretrained(save_directory)
+
+    @classmethod
+    def _from_pretrained(cls: type[T], *, model_id: str, **options: Any) -> T:  # type: ignore[override]
+        """The mixin's own, which would try pickle, is out of reach."""
+        return cls.from_pretrained(model_id, **options)
 
     def push_to_hub(self, repo_id: str, **options: Any) -> Any:  # type: ignore[override]
         """Upload the model to the repository "owner/repo", which is made if it is not there: the client's own method.

@@ -67,8 +67,9 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
 
         if ratio not in (2, 4, 8, 16):
             raise OptionError(f"pointlie is made for ratios of 2, 4, 8 and 16, got {ratio}")
-        if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
-            raise OptionError(f"passes must be a whole number of at least 1, got {passes!r}")
+        for option, value, most in (("k", k, 64), ("passes", passes, 1000)):  # a checkpoint from anywhere names them
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise OptionError(f"{option} must be a whole number of at least 1 and at most {most}, got {value!r}")
         blocks = blocks if blocks is not None else 8 if ratio <= 4 else 4
         self.arguments = {
             "ratio": ratio,

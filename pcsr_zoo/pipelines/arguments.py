@@ -77,7 +77,7 @@ def as_device(device: Any, model: Any = None) -> str:
 
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise OptionError(f"the device '{device}' cannot be used: {reason}; use 'cpu'") from None
     return str(device)

@@ -12,6 +12,7 @@ from ..errors import OptionError
 from ..geometry.distinct import distinct_points
 from ..geometry.frames import UnitFrame
 from ..geometry.transfer import transfer_attributes
+from ..hub.address import Address, is_address
 from ..models.base import Context, Progress, Recoverer, Sampler, Upsampler, tasks_of
 from ..notes import note_of, without_note
 from ..registry import identify, list_models, load
@@ -103,11 +104,19 @@ def _rebuild(model: Any, cloud: Cloud, count: int, context: Context) -> Cloud:
 
 
 def _remembered(note: dict[str, Any] | None) -> str:
-    """The model of the note; a warning if its weights are not what they were."""
+    """The model of the note; a warning if its weights are not what they were. What it may be is told in `notes`."""
     if note is None:
         return RECOVERER
-    name = note["model"]
-    if name not in list_models():
+    name = note.get("address") or note["model"]
+    if is_address(name):
+        from ..hub.fetch import cached
+
+        if cached(Address.parse(name)) is None:
+            raise OptionError(
+                f"the cloud was sampled with '{note['model']}' of {name}, which is not on this machine; nothing is "
+                f"fetched because a file says so: to have it fetched, name it with model (--model {name})"
+            )
+    elif name not in list_models():
         raise OptionError(
             f"the cloud is to be recovered by '{name}' ({_short(note['weights'])}), which does not come with this "
             "version; name the folder of that checkpoint, or another model, with model (--model)"

@@ -159,6 +159,9 @@ def _note(sampler: Sampler, model: Any, size: int, n: int, bits: int | None) -> 
     own = "recover" in tasks_of(sampler)
     recoverer, weights = identify((model if isinstance(model, (str, PathLike)) else sampler) if own else RECOVERER)
     note = {"model": recoverer, "weights": weights, "points": size, "sampled": n, "sampler": sampler.name}
+    address, origin = getattr(sampler, "address", None), getattr(sampler, "origin", None)
+    if own and address and origin and weights == f"sha256:{origin['sha256']}":  # not if they were changed since
+        note["address"] = address
     return note if bits is None else {**note, "bits": bits}
 
 
