@@ -88,6 +88,19 @@ def test_a_checkpoint_never_imports_code(folder, monkeypatch):
         assert "own_model" not in sys.modules
 
 
+def test_a_file_whose_name_another_module_has(folder):
+    """It would never be run, and its model would be looked for in vain."""
+    Path("models/json.py").write_text(MODULE)
+    done = pcsr("models", modules="models/json.py")
+    assert done.exit_code == 1
+    assert "there is another module 'json', " in done.output
+    assert "give the file another name" in done.output
+    Path("broken_model.py").write_text("raise SystemExit(0)\n")
+    done = pcsr("models", modules="broken_model.py")
+    assert done.exit_code == 1
+    assert "'broken_model.py' cannot be imported: SystemExit" in done.output
+
+
 @pytest.mark.parametrize(
     ("modules", "message"),
     [

@@ -189,7 +189,7 @@ def test_weights_that_are_not_finite_replace_nothing(path, tmp_path, monkeypatch
         ({"training": {"steps": float("inf")}}, "training: steps must be a whole number, got inf"),
         ({"training": {"lr": 1e39}}, "training: lr must be above 0 and at most 1e+06"),
         ({"training": {"seed": 1e300}}, "training: seed must be at least 0 and below 2^63"),
-        ({"training": {"workers": 10_000}}, "training: workers must be at least -1 and at most 256"),
+        ({"training": {"workers": 10_000}}, "training: workers must be at least -1 and at most 64"),
         ({"training": [1]}, "training: must be keys and values, got [1]"),
     ],
 )

@@ -198,5 +198,5 @@ _CHECKS: dict[str, tuple[str, Any]] = {
     "save_every": _at_least(0),
     "save_seconds": _at_least(0),
     "log_every": _at_least(1),
-    "workers": ("at least -1 and at most 256", lambda value: -1 <= value <= 256),
+    "workers": ("at least -1 and at most 64", lambda value: -1 <= value <= 64),
 }
