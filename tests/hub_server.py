@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/api/repos/create":
             self._create(json.loads(self._body))
         elif path == "/api/validate-yaml":
-            self._json({"errors": [], "warnings": []})
+            self._validate(json.loads(self._body)["content"])
         elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/preupload/(.+)", path):
             files = json.loads(self._body)["files"]
             modes = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in files]
@@ -248,10 +248,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.add(name, token=token).commit({".gitattributes": b"*.safetensors filter=lfs\n"})
         return self._json({"url": f"{self.hub.endpoint}/{name}", "name": name, "id": name})
 
+    def _validate(self, card: str) -> None:
+        """One rule of the Hub's for the head of a card stands for all."""
+        if re.search("^tags: [^\\[\n]", card, re.MULTILINE):
+            body = json.dumps({"errors": [{"message": '"tags" must be an array'}], "warnings": []}).encode()
+            self._send(400, body, {"Content-Type": "application/json"})
+        else:
+            self._json({"errors": [], "warnings": []})
+
     def _commit(self, name: str, branch: str) -> None:
         if not (repository := self._repository(name, write=True)):
             return
         lines = [json.loads(line) for line in self._body.splitlines()]
+        parents = [line["value"].get("parentCommit") for line in lines if line["key"] == "header"]
+        if any(parent not in (None, repository.branches[branch]) for parent in parents):
+            return self._refuse(412, "")
         files = {line["value"]["path"]: line["value"]["content"] for line in lines if line["key"] == "file"}
         commit = repository.commit({path: base64.b64decode(text) for path, text in files.items()}, branch)
         url = f"{self.hub.endpoint}/{name}/commit/{commit}"

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import json
+import shutil
 import struct
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from toy_model import Toy, same, toy, trained  # noqa: F401
 from pcsr_zoo import load
 from pcsr_zoo.checkpoints import save_checkpoint
 from pcsr_zoo.errors import FileError
+from pcsr_zoo.hub import fetch
 from pcsr_zoo.hub.faults import explained
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -173,6 +175,35 @@ def test_no_server_and_offline(hub, repository, monkeypatch):
     assert same(load(f"hf:{NAME}"), trained(1))
 
 
+def test_an_outage_is_told_at_once_but_a_hiccup_is_waited_out(hub, repository, monkeypatch, caplog):
+    pauses: list[float] = []
+    real = fetch.time.sleep
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == heals:
+            hub.faults = Faults()
+        real(0.01)
+
+    monkeypatch.setattr(fetch.time, "sleep", pause)
+    for heals, status, wanted in ((0, 503, 2), (2, 503, 2), (1, 500, 1)):
+        pauses.clear()
+        hub.faults = Faults("config.json", status=status)
+        if heals:
+            assert same(load(f"hf:{NAME}"), trained(1))
+            shutil.rmtree(constants.HF_HUB_CACHE)
+        else:
+            refused("out of order")
+        assert len(pauses) == wanted
+        assert sum(pauses) <= 2  # where the client alone takes 24
+    hub.stop()
+    pauses.clear()
+    with caplog.at_level("WARNING"):
+        refused("cannot be reached")
+    assert sum(pauses) <= 2
+    assert "etrying" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [
@@ -300,6 +331,7 @@ def test_malicious_weights_of_the_right_hash(hub, repository, content):
         {"ETag": '".."'},
         {"X-Repo-Commit": "../../../../evil"},
         {"X-Repo-Commit": "main"},
+        {"X-Repo-Commit": "\x7f"},
     ],
 )
 @pytest.mark.parametrize("on", ["config.json", WEIGHTS])
@@ -311,6 +343,23 @@ def test_a_server_that_names_files_outside_of_the_cache(hub, repository, tmp_pat
     assert after == before
     assert not [*tmp_path.parent.rglob("evil*"), *Path("/tmp").glob("evil*")]
     assert not [request for request in hub.got(on) if request.method == "GET"]
+
+
+def test_another_commit_than_was_asked_for(hub, repository, tmp_path):
+    """A mirror that answers with what it has is no pinned revision."""
+    asked = repository.branches["main"]
+    other = repository.commit_folder(save_checkpoint(tmp_path / "b", trained(2), name="toy-x4"))
+    repository.commits[asked] = repository.commits[other]
+    hub.faults = Faults("config.json", headers={"X-Repo-Commit": other})
+    refused(f"the server gives another commit, {other} for {asked}", f"hf:{NAME}@{asked}")
+    assert in_the_cache(tmp_path) == set()
+
+
+def test_a_configuration_of_a_later_version_is_nobodys_fault(hub, repository):
+    for changes in ({"format": "pcsr-checkpoint-2"}, {"novel": 1}):
+        config_with(repository, **changes)
+        said = refused("update pcsr-zoo$")
+        assert "at fault" not in said
 
 
 def test_a_configuration_of_gigabytes_is_not_fetched(hub, repository):

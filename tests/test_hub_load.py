@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from hub_server import HubServer, Repository, hub  # noqa: F401
-from huggingface_hub import ModelHubMixin, constants
+from huggingface_hub import ModelHubMixin, PyTorchModelHubMixin, constants
 from toy_model import Toy, same, toy, trained  # noqa: F401
 
 from pcsr_zoo import checkpoints, list_models, load, registry
@@ -167,6 +167,15 @@ def test_a_broken_table_of_names(pins, text):
         load("toy-x4")
 
 
+def test_no_table_of_names(pins):
+    """As in a package whose weights are all in it."""
+    (pins / "hub.json").unlink()
+    assert set(list_models("toy*")) - {"toy-patches"} == {"toy"}
+    assert same(load("toy"), trained(3))
+    with pytest.raises(OptionError, match="no model is called 'toy-x4'"):
+        load("toy-x4")
+
+
 def test_the_packages_own_table_of_names():
     """A name on the Hub needs its config.json here, and a commit; names and folders agree."""
     from pcsr_zoo.hub.pins import described, pinned
@@ -201,6 +210,10 @@ def test_addresses():
             "hf:a--b/c",
             "hf:a /b",
             "hf:a/b@x/",
+            "hf:a/b.git",
+            "hf:" + "a" * 60 + "/" + "b" * 60,
+            "hf:a/b@" + "x" * 300,
+            "hf:a/b@\x1b[31m",
         ),
     ],
 )
@@ -226,15 +239,32 @@ def test_device_and_dtype(folder, monkeypatch):
         model = load(folder, dtype=dtype)
         assert {value.dtype for value in model.network.parameters()} == {torch.float64}
         assert model.network[1].num_batches_tracked.dtype == torch.int64
+        assert {value.dtype for value in load(trained(1), dtype=dtype).network.parameters()} == {torch.float64}
     assert load("jet", device="cpu").device == "cpu"
+    for name in ("jet", folder):
+        for device in (3.5, [], "", "banana"):
+            with pytest.raises(OptionError, match=r"the device '.*' cannot be used"):
+                load(name, device=device)
+        for dtype in (3, "", "banana", torch.int64):
+            with pytest.raises(OptionError, match="dtype: '"):
+                load(name, dtype=dtype)
+    with pytest.raises(OptionError, match="'jet' has no network, so no dtype can be chosen"):
+        load("jet", dtype="float32")
+
+
+@pytest.mark.parametrize("name", [None, 3, b"jet", [], object(), dict])
+def test_what_is_no_model(name):
+    with pytest.raises(OptionError, match="is no model; give a name"):
+        load(name)
 
 
 # -- the client's own verbs ---------------------------------------------------------------------------------------
 
 
 def test_models_are_of_the_clients_class(toy):
-    assert issubclass(Toy, ModelHubMixin)
-    assert isinstance(load("jetnet"), ModelHubMixin)
+    assert issubclass(Toy, PyTorchModelHubMixin)
+    assert issubclass(PyTorchModelHubMixin, ModelHubMixin)
+    assert isinstance(load("jetnet"), PyTorchModelHubMixin)
     assert Toy.push_to_hub.__doc__
 
 
@@ -259,6 +289,18 @@ def test_from_pretrained(hub, repository, folder, tmp_path, monkeypatch):
         Toy.from_pretrained("jetnet")
     with pytest.raises(TypeError, match="width"):
         Toy.from_pretrained(folder, width=3)  # type: ignore[call-arg]
+
+
+def test_the_clients_own_way_of_loading_is_out_of_reach(hub, folder, tmp_path):
+    """It would take pickled weights where there are no others."""
+    content = {name: (folder / name).read_bytes() for name in ("config.json", "README.md")}
+    torch.save(trained(1).network.state_dict(), tmp_path / "weights.bin")
+    hub.add(NAME).commit({**content, "pytorch_model.bin": (tmp_path / "weights.bin").read_bytes()})
+    options = {"revision": None, "cache_dir": None, "force_download": False, "local_files_only": False, "token": None}
+    for get in (Toy.from_pretrained, lambda name: Toy._from_pretrained(model_id=name, **options)):
+        with pytest.raises(FileError, match=r"has no model\.safetensors"):
+            get(NAME)
+    assert hub.got("pytorch_model.bin") == hub.got("pytorch_model.bin", "HEAD") == []
 
 
 def test_save_pretrained_keeps_what_is_known_of_the_same_weights(folder, tmp_path):

@@ -89,6 +89,46 @@ def test_a_branch_and_a_private_repository(hub, folder):
     assert same(load("hf:me/toy@trial"), trained(1))
 
 
+def test_a_branch_that_the_repository_does_not_have_yet(hub, folder):
+    first = push(plan_push(folder, "me/toy"))
+    plan = plan_push(folder, "me/toy@trial")
+    assert (plan.exists, plan.branch_exists, plan.nothing_to_do) == (True, False, False)
+    assert {change.state for change in plan.changes if change.file != "README.md"} == {"same"}
+    assert "trial (would be made)" in run("models", "push", folder, "--to", "me/toy@trial", "--dry-run")[0]
+    assert list(hub.repositories["me/toy"].branches) == ["main"]
+    save_checkpoint(folder, trained(2), name="toy-x4")
+    push(plan_push(folder, "me/toy@trial"))
+    assert same(load("hf:me/toy@trial"), trained(2))
+    assert same(load("hf:me/toy"), trained(1))
+    assert hub.repositories["me/toy"].branches["main"] == first
+
+
+def test_a_repository_that_changed_after_it_was_looked_at(hub, folder):
+    push(plan_push(folder, "me/toy"))
+    save_checkpoint(folder, trained(2), name="toy-x4")
+    plan = plan_push(folder, "me/toy")
+    theirs = hub.repositories["me/toy"].commit({"model.safetensors": b"theirs"})
+    with pytest.raises(FileError, match="hf:me/toy: the repository changed while it was looked at"):
+        push(plan)
+    assert hub.repositories["me/toy"].branches["main"] == theirs
+
+
+def test_a_card_that_the_hub_does_not_take(hub, folder):
+    (folder / "README.md").write_text("---\ntags: 3\n---\n# mine\n")
+    with pytest.raises(
+        FileError, match=r'hf:me/toy: the Hub refuses the head of README\.md: - "tags" must be an array; mend'
+    ):
+        push(plan_push(folder, "me/toy"))
+
+
+def test_without_a_token(hub, folder, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    plan = plan_push(folder, "me/toy")  # to look, none is needed
+    with pytest.raises(FileError, match=r"hf:me/toy: .*log in .*HF_TOKEN"):
+        push(plan)
+    assert hub.repositories == {}
+
+
 def test_cards_that_somebody_wrote_and_those_of_the_package_go_as_they_are(hub, folder, tmp_path, monkeypatch):
     (folder / "README.md").write_text("# all mine\n")
     push(plan_push(folder, "me/toy"))
@@ -172,6 +212,13 @@ def test_pull_and_verify(hub, folder, tmp_path, monkeypatch):
     assert rows["toy-x4"]["where"] == "cache"
     sha256 = read_config(folder)["sha256"]
     assert f"toy-x4: good, 75 parameters, sha256 {sha256}" in run("models", "verify")[0]
+    monkeypatch.chdir(tmp_path)  # where folders have the names of models
+    for name in ("toy-b", "toy-x4"):
+        save_checkpoint(name, trained(9), name=name, licence="ISC")
+    assert f"toy-x4: good, 75 parameters, sha256 {sha256}" in run("models", "verify")[0]
+    assert run("models", "pull", "--all")[0].startswith(f"toy-x4: {constants.HF_HUB_CACHE}")
+    rows = {row["name"]: row for row in json.loads(run("models", "toy*", "--json")[0])}
+    assert (rows["toy-x4"]["licence"], rows["toy-x4"]["weights"]) == ("MIT", f"sha256:{sha256}")
     (root / "toy-b" / "model.safetensors").write_bytes(b"rotten")
     out, err = run("models", "verify", code=1)
     assert "toy-x4: good" in out
@@ -180,6 +227,12 @@ def test_pull_and_verify(hub, folder, tmp_path, monkeypatch):
         (("pull",), "or give --all"),
         (("pull", "jet"), "no weights to pull"),
         (("pull", "tuy"), "toy"),
+        (("pull", tmp_path / "nowhere"), "no such folder"),
+        (("pull", folder), "is a folder on this machine already"),
+        (("verify", tmp_path / "nowhere"), "no such folder"),
+        (("verify", "jet"), "has no weights"),
+        (("push", folder, "--to", "toy"), "write hf:owner/repo"),
+        (("push", "toy-q", "--to", "me/toy"), "toy-q: no such folder"),
     ):
         _, err = run("models", *arguments, code=2 if arguments == ("pull",) else 1)
         assert said in err
