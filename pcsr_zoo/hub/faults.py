@@ -17,6 +17,7 @@ _CANNOT_WRITE = {
     errno.EACCES: "it may not be written to: set HF_HOME to a folder of your own",
     errno.EPERM: "it may not be written to: set HF_HOME to a folder of your own",
     errno.ENOTDIR: "a part of its path is a file: set HF_HOME to a folder",
+    errno.EEXIST: "a part of its path is a file: set HF_HOME to a folder",
     errno.ENAMETOOLONG: "its path is too long: set HF_HOME to a shorter one",
 }
 if hasattr(errno, "EDQUOT"):  # not on Windows
@@ -49,7 +50,7 @@ def is_unreachable(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status >= 500 or status in (408, 429)
-    return not isinstance(error, PcsrError)
+    return not isinstance(error, PcsrError) and getattr(error, "errno", None) not in _CANNOT_WRITE
 
 
 def _explain(error: BaseException, address: str, what: str, cache: str | os.PathLike[str] | None) -> str:
