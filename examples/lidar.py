@@ -1,9 +1,9 @@
-"""A LiDAR frame with intensities and classes: upsampled, checked, drawn, written with all that LAS says about it.
+"""A LiDAR frame with intensities and classes: upsampled, measured, drawn, and written with its LAS header.
 
     python examples/lidar.py                                  # examples/data/street.laz -> runs/street_x4.laz and .png
     python examples/lidar.py frame.bin -x 2 -m jet -o runs/frame_x2.laz
 
-Needs the extra `las`. Any format does that carries intensities: LAS, LAZ, KITTI's .bin, PTS, PCD, PLY.
+Needs the extra `las` for LAS and LAZ. Other formats that carry intensities work too: KITTI's .bin, PTS, PCD, PLY.
 """
 
 from __future__ import annotations
@@ -23,22 +23,25 @@ HERE = Path(__file__).parent
 
 
 def away(dense: Cloud, sparse: Cloud) -> np.ndarray:
-    """How far (N,) each point is from the nearest measured one; float64, as the coordinates are UTM's."""
+    """The distance (N,) of each point from the nearest measured one, computed near the origin for precision."""
     origin = sparse.positions.mean(axis=0)
     return knn(sparse.positions - origin, dense.positions - origin, 1)[0][:, 0]
 
 
 def report(dense: Cloud, sparse: Cloud) -> str:
-    """What the new points look like: where they are, and what they say."""
+    """Where the new points are, and what intensities and classes they have."""
     distance = away(dense, sparse)
     lines = [
         f"{len(sparse):,} -> {len(dense):,} points",
         f"from the nearest measured point: median {np.median(distance):.3f}, largest {distance.max():.3f}",
     ]
-    for name in ("intensity", "labels"):
-        if name in sparse.attributes:
-            old, new = sparse.attributes[name], dense.attributes[name]
-            lines.append(f"{name} ({old.dtype}): mean {old.mean():.1f} -> {new.mean():.1f}")
+    if "intensity" in sparse.attributes:
+        old, new = sparse.attributes["intensity"], dense.attributes["intensity"]
+        lines.append(f"intensity ({old.dtype}): mean {old.mean():.1f} -> {new.mean():.1f}")
+    if "labels" in sparse.attributes:
+        old, new = sparse.attributes["labels"], dense.attributes["labels"]
+        shares = (f"{k}: {np.mean(old == k):.0%} -> {np.mean(new == k):.0%}" for k in np.unique(old))
+        lines.append(f"share of the points of each class: {', '.join(shares)}")
     return "\n".join(lines)
 
 

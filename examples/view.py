@@ -1,4 +1,4 @@
-"""Open3D's viewer: a cloud before and after upsampling; the space bar goes from one to the other.
+"""Open3D's viewer: a cloud before and after upsampling; the space bar switches between them.
 
     python examples/view.py                                        # the sculpture, x4
     python examples/view.py scan.ply -x 8 -m jet
@@ -20,7 +20,7 @@ from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.errors import PcsrError
 
 HERE = Path(__file__).parent
-NO_SCREEN = "Error: no window can be opened here; draw into a file instead: pcsr render A B -o both.png"
+NO_SCREEN = "Error: no window can be opened here; draw into a file instead: pcsr render BEFORE AFTER -o both.png"
 
 
 def drawable(cloud: Cloud) -> Any:
@@ -34,18 +34,21 @@ def drawable(cloud: Cloud) -> Any:
     return shown
 
 
+def has_screen() -> bool:
+    """Whether a window can be opened; without a display Open3D would draw for ever where nobody sees it."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def show(clouds: dict[str, Any]) -> None:
     """A window with the first cloud; the space bar shows the next one from the same side.
 
     Raises:
         SystemExit: no window can be opened.
     """
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        sys.exit(NO_SCREEN)  # Open3D would draw into a window that nobody sees, for ever
     o3d = import_open3d()
     titles, current = list(clouds), 0
     viewer = o3d.visualization.VisualizerWithKeyCallback()
-    if not viewer.create_window("pcsr-zoo: space changes the cloud, Q ends", 1200, 900):
+    if not viewer.create_window("pcsr-zoo: space switches, Q quits", 1200, 900):
         sys.exit(NO_SCREEN)
 
     def change(window: Any) -> bool:
@@ -72,8 +75,15 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         before = read(options.cloud)
+        if not has_screen():  # said before anything is computed
+            sys.exit(NO_SCREEN)
         after = read(options.other) if options.other else upsample(before, options.ratio, model=options.model)
-        show({f"{name}: {len(cloud):,} points": drawable(cloud) for name, cloud in (("A", before), ("B", after))})
+        show(
+            {
+                f"{name}: {len(cloud):,} points": drawable(cloud)
+                for name, cloud in (("before", before), ("after", after))
+            }
+        )
     except PcsrError as error:
         sys.exit(f"Error: {error}")
 

@@ -11,23 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from pcsr_zoo import read, write
+
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "mkdocs.yml").is_file():
     pytest.skip("the documentation comes with the checkout", allow_module_level=True)
 
 
 def test_the_quickstart_runs(monkeypatch, tmp_path):
-    """Its Python, in one go, as a reader types it."""
+    """Its Python, in one go, as a reader types it; on a part of the sample cloud, to be quick."""
     text = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    (tmp_path / "examples").mkdir()
-    (tmp_path / "examples" / "data").symlink_to(ROOT / "examples" / "data", target_is_directory=True)
+    (tmp_path / "examples" / "data").mkdir(parents=True)
+    write(read(ROOT / "examples" / "data" / "sculpture.ply")[:400], tmp_path / "examples" / "data" / "sculpture.ply")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(code, names)
-    assert len(names["again"]) == len(names["cloud"]) == 4096
-    assert len(names["dense"]) == 16_384
-    assert (tmp_path / "dense.ply").is_file()
+    assert len(names["again"]) == len(names["cloud"]) == 400
+    assert len(names["dense"]) == len(read("dense.ply")) == 1600
+    assert {"normals", "colors"} <= set(names["dense"].attributes)
 
 
 @pytest.mark.slow

@@ -76,14 +76,15 @@ def test_the_network_takes_points_in_any_order(example, clouds):
     assert before.shape == (3, len(example.CLASSES))
 
 
-def test_training_learns_and_repeats_itself(example):
-    """Two classes that differ in size alone."""
+def test_training_learns_and_repeats_itself(example, monkeypatch):
+    """Two classes that differ in size alone, and a smaller network."""
+    monkeypatch.setattr(example, "LEVELS", ((32, 0.35, 8, (16, 32)), (8, 0.7, 8, (48, 96))))
     points = torch.randn(40, 128, 3, generator=torch.Generator().manual_seed(0))
     points /= points.norm(dim=2, keepdim=True)
     classes = torch.arange(2).repeat(20)
     points[classes == 1] *= 0.6
     clouds = example.Clouds.of(points, classes)
-    assert example.right(example.train(clouds, 15, seed=0), clouds).mean() > 0.95
+    assert example.right(example.train(clouds, 25, seed=0), clouds).mean() > 0.95
     weights = [list(example.train(clouds, 1, seed).parameters()) for seed in (0, 0, 1)]
     assert all(torch.equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
@@ -100,7 +101,8 @@ def test_tables(example):
     assert "| dense | +50.0 ± 0.0 | +25.0 ± 25.0 |" in example.gains(outcome)
 
 
-def test_all_of_it_in_small(example, capsys, tmp_path):
+def test_all_of_it_in_small(example, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(example, "CELLS", 20)
     example.main(["--quick", "-m", "jet", "--json", str(tmp_path / "hits.json")])
     printed = capsys.readouterr().out
     for kind in ("sparse", "x4 by jet", "dense"):
