@@ -289,8 +289,35 @@ def test_failures(folder):
 
 def test_text_that_would_break_a_table(folder):
     config = read_config(folder)
-    config["about"]["hardware"] = "a | b\nc"
-    assert "| hardware | a \\| b c |" in render_card(config)
+    config["about"] |= {"hardware": "a | b\nc", "steps": -(10**400), "failures": ["one\n- and two"]}
+    config["arguments"]["ratio"] = "many"
+    text = render_card(config)
+    assert "| hardware | a \\| b c |" in text
+    assert "| steps | -10,000," in text
+    assert "\n- one - and two\n" in text
+    assert '.ply"), 4)' in text
+
+
+@pytest.mark.parametrize("fact", ["licence", "failures", "measured", "ablations", "ours"])
+def test_a_fact_that_was_edited_into_nonsense_is_named_and_nothing_is_written(folder, fact):
+    text = (folder / "config.json").read_text(encoding="utf-8")
+    config = json.loads(text)
+    config["about"][fact] = {"a": 1}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    before = [(folder / name).read_bytes() for name in ("config.json", "README.md")]
+    with pytest.raises(FileError, match=rf"config\.json: '{fact}' under 'about' is no .*mend it there"):
+        update_card(folder, failures=["slow"] if fact != "failures" else None)
+    assert [(folder / name).read_bytes() for name in ("config.json", "README.md")] == before
+
+
+def test_a_row_with_little_in_it(folder):
+    config = read_config(folder)
+    little = {"task": "up4", "model": "toy-x4", "convention": "pugan-2019", "command": "pcsr benchmark"}
+    config["about"] |= {"measured": [little], "ablations": [{**little, "what": "less\nthan | all"}]}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    update_card(folder)
+    assert table(card(folder), "up4 (pugan-2019)")["`toy-x4`"][1:4] == ["–", "–", "–"]
+    assert "| less than \\| all | `toy-x4` |" in card(folder)
 
 
 def test_data_facts():

@@ -115,6 +115,12 @@ def test_a_repository_whose_files_do_not_belong_together(hub, repository, tmp_pa
 # -- what is not there, or not for everybody -----------------------------------------------------------------------
 
 
+def test_a_token_that_is_none(hub, repository, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_\u20ac")
+    refused("the token has characters that none has.*check HF_TOKEN")
+    assert hub.requests == []
+
+
 def test_what_is_not_there(hub, repository):
     refused("no such repository at http.*check the name, or log in.*HF_TOKEN", "hf:no/where")
     refused("no such revision; see its branches", f"hf:{NAME}@v9")

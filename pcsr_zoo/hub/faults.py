@@ -50,7 +50,7 @@ def is_unreachable(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status >= 500 or status in (408, 429)
-    return not isinstance(error, PcsrError) and getattr(error, "errno", None) not in _CANNOT_WRITE
+    return not isinstance(error, (PcsrError, UnicodeError)) and getattr(error, "errno", None) not in _CANNOT_WRITE
 
 
 def _explain(error: BaseException, address: str, what: str, cache: str | os.PathLike[str] | None) -> str:
@@ -75,6 +75,8 @@ def _explain(error: BaseException, address: str, what: str, cache: str | os.Path
         return "the repository changed while it was looked at; see what is there now, and try again"
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set, so the Hub is not asked; unset it"
+    if isinstance(error, UnicodeError):
+        return "the token has characters that none has, so it was not sent; check HF_TOKEN, or log in (hf auth login)"
     if status in (401, 403):
         doing = "pushing to it" if what == "push" else "access to it"
         return f"the Hub refuses {doing} (status {status}); {_LOGIN}, and see what the token allows"
@@ -108,7 +110,7 @@ def _not_in_the_cache(error: BaseException, address: str, cache: str | os.PathLi
         return _explain(cause, address, "", cache)
     if status is not None:
         return f"{where}, and the Hub at {constants.ENDPOINT} is out of order (status {status}); try again later"
-    return f"{where}, and {_unreachable(cause)}; check the connection, or {remedy}"
+    return f"{where}, and {_unreachable(cause)}; check the connection (proxies, HF_ENDPOINT), or {remedy}"
 
 
 def _unreachable(error: BaseException) -> str:
