@@ -1,11 +1,11 @@
-"""What adapting to a scan brings: a table, before and after, and pictures.
+"""What adapting to a scan brings: a table of before and after, and pictures.
 
     python examples/adapt_to_scan.py scan.ply frame.las ... -o runs/adaptation
     python examples/adapt_to_scan.py --pugan DATA --shape camel --shape kitten -o runs/adaptation
 
-Scans are judged by points that were left out, which nobody had seen (`pcsr_zoo.adapt`); the test shapes of PU-GAN also
-by their ground truth: 2048 points go in, training included, and 8192 come out. `jetnet`, which is not adapted, stands
-beside. Results are kept in OUT/results.json, an entry for each scan, and the table is made of all of them.
+Scans are judged by points that were left out of adapting (`pcsr_zoo.adapt`); the test shapes of PU-GAN also by their
+ground truth: 2048 points are all that is given, and 8192 come out. `jetnet`, which is not adapted, is measured beside
+them. OUT/results.json has an entry for each scan; the table is made of all of them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ CLOSE_UP = 6000  # points of a picture's detail
 
 
 def left_out_by(model: Any, positions: np.ndarray, seed: int) -> float:
-    """The figure of another model at the same points."""
+    """The figure of another model at the same left-out points."""
     return float(judge(model, None, part(positions, seed).areas, "final", seed, "cpu").mean())
 
 
 def measure(model: str, positions: np.ndarray, steps: int, seed: int) -> tuple[Adaptation, dict[str, Any]]:
-    """Adapt; what came of it, as JSON."""
+    """Adapt the model to a scan; the result, and its figures for the table."""
     found = pcsr_zoo.adapt(model, positions, steps=steps, seconds=None, seed=seed, report=print)
     print(found)
     row = {
@@ -84,7 +84,7 @@ def truth(found: Adaptation, original: Any, shape: Any) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Both tables as Markdown."""
+    """The figures of all scans as Markdown, and a second table of those with a ground truth."""
     lines = [
         f"| scan | points | before | after | change | needed | kept | {OTHER} | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -95,11 +95,12 @@ def table(results: dict[str, Any]) -> str:
             f"| {name} | {row['size']:,} | {before:.4f} | {after:.4f} | {100 * (after / before - 1):+.1f} % "
             f"| -{row['needed']:.1f} % | {row['kept']} | {row['other']:.4f} | {row['seconds']} |"
         )
-    lines += ["", f"| shape (CD / HD / P2F) | before | after | {OTHER} |", "|---|---|---|---|"]
-    for name, row in results.items():
-        if "truth" in row:
-            cells = (" / ".join(f"{value:.3f}" for value in row["truth"][key]) for key in ("before", "after", OTHER))
-            lines.append(f"| {name} | {' | '.join(cells)} |")
+    known = {name: row["truth"] for name, row in results.items() if "truth" in row}
+    if known:
+        lines += ["", f"| shape (CD / HD / P2F) | before | after | {OTHER} |", "|---|---|---|---|"]
+    for name, truths in known.items():
+        cells = (" / ".join(f"{value:.3f}" for value in truths[key]) for key in ("before", "after", OTHER))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -78,12 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not has_screen():  # said before anything is computed
             sys.exit(NO_SCREEN)
         after = read(options.other) if options.other else upsample(before, options.ratio, model=options.model)
-        show(
-            {
-                f"{name}: {len(cloud):,} points": drawable(cloud)
-                for name, cloud in (("before", before), ("after", after))
-            }
-        )
+        clouds = {"before": before, "after": after}
+        show({f"{name}: {len(cloud):,} points": drawable(cloud) for name, cloud in clouds.items()})
     except PcsrError as error:
         sys.exit(f"Error: {error}")
 

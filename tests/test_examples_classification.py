@@ -14,6 +14,8 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "classification.py"
 if not EXAMPLE.is_file():
     pytest.skip("the examples come with the checkout", allow_module_level=True)
 
+SMALL = ((32, 0.35, 8, (16, 32)), (8, 0.7, 8, (48, 96)))  # levels of a network that is quick to train
+
 
 @pytest.fixture(scope="module")
 def example():
@@ -78,7 +80,7 @@ def test_the_network_takes_points_in_any_order(example, clouds):
 
 def test_training_learns_and_repeats_itself(example, monkeypatch):
     """Two classes that differ in size alone, and a smaller network."""
-    monkeypatch.setattr(example, "LEVELS", ((32, 0.35, 8, (16, 32)), (8, 0.7, 8, (48, 96))))
+    monkeypatch.setattr(example, "LEVELS", SMALL)
     points = torch.randn(40, 128, 3, generator=torch.Generator().manual_seed(0))
     points /= points.norm(dim=2, keepdim=True)
     classes = torch.arange(2).repeat(20)
@@ -103,6 +105,7 @@ def test_tables(example):
 
 def test_all_of_it_in_small(example, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(example, "CELLS", 20)
+    monkeypatch.setattr(example, "LEVELS", SMALL)
     example.main(["--quick", "-m", "jet", "--json", str(tmp_path / "hits.json")])
     printed = capsys.readouterr().out
     for kind in ("sparse", "x4 by jet", "dense"):

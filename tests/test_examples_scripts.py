@@ -73,6 +73,17 @@ def test_the_viewer_is_given_clouds_that_can_be_seen():
     np.testing.assert_allclose(np.asarray(painted.colors), red / 255)
 
 
+def test_the_table_of_adapting():
+    row = {"size": 2048, "left_out_before": 0.2, "left_out_after": 0.19, "needed": 2.5, "kept": "adapted"}
+    scan = {**row, "other": 0.15, "seconds": 30}
+    table = example("adapt_to_scan").table
+    assert "| car | 2,048 | 0.2000 | 0.1900 | -5.0 % | -2.5 % | adapted | 0.1500 | 30 |" in table({"car": scan})
+    assert "CD" not in table({"car": scan})
+    truth = {"before": [0.1, 1, 2], "after": [0.2, 1, 2], "jetnet": [0.3, 1, 2]}
+    both = table({"car": scan, "camel": {**scan, "truth": truth}})
+    assert both.splitlines()[-1] == "| camel | 0.100 / 1.000 / 2.000 | 0.200 / 1.000 / 2.000 | 0.300 / 1.000 / 2.000 |"
+
+
 @pytest.mark.slow
 def test_fine_tuning_on_meshes_leaves_a_checkpoint(tmp_path, capsys):
     script, output = example("finetune_on_meshes"), tmp_path / "mine"
