@@ -8,7 +8,8 @@ import os
 import signal
 
 import pytest
-from test_training_resume import LONG, posix, start, wait_for_step
+from forked import posix
+from test_training_resume import LONG, start, wait_for_step
 from toy_training import one_thread, write_toy_data  # noqa: F401
 
 from pcsr_zoo.errors import FileError, TrainingError

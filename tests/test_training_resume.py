@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import toy_training
+from forked import Forked, posix
 from toy_training import PatchRecipe, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
@@ -19,11 +18,9 @@ from pcsr_zoo.errors import FileError, TrainingError
 from pcsr_zoo.training import train
 from pcsr_zoo.training.state import load_state
 
-TOY = Path(__file__).with_name("toy_training.py")
 # Saving and validating at odd moments; dropout, batch norm, jitter and two parts, so that nothing is left out.
 SETTINGS = {"batch": 4, "warmup": 3, "lr": 1e-2, "ema": 0.8, "workers": 0, "log_every": 1, "save_every": 3}
 RUN = {"settings": {**SETTINGS, "steps": 11, "validate_every": 4}, "recipe": {"pair": True}}
-posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +89,8 @@ def test_a_crash_in_any_step(path, whole, tmp_path, monkeypatch, step):
     check_same(whole, tmp_path / "r")
 
 
-def start(path, folder, **changes):
-    options = {**RUN, **changes}
-    command = [sys.executable, str(TOY), str(path), str(folder), json.dumps(options)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True)
+def start(path, folder, target=toy_training.main, **changes):
+    return Forked(target, [path, folder, json.dumps({**RUN, **changes})])
 
 
 def wait_for_step(process, step):
@@ -107,7 +100,7 @@ def wait_for_step(process, step):
     raise AssertionError(process.stderr.read())
 
 
-LONG = {"settings": {**SETTINGS, "steps": 60, "validate_every": 25, "save_every": 7}}
+LONG = {"settings": {**SETTINGS, "steps": 30, "validate_every": 13, "save_every": 7}}
 
 
 @posix
@@ -116,7 +109,7 @@ def test_a_run_killed_and_resumed_equals_an_uninterrupted_one(path, tmp_path):
         wait_for_step(process, 12)
         process.send_signal(signal.SIGKILL)
     state = load_state(tmp_path / "r/state/last.pt")
-    assert 7 <= state.step < 60
+    assert 7 <= state.step < 30
     assert pcsr_zoo.load(str(tmp_path / "r"))  # loadable at any time
     outcome = train("toy-patches", path, tmp_path / "r", **{**RUN, **LONG})
     assert outcome.resumed == state.step
@@ -137,29 +130,25 @@ def test_sigterm_saves_the_step_that_was_under_way(path, tmp_path):
     assert pcsr_zoo.load(str(tmp_path / "r"))
 
 
-# Kills the process when the bytes of its third state are in the temporary file, before it gets its name.
-KILLED_SAVING = """
-import os, signal, sys
-sys.argv = sys.argv[1:]
-sys.path.insert(0, os.path.dirname(sys.argv[0]))
-import toy_training
-replace, saved = os.replace, []
-def kill(a, b):
-    if str(b).endswith("last.pt"):
-        saved.append(b)
-        if len(saved) == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-    replace(a, b)
-os.replace = kill
-toy_training.main()
-"""
+def killed_saving():
+    """Killed when the bytes of its third state are in the temporary file, before it gets its name."""
+    replace, saved = os.replace, []
+
+    def kill(a, b):
+        if str(b).endswith("last.pt"):
+            saved.append(b)
+            if len(saved) == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+        replace(a, b)
+
+    os.replace = kill
+    toy_training.main()
 
 
 @posix
 def test_a_kill_during_a_save_leaves_the_last_good_state(path, whole, tmp_path):
-    command = [sys.executable, "-c", KILLED_SAVING, str(TOY), str(path), str(tmp_path / "r"), json.dumps(RUN)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    with start(path, tmp_path / "r", target=killed_saving) as process:
+        assert process.wait() == -signal.SIGKILL, process.stderr.read()
     assert len(list((tmp_path / "r/state").iterdir())) == 2  # the temporary file is there
     assert load_state(tmp_path / "r/state/last.pt").step == 3
     outcome = train("toy-patches", path, tmp_path / "r", **RUN)

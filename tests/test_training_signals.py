@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from test_training_resume import LONG, TOY, start, wait_for_step
+from forked import Forked
+from test_training_resume import LONG, start, wait_for_step
 from toy_training import write_toy_data
 
 import pcsr_zoo
@@ -80,7 +80,7 @@ def test_workers_end_when_their_training_is_killed(path, tmp_path):
         time.sleep(1.5)
         assert len(workers) == 2
         assert all(map(alive, workers))
-        process.kill()
+        process.send_signal(signal.SIGKILL)
     wait_for_end(workers, 4)
 
 
@@ -95,23 +95,25 @@ def test_a_worker_that_is_killed_is_named(path, tmp_path):
     assert load_state(tmp_path / "r/state/last.pt").step == 0
 
 
-COMMAND = "import sys, toy_training; from pcsr_zoo.cli import main; main(sys.argv[1:])"
+def command():
+    from pcsr_zoo.cli import main
+
+    os.dup2(1, 2)  # all that it says, in order
+    main(sys.argv[1:])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_says_once_that_it_was_interrupted(path, tmp_path, number):
-    (tmp_path / "c.yml").write_text(f"model: toy-patches\ndata: {path}\ntraining: {{steps: 20000, workers: 1}}\n")
-    command = [sys.executable, "-c", COMMAND, "train", str(tmp_path / "c.yml"), "-o", str(tmp_path / "r")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TOY.parent)}
-    with open(tmp_path / "said", "w") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment, start_new_session=True)
+    (tmp_path / "c.yml").write_text(f"model: toy-patches\ndata: {path}\ntraining: {{steps: 20000, workers: 1, batch: 2, log_every: 1}}\n")
+    with Forked(command, ["train", tmp_path / "c.yml", "-o", tmp_path / "r"]) as process:
         log = tmp_path / "r/logs/metrics.jsonl"
         deadline = time.monotonic() + 60
         while not (log.exists() and log.read_text()):  # it is in its loop
             assert time.monotonic() < deadline
             time.sleep(0.1)
         os.killpg(process.pid, number)
-        assert process.wait(timeout=60) == 128 + number
-    lines = (tmp_path / "said").read_text().splitlines()
+        out, _ = process.communicate()
+        assert process.returncode == 128 + number
+    lines = out.splitlines()
     assert "everything is saved" in lines[-1]
     assert sum("nterrupted" in line or "stopped" in line for line in lines) == 1
