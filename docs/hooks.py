@@ -109,7 +109,7 @@ def _card(path: Path) -> str:
 
 def _help(command: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:
     """A section with what `--help` prints, for a command and all below it."""
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=78)
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=78, **command.context_settings)
     with context:
         yield f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```"
     if isinstance(command, click.Group):

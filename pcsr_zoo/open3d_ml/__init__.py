@@ -39,7 +39,7 @@ def register() -> dict[str, list[str]]:
     Models registered with `pcsr_zoo.registry.register_model` before the call are among them.
 
     Returns:
-        The names: {"model": ["FPS", "Jet", ...], "pipeline": [...], "dataset": [...]}.
+        The names of each kind, under the keys "model", "pipeline" and "dataset".
 
     Raises:
         DependencyError: Open3D or Open3D-ML cannot be imported; the message says why and what to install.

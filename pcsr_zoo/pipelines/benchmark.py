@@ -70,7 +70,7 @@ def run_benchmark(
         on_shape: called after each shape with task, model, shape, done, total; for a progress bar.
 
     Returns:
-        What `json.dump` takes: convention, seed, package, machine, command, and
+        A dictionary for `json.dump` with convention, seed, package, machine, command, and
         `tasks[task]["models"][model] = {cd, hd, p2f, p2f_std, shapes, p2f_shapes, seconds, weights, per_shape}`.
         Distances are times 1000. cd and hd are means over the shapes; p2f and p2f_std are pooled over all
         points of the shapes that have a mesh (None where none has); seconds is the mean per shape, sampling

@@ -84,11 +84,14 @@ def roundtrip(
         progress: called with (stage, fraction).
 
     Returns:
-        The recovered clouds, and the facts: points, ratio, sampled, convention, bits, seed, package, machine,
-        `original` {bytes, bits_per_point} as binary PLY, `skipped` (codecs that are not installed, and how to get
-        them), and rows: name, kind ("model" or "codec"), points (as many as are stored), bits, stored ("ply", "laz",
-        "draco"), files {form: bytes}, bytes, bits_per_point (of the original's points), seconds (of sampling and
-        recovery), weights, and what `evaluate` gives, in plain units.
+        The recovered clouds, and the facts.
+
+        - `points`, `ratio`, `sampled`, `convention`, `bits`, `seed`, `package`, `machine`.
+        - `original`: {bytes, bits_per_point} as binary PLY.
+        - `skipped`: codecs that are not installed, and how to get them.
+        - `rows`: name, kind ("model" or "codec"), points (as many as are stored), bits, stored ("ply", "laz", "draco"),
+          files {form: bytes}, bytes, bits_per_point (of the original's points), seconds (of sampling and recovery),
+          weights, and what `evaluate` gives, in plain units.
 
     Raises:
         OptionError: an argument makes no sense, before anything is computed.
