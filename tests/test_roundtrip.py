@@ -299,6 +299,7 @@ def _square(scan):
         (("-x", 8, "--convention", "x"), "--convention", 2),
         (("-x", 8, "--picture", "p.docx"), "p.docx", 1),
         (("-x", 8, "--json", "missing/f.json"), "there is no folder missing", 1),
+        (("-x", 8, "--json", "./p.png", "--picture", "p.png"), "--picture and --json both name p.png", 2),
         (("-x", 8, "--device", "gpu9"), "--device", 2),
         (("-n", 5000), "cannot sample 5000 of 1200", 1),
     ],

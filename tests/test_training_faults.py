@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 
 import numpy as np
@@ -21,6 +22,7 @@ from pcsr_zoo.errors import FileError, OptionError, TrainingError
 from pcsr_zoo.training import api, examples, finetune, train
 from pcsr_zoo.training.engine import Engine
 from pcsr_zoo.training.log import MetricLog
+from pcsr_zoo.training.options import make_recipe, untrained
 from pcsr_zoo.training.own_data import find_sources
 from pcsr_zoo.training.state import load_state, save_state
 
@@ -258,6 +260,35 @@ def test_results_in_the_folder_of_the_data_are_no_data(tmp_path):
         assert outcome.resumed == resumed
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("jetnet", {"densities": [1.0]}, "recipe: densities must be a list of 3, got"),
+        ("jetnet", {"densities": [0, 0, 0]}, "densities must be shares"),
+        ("jetnet", {"noise": [0.5, 0.1]}, "noise must be two numbers of at least 0, ascending"),
+        ("jetnet", {"noise": ["low", "high"]}, "recipe: "),
+        ("jetnet", {"queries": 1e3}, "recipe: queries must be a whole number"),
+        ("sspu-net", {"densities": [-1, 1, 1]}, "densities must be shares"),
+        ("sspu-net", {"clouds": {"from": 300}}, "recipe: "),
+        ("pointlie", {"points": 256.0}, "points must be a whole number, got 256.0"),
+        ("pointlie", {"points": 0}, "points must be a multiple of the ratio"),
+        ("pointlie", {"emd": "much"}, "recipe: emd must be a number, got 'much'"),
+        ("pointlie", {"two_way": 1}, "recipe: two_way must be true or false, got 1"),
+        ("pointlie", {"epochs": 3}, "recipe: 'pointlie' has no option 'epochs'; it has: points, two_way, inputs"),
+    ],
+)
+def test_options_of_the_recipes_that_ship(name, options, message):
+    with pytest.raises(OptionError) as error:
+        make_recipe(untrained(name, {}), options)
+    assert str(error.value).startswith(message)
+
+
+def test_all_options_are_known_where_one_recipe_hands_them_on_to_another():
+    model = untrained("pointlie-geo", {"candidates": "inverse", "ratio": 4})
+    with pytest.raises(OptionError, match="has no option 'epochs'; it has: surface, points, two_way, inputs"):
+        make_recipe(model, {"epochs": 3})
+
+
 # -- processes that draw examples
 
 
@@ -304,10 +335,6 @@ def test_workers_that_are_spawned(path, tmp_path, monkeypatch):
     ],
 )
 def test_every_recipe_can_be_sent(path, name, arguments, options):
-    import pickle
-
-    from pcsr_zoo.training.options import make_recipe, untrained
-
     recipe = make_recipe(untrained(name, arguments), options)
     data = TrainingSet.load(path)
     there = pickle.loads(pickle.dumps((recipe, data)))

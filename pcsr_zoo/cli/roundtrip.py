@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,8 @@ def _check(
     check_device(options["device"])
     check_name(options["convention"], CONVENTIONS, "--convention", "convention")
     paths = [Path(name) if name else None for name in (picture, json_file)]
+    if picture and json_file and os.path.abspath(picture) == os.path.abspath(json_file):
+        raise click.UsageError(f"--picture and --json both name {picture}; give them names of their own")
     for path in paths:
         if path is not None:
             check_target(path, [Path(cloud)], overwrite)

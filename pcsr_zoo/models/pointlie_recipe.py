@@ -64,7 +64,9 @@ class PointLIERecipe(Recipe):
     ) -> None:
         net: Any = network
         self.ratio = 2 ** len(net.layers)
-        points = points or max(1024, 128 * self.ratio)
+        points = max(1024, 128 * self.ratio) if points is None else points
+        if isinstance(points, bool) or not isinstance(points, int):
+            raise OptionError(f"points must be a whole number, got {points!r}")
         if inputs not in INPUTS:
             raise OptionError(f"inputs '{inputs}' is unknown; use {', '.join(INPUTS[:-1])} or {INPUTS[-1]}")
         if inputs == "own" and not two_way:

@@ -87,6 +87,8 @@ class SSPUNetRecipe(Recipe):
             raise OptionError(f"given must be from 1 / ratio, {1 / ratio:g}, to 1, got {given}")
         if points < 32 or len(clouds) != 2 or not 1 <= clouds[0] <= clouds[1]:
             raise OptionError(f"points must be at least 32 and clouds two sizes, got {points} and {clouds}")
+        if min(densities) < 0 or not sum(densities) > 0:
+            raise OptionError(f"densities must be shares, at least one of them above 0, got {list(densities)}")
         if min(shape, image, hausdorff, uniform, surface, cover) < 0 or views < 1 or pixels < 1:
             raise OptionError("weights must not be negative; views and pixels must be at least 1")
         self.network, self.ratio, self.points, self.clouds = network, ratio, points, tuple(clouds)

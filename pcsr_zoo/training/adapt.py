@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 from ..models.base import Learned, Progress
+from .config import as_table
 from .options import make_recipe, recipe_options, refuse_unknown
 from .settings import Settings
 
@@ -158,15 +159,16 @@ def adapt(
 
     learned = load(model)
     first = scan_recipe(learned, model)
-    refuse_unknown("recipe: there is no option", recipe or {}, recipe_options(learned))
-    chosen = Settings.of({"seed": seed, **ADAPTING, **(settings or {}), **({} if steps is None else {"steps": steps})})
+    asked, own = as_table(recipe, "recipe"), as_table(settings, "settings")
+    refuse_unknown("recipe: there is no option", asked, recipe_options(learned))
+    chosen = Settings.of({"seed": seed, **ADAPTING, **own, **({} if steps is None else {"steps": steps})})
     if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
         raise OptionError(f"seconds must be above 0, or None for no limit, got {seconds!r}")
     fabric = make_fabric(device or "cpu", chosen.precision)
     where = str(cloud) if isinstance(cloud, (str, PathLike)) else "the scan"
     parts = part(as_cloud(cloud)[0].validate(where).positions, chosen.seed, where)
     data = regions(parts.training, chosen.seed)
-    options = {**_known(model), **first.for_scan(int(data.about["points"])), **(recipe or {})}
+    options = {**_known(model), **first.for_scan(int(data.about["points"])), **asked}
     (report or _silent)(
         f"adapting on {len(parts.training):,} points; {parts.watched:,} others tell when to stop, "
         f"{parts.final:,} whether it helped"

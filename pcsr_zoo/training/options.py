@@ -82,7 +82,7 @@ def _defaults(learned: Learned, recipe: Recipe | None) -> dict[str, Any]:
         for cls in type(learned.recipe() if recipe is None else recipe).__mro__:
             if "__init__" in vars(cls):
                 more, hands_on = _optional(inspect.signature(vars(cls)["__init__"]))
-                found = {**more, **found}
+                found |= {option: default for option, default in more.items() if option not in found}
                 if not hands_on:
                     break
     return found
@@ -111,8 +111,9 @@ def _check_kind(where: str, value: Any, default: Any) -> None:
     elif isinstance(default, str):
         good, kind = isinstance(value, str), "a word"
     elif isinstance(default, (tuple, list)):
-        entries = value if isinstance(value, (tuple, list)) else [value]
-        good, kind = not isinstance(value, str), "a list"
+        entries = value if isinstance(value, (tuple, list)) else [value]  # the recipe knows whether one number will do
+        good, kind = isinstance(value, (tuple, list, int, float)), f"a list of {len(default) or 'values'}"
+        good &= not default or not isinstance(value, (tuple, list)) or len(value) == len(default)
         for entry, like in zip(entries, default, strict=False):
             _check_kind(f"{where}: each entry", entry, like)
     else:
