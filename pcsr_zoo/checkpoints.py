@@ -123,7 +123,13 @@ def save_checkpoint(
         raise FileError(f"cannot make the folder {folder}: {error.strerror or error}; choose another") from error
     _finish(folder)  # what a kill left half-way, or this save could not be undone either
     _write(folder / _PENDING, text)
-    _write(folder / WEIGHTS, weights)
+    try:
+        _write(folder / WEIGHTS, weights)
+    except FileError:
+        if not (folder / WEIGHTS).exists():  # or the folder would pass for a checkpoint
+            with contextlib.suppress(OSError):
+                os.unlink(folder / _PENDING)
+        raise
     try:
         os.replace(folder / _PENDING, folder / CONFIG)
     except OSError as error:

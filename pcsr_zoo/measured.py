@@ -167,13 +167,14 @@ def best_row(rows: Sequence[Row], name: str) -> Row | None:
     """The row of checkpoint `name` whose Chamfer distance is the smallest beside that of `jet` in the same task.
 
     With its `task`, `convention`, `cd` (times 1000), and `jet` (that of `jet`; None where no row has one). A row with
-    a `jet` goes before one without; None where the checkpoint was not measured.
+    a `jet` goes before one without, one with samples of its own before SAMPLER+NAME; None where the checkpoint was
+    not measured.
     """
     distance: dict[tuple[str, ...], float | None] = {_key(row): row.get("cd") for row in rows}
     found: list[tuple[bool, float, Row]] = []
-    for row in own_rows(rows, name):
-        if row.get("cd") is None:
-            continue
+    mine = [row for row in own_rows(rows, name) if row.get("cd") is not None]
+    own_samples = [row for row in mine if row["model"] == name]
+    for row in own_samples or mine:
         task, convention, _ = _key(row)
         names = (f"{split_name(row['model'])[0]}+jet", "jet", "fps+jet")
         known = [distance.get((task, convention, other)) for other in names]

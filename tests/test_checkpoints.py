@@ -207,6 +207,20 @@ def test_killed_twice(tmp_path, monkeypatch):
     assert same(load_checkpoint(tmp_path), trained(1))
 
 
+def test_a_first_save_that_fails_leaves_no_checkpoint(tmp_path, monkeypatch):
+    def full(folder, content):
+        if folder.name == "model.safetensors":
+            raise FileError("no space left on the device")
+        real(folder, content)
+
+    real = checkpoints._write
+    monkeypatch.setattr(checkpoints, "_write", full)
+    with pytest.raises(FileError, match="no space"):
+        save_checkpoint(tmp_path / "new", trained())
+    assert not checkpoints.is_checkpoint(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_a_reader_beside_a_writer_never_sees_a_mixture(tmp_path):
     models = [trained(seed) for seed in range(2)]
     save_checkpoint(tmp_path, models[0])

@@ -23,6 +23,7 @@ from pcsr_zoo.cli import main
 from pcsr_zoo.cli.models import _table
 from pcsr_zoo.errors import FileError, OptionError
 from pcsr_zoo.listing import describe_model
+from pcsr_zoo.measured import best_row
 from pcsr_zoo.registry import model_class, model_info
 
 POINTS = np.random.default_rng(0).normal(size=(50, 3))
@@ -231,6 +232,17 @@ def test_the_table_has_all_of_its_columns_on_any_terminal(configs, monkeypatch, 
         shown = {"any", "pcsr16 0.493 (0.458)", "long", *row["tasks"]}
         assert all(words in line for words in shown), line
         assert "weights" not in row or ("CC-BY-NC-4.0" in line and "kB" in line and "package" in line)
+
+
+def test_the_best_row_is_one_with_samples_of_its_own():
+    def row(model, task, cd):
+        return {"task": task, "model": model, "convention": "pugan-2019", "cd": cd}
+
+    rows = [row("toy-x8", "pcsr8", 0.337), row("fps+toy-x8", "pcsr8", 0.336), row("jet", "pcsr8", 0.4)]
+    rows += [row("toy-x8", "up16", 0.3), row("jet", "up16", 0.29)]
+    assert best_row(rows, "toy-x8") == {"task": "pcsr8", "convention": "pugan-2019", "cd": 0.337, "jet": 0.4}
+    assert best_row(rows[1:3], "toy-x8")["cd"] == 0.336  # there is no other
+    assert best_row(rows, "toy-x4") is None
 
 
 def test_nothing_heavy_is_imported_for_nothing():

@@ -179,6 +179,21 @@ def test_other_files_are_not_taken_for_training_files(tmp_path):
         TrainingSet.load(tmp_path / "y.npz")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"format": "pcsr-training-9", "shapes": [{"new": 1}]}, "has the format pcsr-training-9"), ({"points": 63}, "63")],
+)
+def test_files_of_other_versions_and_broken_ones_are_named(table, tmp_path, change, message):
+    build([table], tmp_path / "t.npz", points=64)
+    with np.load(tmp_path / "t.npz") as archive:
+        arrays = dict(archive)
+    about = {**json.loads(bytes(arrays["about"])), **change}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(FileError, match=rf"other\.npz.*{message}"):
+        TrainingSet.load(tmp_path / "other.npz")
+
+
 def test_the_command(table, tmp_path):
     arguments = ["data", "build", str(table), "-o", str(tmp_path / "t.npz"), "--points", "64", "--held-out", "0"]
     result = CliRunner().invoke(main, [*arguments, "--licence-class", "permissive", "--generated", "1"])

@@ -104,7 +104,8 @@ def command():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_says_once_that_it_was_interrupted(path, tmp_path, number):
-    (tmp_path / "c.yml").write_text(f"model: toy-patches\ndata: {path}\ntraining: {{steps: 20000, workers: 1, batch: 2, log_every: 1}}\n")
+    settings = "steps: 20000, workers: 1, batch: 2, log_every: 1"
+    (tmp_path / "c.yml").write_text(f"model: toy-patches\ndata: {path}\ntraining: {{{settings}}}\n")
     with Forked(command, ["train", tmp_path / "c.yml", "-o", tmp_path / "r"]) as process:
         log = tmp_path / "r/logs/metrics.jsonl"
         deadline = time.monotonic() + 60

@@ -128,15 +128,18 @@ class TrainingSet:
                     raise FileError(f"{path} is no training file: it has no array '{missing[0]}'; see pcsr data build")
                 arrays = {name: archive[name] for name in names}
             about = json.loads(bytes(arrays.pop("about")).decode())
+            if about.get("format") != FORMAT:
+                raise FileError(f"{path} has the format {about.get('format')}, not {FORMAT}; build it again")
             shapes = [ShapeInfo(**shape) for shape in about.pop("shapes")]
         except FileError:
             raise
         except Exception as error:  # zipfile, zlib, json and more
             raise FileError(f"{path} cannot be read as a training file: {error}") from None
-        if about.get("format") != FORMAT:
-            raise FileError(f"{path} has the format {about.get('format')}, not {FORMAT}; build it again")
         if any(len(array) != len(shapes) for array in arrays.values()):
             raise FileError(f"{path} is broken: its arrays do not have one entry for each of its {len(shapes)} shapes")
+        points, sizes = about.get("points"), {arrays[name].shape[1:2] for name in ("coarse", "fine", "normals")}
+        if sizes != {(points,)}:
+            raise FileError(f"{path} is broken: it says that a shape has {points} points, and holds others")
         return TrainingSet(arrays, shapes, about)
 
     def __len__(self) -> int:
