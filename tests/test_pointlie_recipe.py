@@ -59,7 +59,7 @@ def test_examples_are_the_same_whoever_draws_them(data):
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms(data):
-    names = ("sample", "emd", "chamfer", "repulsion", "uniform", "latent")
+    names = ("sample", "emd", "chamfer", "candidates", "repulsion", "uniform", "latent")
     weights = {name: 0.5 + k for k, name in enumerate(names)}
     recipe = made().recipe(points=256, **weights)
     examples = recipe.examples(data, 0, 0, 0, 2)
@@ -74,7 +74,7 @@ def test_terms_of_the_loss(data, prior):
     model = made(prior=prior)
     for parameter in model.network.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
-    recipe = model.recipe(points=256)
+    recipe = model.recipe(points=256, chamfer=1.0)
     examples = recipe.examples(data, 0, 0, 0, 1)
     _, figures = loss_of(recipe, examples)
     dense, side = examples["dense"], examples["spacing"]
@@ -90,12 +90,15 @@ def test_terms_of_the_loss(data, prior):
         z = mean + 0.05 * log_sigma.exp() * torch.randn(1, 64, 45)
         recovered = model.network.recover(sampled.points, z, 256)
         torch.testing.assert_close(figures["chamfer"], chamfer_loss(recovered, dense, side), rtol=1e-4, atol=1e-5)
+        found = model.network.candidates(sampled.points, z)
+        assert found.shape[1] == model.network.growth * 64 > 256
+        torch.testing.assert_close(figures["candidates"], chamfer_loss(found, dense, side), rtol=1e-4, atol=1e-5)
 
 
 def test_one_way_training_knows_nothing_of_sampling(data):
     recipe = made().recipe(points=256, two_way=False, inputs="fps")
     _, figures = loss_of(recipe, recipe.examples(data, 0, 0, 0, 1))
-    assert set(figures) == {"emd", "chamfer", "repulsion", "uniform", "loss"}
+    assert set(figures) == {"emd", "candidates", "repulsion", "uniform", "loss"}
 
 
 @pytest.mark.parametrize("inputs", ["own", "fps", "random"])
@@ -106,7 +109,9 @@ def test_what_the_inverse_path_is_fed(data, inputs, monkeypatch):
     examples = recipe.examples(data, 0, 0, 0, 1)
     given = []
     monkeypatch.setattr(
-        network, "recover", lambda points, *rest: given.append(points) or type(network).recover(network, points, *rest)
+        network,
+        "candidates",
+        lambda points, *rest: given.append(points) or type(network).candidates(network, points, *rest),
     )
     loss_of(recipe, examples)
     dense = examples["dense"]
