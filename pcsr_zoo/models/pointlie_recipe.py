@@ -3,8 +3,8 @@
     L = sample L_sam + emd EMD(Q', Q) + chamfer CD(Q', Q) + candidates CD(Q*, Q)
         + repulsion L_rep(Q') + uniform L_uni(Q') + latent L_dis
 
-That is eq. 8 and 9, and CD (ours). L_sam = EMD(P_hat, FPS(Q)) (eq. 7); Q' is recovered from P_hat with drawn z; L_dis is
-the cross entropy of z and its distribution (eq. 10). All lengths are in point spacings. The paper gives no weights:
+That is eq. 8 and 9, and CD (ours). L_sam = EMD(P_hat, FPS(Q)) (eq. 7); Q' is recovered from P_hat with drawn z; L_dis
+is the cross entropy of z and its distribution (eq. 10). All lengths are in point spacings. The paper gives no weights:
 these are ours.
 
 Q' is chosen by farthest points from Q*, all that the inverse path gives. No gradient tells of that choice, which takes
