@@ -42,6 +42,9 @@ class Augmentation:
         rotate: turn at random.
         scale: the example is multiplied by a factor drawn between these two, the same along all axes.
         region: a patch covers `region` times the points that the dense set has, drawn between these two.
+
+    Raises:
+        OptionError: densities or noise make no sense.
     """
 
     densities: tuple[float, float, float] = (0.4, 0.3, 0.3)
@@ -51,6 +54,12 @@ class Augmentation:
     rotate: bool = True
     scale: tuple[float, float] = (0.8, 1.2)
     region: tuple[float, float] = (1.0, 3.0)
+
+    def __post_init__(self) -> None:
+        if min(self.densities) < 0 or not sum(self.densities) > 0:
+            raise OptionError(f"densities must be shares, at least one of them above 0, got {list(self.densities)}")
+        if not 0 <= self.noise[0] <= self.noise[1]:
+            raise OptionError(f"noise must be two numbers of at least 0, ascending, got {list(self.noise)}")
 
 
 NONE = Augmentation((1.0, 0.0, 0.0), 0.0, (0.0, 0.0), 3.0, False, (1.0, 1.0), (1.0, 1.0))

@@ -68,10 +68,6 @@ class JetNetRecipe(Recipe):
             raise OptionError(f"points must be two sizes of clouds, the first at least 48, got {points}")
         if queries < 16 or not 0 <= again <= 1:
             raise OptionError(f"queries must be at least 16 and again from 0 to 1, got {queries} and {again}")
-        if min(densities) < 0 or not sum(densities) > 0:
-            raise OptionError(f"densities must be shares, at least one of them above 0, got {list(densities)}")
-        if not 0 <= noise[0] <= noise[1]:
-            raise OptionError(f"noise must be two numbers of at least 0, ascending, got {list(noise)}")
         self.network, self.points, self.queries = network, tuple(points), queries
         self.augmentation = Augmentation(densities=tuple(densities), noise=tuple(noise))  # type: ignore[arg-type]
         self.square, self.excess, self.cover, self.error = square, excess, cover, error

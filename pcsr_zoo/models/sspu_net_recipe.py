@@ -87,13 +87,12 @@ class SSPUNetRecipe(Recipe):
             raise OptionError(f"given must be from 1 / ratio, {1 / ratio:g}, to 1, got {given}")
         if points < 32 or len(clouds) != 2 or not 1 <= clouds[0] <= clouds[1]:
             raise OptionError(f"points must be at least 32 and clouds two sizes, got {points} and {clouds}")
-        if min(densities) < 0 or not sum(densities) > 0:
-            raise OptionError(f"densities must be shares, at least one of them above 0, got {list(densities)}")
         if min(shape, image, hausdorff, uniform, surface, cover) < 0 or views < 1 or pixels < 1:
             raise OptionError("weights must not be negative; views and pixels must be at least 1")
         self.network, self.ratio, self.points, self.clouds = network, ratio, points, tuple(clouds)
         self.given, self.size = given, round(points / given)
-        self.densities: tuple[float, float, float] = tuple(densities)  # type: ignore[assignment]
+        shares: Any = tuple(densities)
+        self.augmentation = Augmentation(shares, noise=(0.0, 0.0), rotate=False, scale=(1.0, 1.0))
         self.cameras, self.pixels, self.keep = cameras_around(views), pixels, keep
         weights = {"shape": shape, "image": image, "hausdorff": hausdorff, "uniform": uniform, "surface": surface}
         weights |= {"cover": cover}
@@ -134,8 +133,8 @@ class SSPUNetRecipe(Recipe):
             number = shape * _VERSIONS + version
             size = int(np.exp(np.random.default_rng([seed, number, 5]).uniform(*np.log(self.clouds))))
             size = min(max(size, self._size(data)), int(data.about["points"]))
-            still = Augmentation(self.densities, noise=(0.0, 0.0), rotate=False, scale=(1.0, 1.0))
-            batch = draw(data, 0, seed, 1, "cloud", size, None, shapes=[shape], augmentation=still, first=number)
+            use = self.augmentation
+            batch = draw(data, 0, seed, 1, "cloud", size, None, shapes=[shape], augmentation=use, first=number)
             found = self._known[1][shape, version, seed] = batch.sparse[0].astype(np.float64)
         return found
 
@@ -147,11 +146,11 @@ class SSPUNetRecipe(Recipe):
         cloud = cloud / cloud.norm(dim=2).amax(dim=1)[:, None, None].clamp(min=1e-9)
         side = spacing(cloud)
         number = round(self.given * cloud.shape[1])
-        kept = []
+        kept, shares = [], self.augmentation.densities
         for i, (one, gap) in enumerate(zip(cloud.double().numpy(), side.tolist(), strict=True)):
             rng = np.random.default_rng([seed, step, first + i, 3])
             order = rng.permutation(len(one))
-            even = rng.random() < self.densities[0] / sum(self.densities)
+            even = rng.random() < shares[0] / sum(shares)
             kept.append(order[eliminate(one[order], number, len(one) * gap**2)] if even else order[:number])
         turn = torch.from_numpy(random_rotation(np.random.default_rng([seed, step, 4])).astype(np.float32))
         return {
