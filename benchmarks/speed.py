@@ -84,7 +84,7 @@ def in_process(options: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray
 
 
 def sampler_and_recoverer(name: str) -> tuple[str, str]:
-    from pcsr_zoo.pipelines.pairs import sampler_and_recoverer as pair
+    from pcsr_zoo.benchmark.names import sampler_and_recoverer as pair
 
     return pair(name)
 

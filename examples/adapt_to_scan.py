@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pcsr_zoo.training.adapt__GONE import Adaptation
+from pcsr_zoo.training.adapt_judge__GONE import judge
+from pcsr_zoo.training.adapt_scan__GONE import part
 
 import pcsr_zoo
 from pcsr_zoo.geometry.frames import UnitFrame
 from pcsr_zoo.io.atomic import atomic_path
-from pcsr_zoo.training.adapt import Adaptation
-from pcsr_zoo.training.adapt_judge import judge
-from pcsr_zoo.training.adapt_scan import part
 
 OTHER = "jetnet"
 CLOSE_UP = 6000  # points of a picture's detail
@@ -60,7 +60,7 @@ def close_up(positions: np.ndarray) -> np.ndarray:
 
 def picture(found: Adaptation, original: Any, positions: np.ndarray, path: Path, reference: Any = None) -> None:
     """A part of the scan, densified before and after, side by side."""
-    from pcsr_zoo.rendering import render, save_image
+    from pcsr_zoo.pictures import render, save_image
 
     piece = close_up(positions)
     clouds = [piece, *(model.upsample(piece, 4) for model in (original, found.candidate))]

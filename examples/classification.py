@@ -25,10 +25,10 @@ import torch
 from torch import Tensor, nn
 
 import pcsr_zoo
-from pcsr_zoo.datasets.dual_contouring import dual_contour
-from pcsr_zoo.datasets.shape_solids import SOLIDS
-from pcsr_zoo.datasets.shape_surfaces import SURFACES
-from pcsr_zoo.datasets.shapes import random_rotation, without_crumbs
+from pcsr_zoo.datasets.generated.dual_contouring import dual_contour
+from pcsr_zoo.datasets.generated.shape_solids import SOLIDS
+from pcsr_zoo.datasets.generated.shape_surfaces import SURFACES
+from pcsr_zoo.datasets.generated.shapes import random_rotation, without_crumbs
 from pcsr_zoo.datasets.surface_points import sample_surface
 from pcsr_zoo.layers.picking import farthest_points, gather
 
@@ -66,7 +66,7 @@ QUICK = Split(train=2, test=1, epochs=1, seeds=2)
 
 
 def dense_cloud(family: str, seed: int, index: int) -> np.ndarray:
-    """Even points (512, 3) of the surface of one shape, of radius 1 about its centre, turned at random."""
+    """Even points (512, 3) of the surface of one shape, of radius 1 about its center, turned at random."""
     rng = np.random.default_rng([seed, CLASSES.index(family), index])
     if family in SOLIDS:
         solid, half = SOLIDS[family](rng)
@@ -103,19 +103,19 @@ def upsampled(sparse: Tensor, model: str) -> Tensor:
 
 
 def regions(points: Tensor, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
-    """Of each level the centres (B, M) and, in a ball about each, up to k others (B, M, k), drawn at random.
+    """Of each level the centers (B, M) and, in a ball about each, up to k others (B, M, k), drawn at random.
 
     Where there are fewer the first is repeated, as in PointNet++. Neither depends on the orientation, so that all
     epochs share them.
     """
     found = []
     for count, radius, k, _ in LEVELS:
-        centres = farthest_points(points, count)
-        at = gather(points, centres)
+        centers = farthest_points(points, count)
+        at = gather(points, centers)
         order = torch.rand(points.shape[:2], generator=torch.Generator().manual_seed(seed))[:, None]
         outside = torch.cdist(at, points) > radius
         near = (order + outside * 2.0).topk(k, dim=2, largest=False)
-        found.append((centres, torch.where(near.values < 1, near.indices, near.indices[..., :1])))
+        found.append((centers, torch.where(near.values < 1, near.indices, near.indices[..., :1])))
         points = at
     return found
 
@@ -159,8 +159,8 @@ class PointNet2(nn.Module):
 
     def forward(self, points: Tensor, found: list[tuple[Tensor, Tensor]]) -> Tensor:
         features: list[Tensor] = []  # of the points; none at first
-        for level, (_, radius, *_), (centres, members) in zip(self.levels, LEVELS, found, strict=True):
-            at, near = gather(points, centres), gather(points, members)
+        for level, (_, radius, *_), (centers, members) in zip(self.levels, LEVELS, found, strict=True):
+            at, near = gather(points, centers), gather(points, members)
             offset = (near - at[:, :, None]) / radius
             lengths = [length(offset), length(near), length(at)[:, :, None].expand(*near.shape[:3], 1)]
             rows = [offset, *lengths, *(gather(known, members) for known in features)]
@@ -181,7 +181,7 @@ class Clouds:
         return Clouds(points, classes, regions(points))
 
     def batch(self, rows: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        return self.points[rows], [(centres[rows], members[rows]) for centres, members in self.found]
+        return self.points[rows], [(centers[rows], members[rows]) for centers, members in self.found]
 
 
 def train(clouds: Clouds, epochs: int, seed: int, size: int = 20) -> PointNet2:

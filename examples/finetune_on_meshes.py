@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import pcsr_zoo
+from pcsr_zoo.datasets.generated.shapes import FAMILIES, generate_mesh
 from pcsr_zoo.datasets.meshes import MESH_SUFFIXES
-from pcsr_zoo.datasets.shapes import FAMILIES, generate_mesh
 from pcsr_zoo.errors import PcsrError
 from pcsr_zoo.metrics import evaluate
 from pcsr_zoo.training import finetune

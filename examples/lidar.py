@@ -17,7 +17,7 @@ import numpy as np
 from pcsr_zoo import Cloud, read, upsample, write
 from pcsr_zoo.errors import PcsrError
 from pcsr_zoo.geometry.knn import knn
-from pcsr_zoo.rendering import render, save_image
+from pcsr_zoo.pictures import render, save_image
 
 HERE = Path(__file__).parent
 

@@ -1,6 +1,6 @@
 """Makes the sample data: `python examples/make_samples.py [--truth DIR]`.
 
-Writes `data/sculpture.ply` (4096 points by farthest point sampling, colours and normals) and
+Writes `data/sculpture.ply` (4096 points by farthest point sampling, colors and normals) and
 `data/street.laz` (one turn of a simulated scanner, intensity and classes, UTM coordinates). Both come from
 formulas with fixed seeds: they are free of anybody's rights, and the exact surface of the sculpture is known.
 With `--truth`, that surface goes to DIR as a mesh and as 16,384 points, to measure against (two minutes):

@@ -1,9 +1,9 @@
 """The sculpture of the sample data: a twisted ribbon tied into a trefoil knot, on a turned column and plinth.
 
 It is described by a signed distance function (negative inside), so any number of points can be put exactly on
-its surface, with exact normals, and no mesh or licence is involved. It holds what upsampling is judged by:
+its surface, with exact normals, and no mesh or license is involved. It holds what upsampling is judged by:
 smooth regions of both curvatures (the column), creases (the plinth's and the ribbon's edges), a thin part
-(the ribbon) and surfaces that pass close to each other (the knot's crossings). One unit is about a metre.
+(the ribbon) and surfaces that pass close to each other (the knot's crossings). One unit is about a meter.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial import cKDTree
 
-# The knot: centre, size, and the ribbon's half width, half thickness and edge radius.
-KNOT_CENTRE = np.array([0.0, 0.0, 0.56])
+# The knot: center, size, and the ribbon's half width, half thickness and edge radius.
+KNOT_CENTER = np.array([0.0, 0.0, 0.56])
 KNOT_SIZE = 0.38
 RIBBON = (0.135, 0.040, 0.010)
 HALF_TWISTS = 4  # over one turn of the knot; even, so that the ribbon closes on itself
@@ -42,7 +42,7 @@ def _knot_curve(count: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     t = np.arange(count) * (2 * np.pi / count)
     # The trefoil stands upright: its plane is x-z.
     curve = np.stack([np.sin(t) + 2 * np.sin(2 * t), -1.15 * np.sin(3 * t), np.cos(t) - 2 * np.cos(2 * t)], axis=1)
-    curve = KNOT_CENTRE + KNOT_SIZE / 2 * curve
+    curve = KNOT_CENTER + KNOT_SIZE / 2 * curve
     tangent = np.roll(curve, -1, axis=0) - np.roll(curve, 1, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     # A frame without torsion: carry the first direction along the curve, then spread the gap at the seam.
@@ -149,7 +149,7 @@ def surface_points(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def colors(points: np.ndarray) -> np.ndarray:
-    """Colours (N, 3) uint8: enamel that runs along the ribbon, bronze column, veined stone plinth."""
+    """Colors (N, 3) uint8: enamel that runs along the ribbon, bronze column, veined stone plinth."""
     ribbon, place = ribbon_distance(points)
     stops = np.array([[18, 60, 140], [10, 150, 170], [245, 190, 60], [225, 80, 50], [120, 30, 110], [18, 60, 140]])
     at = place * (len(stops) - 1)

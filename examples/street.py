@@ -11,7 +11,7 @@ import numpy as np
 
 from pcsr_zoo._open3d import import_open3d
 
-BEAMS, TURN, RANGE, NOISE = 32, 900, 35.0, 0.01  # beams, shots in a turn, metres, metres
+BEAMS, TURN, RANGE, NOISE = 32, 900, 35.0, 0.01  # beams, shots in a turn, meters, meters
 SENSOR = np.array([0.0, 0.0, 1.9])
 # A made-up place in UTM zone 32 north: easting, northing, height.
 ORIGIN = np.array([565_200.0, 5_934_800.0, 12.0])
@@ -31,7 +31,7 @@ MATERIALS = {
 
 
 def scene(seed: int = 7) -> list[tuple[str, object]]:
-    """The street: a list of (material, Open3D triangle mesh), in metres, the sensor above the origin."""
+    """The street: a list of (material, Open3D triangle mesh), in meters, the sensor above the origin."""
     o3d = import_open3d()
     make, rng, parts = o3d.geometry.TriangleMesh, np.random.default_rng(seed), []
 
@@ -85,7 +85,7 @@ def scene(seed: int = 7) -> list[tuple[str, object]]:
 
 
 def scan(seed: int = 7) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One turn: positions (N, 3) in UTM metres, intensity (N,) uint16, LAS classes (N,) uint8."""
+    """One turn: positions (N, 3) in UTM meters, intensity (N,) uint16, LAS classes (N,) uint8."""
     o3d = import_open3d()
     rng = np.random.default_rng(seed)
     caster = o3d.t.geometry.RaycastingScene()

@@ -11,26 +11,37 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .catalog import list_models, model_info
     from .cloud import Cloud
     from .io import read, write
-    from .pipelines.recovery import recover
-    from .pipelines.resample import sample, upsample
-    from .registry import list_models, load
-    from .training.adapt import adapt
+    from .zoo import LoadedModel, load, recover, sample, upsample
 
 _WHERE = {
     "Cloud": "cloud",
-    "adapt": "training.adapt",
-    "list_models": "registry",
-    "load": "registry",
+    "LoadedModel": "zoo",
+    "list_models": "catalog",
+    "load": "zoo",
+    "model_info": "catalog",
     "read": "io",
-    "recover": "pipelines.recovery",
-    "sample": "pipelines.resample",
-    "upsample": "pipelines.resample",
+    "recover": "zoo",
+    "sample": "zoo",
+    "upsample": "zoo",
     "write": "io",
 }
 
-__all__ = ["Cloud", "__version__", "adapt", "list_models", "load", "read", "recover", "sample", "upsample", "write"]
+__all__ = [
+    "Cloud",
+    "LoadedModel",
+    "__version__",
+    "list_models",
+    "load",
+    "model_info",
+    "read",
+    "recover",
+    "sample",
+    "upsample",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:

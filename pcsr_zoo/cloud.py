@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -136,28 +135,13 @@ class Cloud:
         return self
 
     def colors_as_float(self) -> NDArray[np.float64] | None:
-        """Colours (N, 3) in [0, 1], or None where the cloud has none."""
+        """Colors (N, 3) in [0, 1], or None where the cloud has none."""
         if COLORS not in self.attributes:
             return None
         colors = self.attributes[COLORS][:, :3]
         if np.issubdtype(colors.dtype, np.integer):
             return colors / float(np.iinfo(colors.dtype).max)
         return colors.astype(np.float64)
-
-    # -- files --------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def read(path: str | PathLike[str], **options: Any) -> Cloud:
-        """Read any supported file; see `pcsr_zoo.io.read`."""
-        from .io import read
-
-        return read(path, **options)
-
-    def write(self, path: str | PathLike[str], **options: Any) -> None:
-        """Write to any supported file, atomically; see `pcsr_zoo.io.write`."""
-        from .io import write
-
-        write(self, path, **options)
 
     # -- other libraries ----------------------------------------------------------------------------------------
 
@@ -172,7 +156,7 @@ class Cloud:
         return torch.as_tensor(self.positions.copy(), dtype=dtype or torch.float64, device=device)
 
     def to_open3d(self) -> Any:
-        """A legacy `open3d.geometry.PointCloud` (positions, normals and colours are all that it can hold)."""
+        """A legacy `open3d.geometry.PointCloud` (positions, normals and colors are all that it can hold)."""
         from ._open3d import import_open3d
 
         o3d = import_open3d()
@@ -216,16 +200,14 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
     """Any accepted input as a Cloud, and the function that turns a Cloud back into the kind that was given.
 
     Accepted: Cloud; numpy or torch (N, 3) or (N, 3 + C), whose further columns travel as the attribute `features`;
-    legacy and tensor Open3D clouds; nested lists (come back as numpy); a path (comes back as a Cloud). Floats come
-    back in their dtype, whole numbers as float64.
+    legacy and tensor Open3D clouds; nested lists (come back as numpy). Floats come back in their dtype, whole numbers as
+    float64. `io.open_cloud` accepts a path, too.
 
     Raises:
         CloudError: the input is none of these.
     """
     if isinstance(x, Cloud):
         return x, lambda cloud: cloud
-    if isinstance(x, (str, PathLike)):
-        return Cloud.read(x), lambda cloud: cloud
     module = type(x).__module__.partition(".")[0]
     if module == "open3d":
         if hasattr(x, "point"):

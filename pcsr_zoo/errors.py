@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class PcsrError(Exception):
     """Base of every error that this package raises on purpose. The command line prints it without a traceback."""
@@ -28,3 +31,10 @@ class DependencyError(PcsrError, ImportError):
 
 class TrainingError(PcsrError, RuntimeError):
     """Training cannot go on (the loss is no number any more, the state on disk is another run's); says what to do."""
+
+
+def suggestion(given: object, known: Iterable[str]) -> str:
+    """The end of an error message on an unknown name: close matches among the known names, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(str(given), names, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names) or 'none'}"

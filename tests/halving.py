@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pcsr_zoo import registry
+from pcsr_zoo.models import registry
 from pcsr_zoo.models.base import Context, Learned, Recoverer, Sampler
 
 
 class Halving(Learned, Recoverer, Sampler):
-    """Places points a little towards the centre; recovers by noise around them, which its one weight scales."""
+    """Places points a little towards the center; recovers by noise around them, which its one weight scales."""
 
     name = "halving"
     summary = "a stand-in"
@@ -27,14 +27,14 @@ class Halving(Learned, Recoverer, Sampler):
         with torch.no_grad():
             self.network.weight.fill_(0.02)
 
-    def choose(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+    def select(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
         return np.random.default_rng(context.seed).permutation(len(points))[:n]
 
-    def place(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+    def sampled_points(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
         assert np.linalg.norm(points, axis=1).max() == pytest.approx(1)  # the unit frame
-        return (1 - self.inwards) * super().place(points, n, context)
+        return (1 - self.inwards) * super().sampled_points(points, n, context)
 
-    def rebuild(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+    def reconstruct(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
         assert np.linalg.norm(points, axis=1).max() == pytest.approx(1)
         context.progress("drawing", 0.5)
         noise = np.random.default_rng(context.seed).normal(size=(n, 3))
@@ -44,6 +44,6 @@ class Halving(Learned, Recoverer, Sampler):
 @pytest.fixture
 def halving(monkeypatch: pytest.MonkeyPatch) -> type[Halving]:
     """The class, known to the registry for the length of a test."""
-    monkeypatch.setattr("pcsr_zoo.registry._MODELS", dict(registry._MODELS))
+    monkeypatch.setattr("pcsr_zoo.models.registry._MODELS", dict(registry._MODELS))
     registry.register_model(Halving)
     return Halving

@@ -311,7 +311,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
     """A server, and the client of this process pointed at it, with an empty cache, as by HF_ENDPOINT and HF_HOME."""
     from huggingface_hub import constants
 
-    from pcsr_zoo.hub import fetch
+    from pcsr_zoo.checkpoints.folder import fetch
 
     with HubServer() as server:
         monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)

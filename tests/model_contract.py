@@ -19,7 +19,7 @@ from pcsr_zoo import Cloud, list_models, load, sample, upsample
 from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.errors import CloudError, OptionError
 from pcsr_zoo.geometry.fps import farthest_point_sample
-from pcsr_zoo.registry import model_info
+from pcsr_zoo.zoo import model_info
 
 UTM = np.array([5e5, 4.6e6, 250.0])
 

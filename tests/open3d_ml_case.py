@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from pcsr_zoo import registry
 from pcsr_zoo.datasets.patches import NONE, draw
 from pcsr_zoo.datasets.training_set import pack_shape, write_training_set
 from pcsr_zoo.errors import DependencyError
+from pcsr_zoo.models import registry
 from pcsr_zoo.models.base import Context, Learned, Upsampler
+from pcsr_zoo.models.recipe import Examples, Recipe
 from pcsr_zoo.open3d_ml import register
-from pcsr_zoo.training.recipe import Examples, Recipe
 
 
 def require_open3d_ml() -> Any:
@@ -76,7 +76,7 @@ class Shift(Learned, Upsampler):
         self.arguments = {"width": width}
         self.network = ShiftNetwork(width)
 
-    def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+    def candidates(self, points: np.ndarray, support: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         with torch.no_grad():
             moved = self.network(torch.from_numpy(points).float()).double().numpy()
         return np.concatenate([points + factor * (moved - points) for factor in (1, 2, 3)])
@@ -90,7 +90,7 @@ def shift(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The class of Open3D-ML's kind of `Shift`, registered for the length of a test."""
     from pcsr_zoo.open3d_ml import bases, open3d_class
 
-    monkeypatch.setattr("pcsr_zoo.registry._MODELS", dict(registry._MODELS))
+    monkeypatch.setattr("pcsr_zoo.models.registry._MODELS", dict(registry._MODELS))
     known = dict(bases.MODEL.module_dict["torch"])
     monkeypatch.setitem(bases.MODEL.module_dict, "torch", known)
     registry.register_model(Shift)
@@ -106,7 +106,7 @@ def sphere(n: int, seed: int = 0) -> np.ndarray:
 
 def write_spheres(path: Any, points: int = 1024) -> Any:
     """A training file of two spheres, the second held out."""
-    about = {"licence": "CC0", "licence_class": "permissive", "source": "here", "vertices": 0, "faces": 0}
+    about = {"license": "CC0", "license_class": "permissive", "source": "here", "vertices": 0, "faces": 0}
     shapes = [
         pack_shape(
             sphere(points, k), sphere(points, k), 4 * np.pi, name=name, normals="outward", held_out=k == 1, **about

@@ -9,7 +9,7 @@ import torch
 M = TypeVar("M", bound=torch.nn.Module)
 
 
-def randomised(module: M, size: float = 1.0) -> M:
+def randomized(module: M, size: float = 1.0) -> M:
     """Weights of the usual size everywhere, the last layers included, which begin with zeros."""
     for parameter in module.parameters():
         if parameter.ndim == 2:

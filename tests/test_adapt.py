@@ -8,19 +8,20 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cli_run import run as pcsr  # noqa: E402
-from random_weights import randomised  # noqa: E402
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint, weights_digest  # noqa: E402
+from pcsr_zoo.models.sspu_net.model.model import SSPUNet  # noqa: E402
+from pcsr_zoo.models.sspu_net.model.recipe import SSPUNetRecipe  # noqa: E402
+from pcsr_zoo.training.adapt__GONE import adapt  # noqa: E402
+from random_weights import randomized  # noqa: E402
 from scipy.spatial import cKDTree  # noqa: E402
 from toy_training import ToyPatches, one_thread  # noqa: E402, F401
 
 import pcsr_zoo  # noqa: E402
-from pcsr_zoo.checkpoints import read_config, save_checkpoint, weights_digest  # noqa: E402
 from pcsr_zoo.cloud import Cloud  # noqa: E402
 from pcsr_zoo.errors import CloudError, FileError, OptionError, TrainingError  # noqa: E402
 from pcsr_zoo.geometry.frames import UnitFrame  # noqa: E402
-from pcsr_zoo.models.sspu_net import SSPUNet  # noqa: E402
-from pcsr_zoo.models.sspu_net_recipe import SSPUNetRecipe  # noqa: E402
-from pcsr_zoo.training import adapt_judge, finetune  # noqa: E402
-from pcsr_zoo.training.adapt import adapt  # noqa: E402
+from pcsr_zoo.training import adapt_judge__GONE as adapt_judge  # noqa: E402
+from pcsr_zoo.training import finetune
 from pcsr_zoo.training.ema import EMA  # noqa: E402
 from pcsr_zoo.training.lock import NAME, FolderLock  # noqa: E402
 
@@ -34,7 +35,7 @@ def small(seed=0, spoilt=0.0):
     torch.manual_seed(seed)
     model = SSPUNet(**SMALL)
     if spoilt:
-        randomised(model.network.above, spoilt)
+        randomized(model.network.above, spoilt)
     return model
 
 
@@ -218,7 +219,7 @@ def test_any_kind_of_cloud_and_clear_refusals(tmp_path):
         adapt(small(), bad)
     for options, message in (
         ({"seconds": 0}, "seconds must be above 0"),
-        ({"recipe": {"colour": 1}}, "no option 'colour'"),
+        ({"recipe": {"color": 1}}, "no option 'color'"),
         ({"settings": {"lr": -1}}, "lr must be above 0"),
         ({"steps": 0}, "steps must be at least 1"),
     ):

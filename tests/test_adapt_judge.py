@@ -7,9 +7,10 @@ import pytest
 
 pytest.importorskip("torch")
 
+from pcsr_zoo.training.adapt_judge__GONE import Verdict, distances_to_surface, two_way_distances, worst_distances
+from pcsr_zoo.training.adapt_scan__GONE import part, regions
+
 from pcsr_zoo.errors import CloudError
-from pcsr_zoo.training.adapt_judge import Verdict, distances_to_surface, two_way_distances, worst_distances
-from pcsr_zoo.training.adapt_scan import part, regions
 
 
 def grid(side, step):
@@ -87,7 +88,7 @@ def test_the_worst_distances_are_the_sides_of_hausdorffs():
     found = worst_distances(far, given, dense)
     sides = directed_hausdorff(far, dense)[0], directed_hausdorff(dense, np.concatenate([given, far]))[0]
     assert found[0] / found[1] == pytest.approx(sides[0] / sides[1])
-    spacing = np.sqrt(4 * np.pi / 700)  # of so many points on a sphere, in sixth neighbours' terms
+    spacing = np.sqrt(4 * np.pi / 700)  # of so many points on a sphere, in sixth neighbors' terms
     assert found == pytest.approx(np.array(sides) / spacing, rel=0.1)
     assert worst_distances(30 * far, 30 * given, 30 * dense) == pytest.approx(found)
 

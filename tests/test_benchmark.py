@@ -7,13 +7,13 @@ import os
 
 import numpy as np
 import pytest
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint
 from toy_model import Toy, toy  # noqa: F401
 
-from pcsr_zoo.checkpoints import read_config, save_checkpoint
+from pcsr_zoo.benchmark import run as benchmark
 from pcsr_zoo.datasets import PUGANTestSet
 from pcsr_zoo.errors import CloudError, OptionError
 from pcsr_zoo.metrics import point_to_surface
-from pcsr_zoo.pipelines import benchmark
 
 pytest_plugins = ("small_test_set",)
 
@@ -34,7 +34,7 @@ def test_rows_are_the_definition(root, calls):
     assert {"cores", "python", "numpy", "torch"} <= set(results["machine"])
     assert ("upsample", 2048, 8192, "shift", 5) in calls
 
-    def normalise(x):
+    def normalize(x):
         x = x - x.mean(axis=0)
         return x / np.linalg.norm(x, axis=1).max()
 
@@ -44,7 +44,7 @@ def test_rows_are_the_definition(root, calls):
         cds, hds, p2f = [], [], []
         for shape in data:
             prediction = np.concatenate([shape.input] * 4) + shift
-            a, b = normalise(prediction), normalise(shape.gt)
+            a, b = normalize(prediction), normalize(shape.gt)
             f, g = cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
             cds.append(np.mean(f**2) + np.mean(g**2))
             hds.append(f.max() ** 2 + g.max() ** 2)

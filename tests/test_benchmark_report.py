@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from pcsr_zoo.benchmark import run as benchmark
 from pcsr_zoo.errors import FileError, OptionError
-from pcsr_zoo.pipelines import benchmark
 
 pytest_plugins = ("small_test_set",)
 

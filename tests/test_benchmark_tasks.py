@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pcsr_zoo.benchmark.published import PUBLISHED
 from pcsr_zoo.datasets import PUGANTestSet
+from pcsr_zoo.datasets.pugan_tasks import TASKS, add_noise, get_task, radius_of
 from pcsr_zoo.errors import FileError, OptionError
 from pcsr_zoo.metrics import point_to_surface
-from pcsr_zoo.pipelines.benchmark_tasks import TASKS, add_noise, get_task, radius_of
-from pcsr_zoo.pipelines.published import PUBLISHED
 
 pytest_plugins = ("small_test_set",)
 

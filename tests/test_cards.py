@@ -10,26 +10,26 @@ import pytest
 import torch
 from click.testing import CliRunner
 from huggingface_hub import ModelCard
+from pcsr_zoo.cards.card.card import data_facts, render_card, update_card
+from pcsr_zoo.checkpoints.folder.folder import load_checkpoint, read_config, save_checkpoint
+from pcsr_zoo.checkpoints.folder.shipped import bundled, described
 from toy_model import Toy, toy  # noqa: F401
 
-from pcsr_zoo import registry
-from pcsr_zoo.cards import data_facts, render_card, update_card
-from pcsr_zoo.checkpoints import bundled, load_checkpoint, read_config, save_checkpoint
 from pcsr_zoo.cli import main
 from pcsr_zoo.datasets.training_set import ShapeInfo
 from pcsr_zoo.errors import FileError, OptionError
-from pcsr_zoo.hub.pins import described
+from pcsr_zoo.models import registry
 from pcsr_zoo.models.base import tasks_of
-from pcsr_zoo.registry import model_class
+from pcsr_zoo.zoo import model_class
 
 pytestmark = pytest.mark.usefixtures("toy")
 
 FACTS = {
-    "licence": "Apache-2.0",
+    "license": "Apache-2.0",
     "summary": "moves points a little.",
     "data": [
-        {"source": "a/repo@12", "licence": "MIT", "shapes": 40, "held_out": 4},
-        {"source": "generated", "licence": "Apache-2.0", "shapes": 20, "held_out": 0},
+        {"source": "a/repo@12", "license": "MIT", "shapes": 40, "held_out": 4},
+        {"source": "generated", "license": "Apache-2.0", "shapes": 20, "held_out": 0},
         "one of our own",
     ],
     "seed": 3,
@@ -121,14 +121,14 @@ def test_card_configuration_weights_and_figures_of_a_checkpoint_agree(name):
         content = (place / "model.safetensors").read_bytes()
         assert config["sha256"] == hashlib.sha256(content).hexdigest()
     about = config["about"]
-    for needed in ("licence", "data", "seed", "hours", "hardware", "settings", "measured", "failures", "ours", "paper"):
+    for needed in ("license", "data", "seed", "hours", "hardware", "settings", "measured", "failures", "ours", "paper"):
         assert about.get(needed) is not None, f"config.json of {name} has no '{needed}'"
     own = [row for row in about["measured"] if row["model"].rpartition("+")[2] == name]
     assert own
     assert {row["weights"] for row in own} == {f"sha256:{config['sha256']}"}
     data = ModelCard(text).data
     assert (data.library_name, data.model_name) == ("pcsr-zoo", name)
-    assert data.license == about["licence"].lower()
+    assert data.license == about["license"].lower()
     published = [found.metric_value for found in data.eval_results]
     figures = [row[key] for row in own for key in ("cd", "hd", "p2f") if row[key] is not None]
     assert published == pytest.approx(figures, rel=1e-5)
@@ -141,7 +141,7 @@ def test_card_configuration_weights_and_figures_of_a_checkpoint_agree(name):
 
 
 @pytest.mark.parametrize(
-    ("licence", "expected"),
+    ("license", "expected"),
     [
         ("MIT", {"license": "mit"}),
         ("CC BY 4.0", {"license": "cc-by-4.0"}),
@@ -149,9 +149,9 @@ def test_card_configuration_weights_and_figures_of_a_checkpoint_agree(name):
         (None, {"license": "unknown"}),
     ],
 )
-def test_licences(folder, licence, expected):
+def test_licenses(folder, license, expected):
     config = read_config(folder)
-    config["about"]["licence"] = licence
+    config["about"]["license"] = license
     found = ModelCard(render_card(config)).data.to_dict()
     assert {key: found[key] for key in found if key.startswith("license")} == expected
 
@@ -161,9 +161,9 @@ def test_all_facts_are_there(folder):
     for words in (
         "# toy-x4\n",
         "moves points a little.\n",
-        "75 parameters. Licence of the weights: Apache-2.0.",
-        "- a/repo@12; licence: MIT; 40 shapes (4 of them held out)\n",
-        "- generated; licence: Apache-2.0; 20 shapes\n",
+        "75 parameters. License of the weights: Apache-2.0.",
+        "- a/repo@12; license: MIT; 40 shapes (4 of them held out)\n",
+        "- generated; license: Apache-2.0; 20 shapes\n",
         "- one of our own\n",
         "| seed | 3 |",
         "| steps | 120,000 |",
@@ -199,7 +199,7 @@ def test_only_what_comes_with_the_package_is_loaded_by_name(folder, tmp_path, mo
     assert own in card(folder)
     assert "-m path/to/mine`" in card(folder)
     ours = save_checkpoint(tmp_path / "hub_configs" / "toy-x4", Toy(), name="toy-x4")
-    monkeypatch.setattr("pcsr_zoo.checkpoints.bundled", lambda: {"toy-x4": ours})
+    monkeypatch.setattr("pcsr_zoo.checkpoints.shipped.bundled", lambda: {"toy-x4": ours})
     for place, loaded in ((ours, "toy-x4"), (folder, "path/to/mine")):  # both are named toy-x4
         update_card(place)
         assert f'pcsr_zoo.load("{loaded}")' in card(place)
@@ -215,7 +215,7 @@ def test_the_cards_of_the_package_show_their_names():
 def test_what_nobody_recorded_is_said_to_be_missing(tmp_path):
     text = card(save_checkpoint(tmp_path, Toy()))
     for words in (
-        "Licence of the weights: not recorded.",
+        "License of the weights: not recorded.",
         "Data:\n\n- not recorded\n",
         "Settings: not recorded.",
         "- From the paper: nobody, 2000.\n- Ours: not recorded.",
@@ -298,7 +298,7 @@ def test_text_that_would_break_a_table(folder):
     assert '.ply"), 4)' in text
 
 
-@pytest.mark.parametrize("fact", ["licence", "failures", "measured", "ablations", "ours"])
+@pytest.mark.parametrize("fact", ["license", "failures", "measured", "ablations", "ours"])
 def test_a_fact_that_was_edited_into_nonsense_is_named_and_nothing_is_written(folder, fact):
     text = (folder / "config.json").read_text(encoding="utf-8")
     config = json.loads(text)
@@ -321,13 +321,13 @@ def test_a_row_with_little_in_it(folder):
 
 
 def test_data_facts():
-    def shape(source: str, licence: str, held_out: bool) -> ShapeInfo:
-        return ShapeInfo("-", licence, "permissive", source, 3, 1, "outward", 1.0, held_out)
+    def shape(source: str, license: str, held_out: bool) -> ShapeInfo:
+        return ShapeInfo("-", license, "permissive", source, 3, 1, "outward", 1.0, held_out)
 
     found = data_facts([shape("a", "MIT", False), shape("b", "MIT", True), shape("a", "MIT", True)])
     assert found == [
-        {"source": "a", "licence": "MIT", "shapes": 2, "held_out": 1},
-        {"source": "b", "licence": "MIT", "shapes": 1, "held_out": 1},
+        {"source": "a", "license": "MIT", "shapes": 2, "held_out": 1},
+        {"source": "b", "license": "MIT", "shapes": 1, "held_out": 1},
     ]
 
 

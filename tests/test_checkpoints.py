@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pcsr_zoo.checkpoints.folder.folder import load_checkpoint, read_config, save_checkpoint, write_about
 from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 from toy_model import Toy, same, toy, trained  # noqa: F401
 
-from pcsr_zoo import checkpoints, load, upsample
-from pcsr_zoo.checkpoints import load_checkpoint, read_config, save_checkpoint, write_about
+from pcsr_zoo import load, upsample
+from pcsr_zoo.checkpoints.folder import folder as checkpoints
 from pcsr_zoo.errors import FileError, OptionError
 
 POINTS = np.random.default_rng(0).normal(size=(50, 3))
@@ -101,8 +102,8 @@ def test_tied_weights(tmp_path):
 
 def test_facts_can_be_changed_without_the_weights(folder):
     weights = (folder / "model.safetensors").read_bytes()
-    config = write_about(folder, {"licence": "MIT"})
-    assert config["about"] == read_config(folder)["about"] == {"licence": "MIT"}
+    config = write_about(folder, {"license": "MIT"})
+    assert config["about"] == read_config(folder)["about"] == {"license": "MIT"}
     assert (folder / "model.safetensors").read_bytes() == weights
     assert same(load_checkpoint(folder), trained())
 
@@ -292,7 +293,7 @@ def state(**changes) -> bytes:
         ({"\x1b[31mred": 1}, r"the unknown key '\\x1b\[31mred'.*update pcsr-zoo"),
         ({"about": {"failures": "they are many"}}, "'failures' under 'about' is no list; mend it there"),
         ({"about": {"failures": [3]}}, "'failures' under 'about' is no list of texts"),
-        ({"about": {"licence": ["MIT"]}}, "'licence' under 'about' is no str"),
+        ({"about": {"license": ["MIT"]}}, "'license' under 'about' is no str"),
         ({"about": {"recipe": "x"}}, "'recipe' under 'about' is no dict"),
         ({"about": {"measured": [{"task": "up4"}]}}, "'measured' under 'about' is no list of rows"),
         ({"about": {"measured": [{**ROW, "cd": "small"}]}}, "'measured' under 'about' is no list of rows"),
@@ -326,7 +327,7 @@ def test_a_broken_configuration(folder, text):
         (b"0.01", b"1e999", "'1e999' is too large"),
         (b'"width": 8', b'"width": ' + b"9" * 5000, "digits"),
         (b'"model": "toy"', b'"model": "jet", "model": "toy"', "the key 'model' twice"),
-        (b'"seed": 7', b'"licence": "\\ud800"', "surrogates not allowed"),
+        (b'"seed": 7', b'"license": "\\ud800"', "surrogates not allowed"),
         (b"{", b"\xef\xbb\xbf{", "BOM"),
     ],
 )

@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from pcsr_zoo.cards.card.measured import best_row
+from pcsr_zoo.checkpoints.folder.folder import load_checkpoint, read_config, save_checkpoint
 from toy_model import Toy, same, toy, trained  # noqa: F401
 
 import pcsr_zoo
-from pcsr_zoo import checkpoints, list_models, load, registry, upsample
-from pcsr_zoo.checkpoints import load_checkpoint, read_config, save_checkpoint
+from pcsr_zoo import list_models, load, upsample
+from pcsr_zoo.checkpoints.folder import folder as checkpoints
 from pcsr_zoo.cli import main
 from pcsr_zoo.cli.models import _table
 from pcsr_zoo.errors import FileError, OptionError
-from pcsr_zoo.listing import describe_model
-from pcsr_zoo.measured import best_row
-from pcsr_zoo.registry import model_class, model_info
+from pcsr_zoo.models import registry
+from pcsr_zoo.zoo import describe_model, model_class, model_info
 
 POINTS = np.random.default_rng(0).normal(size=(50, 3))
 
@@ -156,7 +157,7 @@ for module in [module for module in sys.modules if module.split(".")[0] in ("pcs
     del sys.modules[module]
 sys.modules["huggingface_hub"] = None
 import pcsr_zoo
-from pcsr_zoo.checkpoints import bundled, read_config
+from pcsr_zoo.checkpoints.folder import bundled, read_config
 pcsr_zoo.load("jetnet").save_pretrained("saved")
 print(read_config("saved") == read_config(bundled()["jetnet"]))
 """
@@ -221,7 +222,7 @@ def test_models_lists_them(configs):
 def test_the_table_has_all_of_its_columns_on_any_terminal(configs, monkeypatch, capsys, columns):
     rows = [describe_model(name) for name in list_models()]
     best = {"task": "pcsr16", "convention": "pugan-2019", "cd": 0.493, "jet": 0.458}
-    rows = [{**row, "best": best, "licence": "CC-BY-NC-4.0", "summary": "long " * 60} for row in rows]
+    rows = [{**row, "best": best, "license": "CC-BY-NC-4.0", "summary": "long " * 60} for row in rows]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", str(columns))
     _table(rows)
@@ -247,7 +248,7 @@ def test_the_best_row_is_one_with_samples_of_its_own():
 
 def test_nothing_heavy_is_imported_for_nothing():
     code = (
-        "import sys, pcsr_zoo.checkpoints as c; from pcsr_zoo import list_models, load; "
+        "import sys, pcsr_zoo.checkpoints.folder as c; from pcsr_zoo import list_models, load; "
         "list_models(); load('fps'); c.bundled(); "
         "assert not {'torch', 'open3d', 'huggingface_hub'} & set(sys.modules)"
     )

@@ -26,7 +26,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 @pytest.fixture
 def bunny(tmp_path):
-    """A sphere of 300 points with colours, as `bunny.ply`."""
+    """A sphere of 300 points with colors, as `bunny.ply`."""
     points = np.random.default_rng(0).normal(size=(300, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     colors = ((points + 1) * 127).astype(np.uint8)
@@ -237,7 +237,7 @@ def test_render_draws_side_by_side(bunny):
     assert str(target) in out
 
 
-def test_render_colours_by_attribute_and_by_distance(bunny):
+def test_render_colors_by_attribute_and_by_distance(bunny):
     other = bunny.with_name("other.ply")
     write(Cloud(read(bunny).positions * 1.1), other)
     size = ("--size", "120x100")
@@ -245,7 +245,7 @@ def test_render_colours_by_attribute_and_by_distance(bunny):
     assert run("render", bunny, other, "-o", bunny.with_name("b.png"), "--reference", bunny, *size)[0] == 0
     with Image.open(bunny.with_name("b.png")) as image:
         assert image.width == 240
-    code, _, err = run("render", bunny, "-o", bunny.with_name("c.png"), "--color-by", "colour", *size)
+    code, _, err = run("render", bunny, "-o", bunny.with_name("c.png"), "--color-by", "colr", *size)
     assert code == 1
     assert "colors" in err
     assert not bunny.with_name("c.png").exists()
@@ -293,7 +293,7 @@ def test_evaluate_with_a_mesh_measures_to_its_surface(tmp_path):
 
 
 def test_benchmark_prints_rows_and_writes_results(tmp_path, monkeypatch):
-    from pcsr_zoo.pipelines import benchmark
+    from pcsr_zoo.benchmark import run as benchmark
 
     row = {"cd": 0.23, "hd": 2.7, "p2f": None, "p2f_std": None, "shapes": 2, "p2f_shapes": 0, "seconds": 0.5}
     seen = {}

@@ -201,7 +201,7 @@ def test_a_picture_of_an_unknown_kind(folder):
         ("--view", "a,b"),
         ("--view", "nan,0"),
         ("--up", "w"),
-        ("--background", "nocolour"),
+        ("--background", "nocolr"),
         ("--point-size", "-1"),
         ("--color-by", "distance"),
         ("--color-by", "z", "--reference", "a.ply"),

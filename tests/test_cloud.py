@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pcsr_zoo._open3d import import_open3d
-from pcsr_zoo.cloud import Cloud, as_cloud
+from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.errors import CloudError, FileError
+from pcsr_zoo.io import as_cloud
 
 torch = pytest.importorskip("torch")
 
@@ -349,6 +350,6 @@ def test_a_mesh_of_open3d_is_refused_by_name(o3d):
 
 
 @pytest.mark.parametrize("name", ["colors", "normals"])
-def test_colours_and_normals_have_three_columns(name: str) -> None:
+def test_colors_and_normals_have_three_columns(name: str) -> None:
     with pytest.raises(CloudError, match="three columns"):
         Cloud(np.zeros((4, 3)), {name: np.zeros(4)})

@@ -11,16 +11,16 @@ from click.testing import CliRunner
 from pcsr_zoo.cli import main
 from pcsr_zoo.datasets import TrainingSet
 from pcsr_zoo.datasets.build import build
+from pcsr_zoo.datasets.generated.shape_solids import SOLIDS
+from pcsr_zoo.datasets.generated.shapes import FAMILIES, generate_mesh
 from pcsr_zoo.datasets.meshes import find_meshes
-from pcsr_zoo.datasets.shape_solids import SOLIDS
-from pcsr_zoo.datasets.shapes import FAMILIES, generate_mesh
 from pcsr_zoo.datasets.surface_points import orient
 from pcsr_zoo.datasets.training_set import is_held_out
 from pcsr_zoo.errors import FileError, OptionError
 
 OCTAHEDRON = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], float)
 SIDES = np.array([[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]])
-HEADER = "file,licence_class,licence,source,vertices,faces\n"
+HEADER = "file,license_class,license,source,vertices,faces\n"
 
 
 def write_off(path, scale=1.0, shift=(0, 0, 0), sides=SIDES):
@@ -45,9 +45,9 @@ def table(tmp_path):
 # -- finding
 
 
-def test_a_table_is_filtered_by_licence_class(table):
+def test_a_table_is_filtered_by_license_class(table):
     meshes = find_meshes([table], ["permissive"])
-    assert [(m.name, m.licence, m.source) for m in meshes] == [("a/one", "MIT", "me/a@1"), ("b/one", "CC0", "me/b@1")]
+    assert [(m.name, m.license, m.source) for m in meshes] == [("a/one", "MIT", "me/a@1"), ("b/one", "CC0", "me/b@1")]
     assert len(find_meshes([table])) == 3
     with pytest.raises(OptionError, match=r"permissive, research"):
         find_meshes([table], ["commercial"])
@@ -57,7 +57,7 @@ def test_folders_and_files_name_each_mesh_once(table):
     folder = table.parent / "meshes"
     meshes = find_meshes([folder, folder / "a" / "one.off", table])
     assert [m.name for m in meshes] == ["a/one", "a/two", "b/one"]
-    assert {m.licence_class for m in meshes} == {"unknown"}
+    assert {m.license_class for m in meshes} == {"unknown"}
     assert [m.name for m in find_meshes([folder / "a" / "one.off", folder / "b" / "one.off"])] == ["one", "one-2"]
 
 
@@ -76,7 +76,7 @@ def test_test_sets_are_refused(tmp_path, name):
     ("text", "message"),
     [
         (HEADER, "no rows"),
-        ("file,licence\nx.off,MIT\n", "licence_class"),
+        ("file,license\nx.off,MIT\n", "license_class"),
         (HEADER + "gone.off,permissive,MIT,x,6,8", r"row 2.*gone\.off does not exist"),
         (HEADER + ",permissive,MIT,x,6,8", "row 2: no file"),
     ],
@@ -104,16 +104,16 @@ def test_the_file_holds_points_normals_and_provenance(table, tmp_path):
     data = TrainingSet.load(tmp_path / "t.npz")
     assert [s.name for s in data.shapes] == ["a/one", "a/two", "b/one", "out"]
     first = data.shapes[0]
-    assert (first.licence, first.licence_class, first.source) == ("MIT", "permissive", "me/a@1")
+    assert (first.license, first.license_class, first.source) == ("MIT", "permissive", "me/a@1")
     assert (first.vertices, first.faces, first.normals) == (6, 8, "outward")
     for index in range(4):
         points, normals = data.points(index).astype(float), data.normals(index).astype(float)
-        centre, radius = data.frames[index, :3], data.frames[index, 3]
+        center, radius = data.frames[index, :3], data.frames[index, 3]
         assert points.dtype == np.float64
         assert points.shape == normals.shape == (500, 3)
         assert np.linalg.norm(points, axis=1).max() == pytest.approx(1, abs=2e-5)
         assert np.abs(points.mean(axis=0)).max() < 2e-5
-        raw = points * radius + centre  # in the mesh's own frame: |x| + |y| + |z| = size
+        raw = points * radius + center  # in the mesh's own frame: |x| + |y| + |z| = size
         size, middle = (3.0, [100, 0, 0]) if index < 3 else (1.0, [0, 0, 0])
         assert np.abs(raw - middle).sum(axis=1) == pytest.approx(size, abs=4e-5 * size)
         assert data.shapes[index].area * radius**2 == pytest.approx(8 * np.sqrt(3) / 2 * size**2)
@@ -196,11 +196,11 @@ def test_files_of_other_versions_and_broken_ones_are_named(table, tmp_path, chan
 
 def test_the_command(table, tmp_path):
     arguments = ["data", "build", str(table), "-o", str(tmp_path / "t.npz"), "--points", "64", "--held-out", "0"]
-    result = CliRunner().invoke(main, [*arguments, "--licence-class", "permissive", "--generated", "1"])
+    result = CliRunner().invoke(main, [*arguments, "--license-class", "permissive", "--generated", "1"])
     assert result.exit_code == 0, result.output
     assert "3 shapes to train on, 0 held out" in result.output
     data = TrainingSet.load(tmp_path / "t.npz")
-    assert [s.licence_class for s in data.shapes] == ["permissive"] * 3
+    assert [s.license_class for s in data.shapes] == ["permissive"] * 3
     assert data.shapes[2].name == "generated/blob-0-0"
     assert data.shapes[2].normals == "outward"
     again = CliRunner().invoke(main, arguments)

@@ -1,4 +1,4 @@
-"""Sampling of surfaces, sample elimination, quantisation, orientation: against formulas and slow second versions."""
+"""Sampling of surfaces, sample elimination, quantization, orientation: against formulas and slow second versions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from pcsr_zoo.datasets.dual_contouring import dual_contour
-from pcsr_zoo.datasets.quantise import (
+from pcsr_zoo.datasets.generated.dual_contouring import dual_contour
+from pcsr_zoo.datasets.quantize import (
     NORMAL_ERROR,
     POSITION_ERROR,
     pack_normals,
@@ -157,7 +157,7 @@ def test_merging_makes_a_soup_closed():
     assert orient(vertices, triangles)[1] == "outward"
 
 
-# -- quantisation
+# -- quantization
 
 
 def test_positions_lose_less_than_two_hundred_thousandths():

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from pcsr_zoo.datasets.h5__GONE import read_patches
 from scipy.spatial import cKDTree
 
 from pcsr_zoo.datasets import TrainingSet
-from pcsr_zoo.datasets.h5 import read_patches
 from pcsr_zoo.datasets.patches import NONE, Augmentation, Batch, draw, surface_patch
 from pcsr_zoo.datasets.surface_points import sample_surface
 from pcsr_zoo.datasets.training_set import pack_shape, write_training_set
@@ -31,7 +31,7 @@ def sphere(n, seed):
 def data(tmp_path_factory):
     """Three unit spheres; the last one is held out."""
     path = tmp_path_factory.mktemp("train") / "t.npz"
-    facts = {"licence": "", "licence_class": "", "source": "", "vertices": 0, "faces": 0, "normals": "outward"}
+    facts = {"license": "", "license_class": "", "source": "", "vertices": 0, "faces": 0, "normals": "outward"}
     packed = []
     for k in range(3):
         points = sphere(POINTS, k)
@@ -82,15 +82,15 @@ def test_shapes_dtypes_and_only_training_shapes(data, kind):
 
 
 def test_points_lie_on_the_scaled_and_turned_surface(data):
-    """On a sphere of radius `scale` the normal leads back to the centre, wherever that has gone."""
+    """On a sphere of radius `scale` the normal leads back to the center, wherever that has gone."""
     batch = draw(data, 1, 0, 10, "patch", 64, 4)
     for k in range(10):
         radius = batch.scale[k]
-        centres = batch.dense[k] - radius * batch.normals[k]
-        centre = centres.mean(axis=0)
-        assert np.linalg.norm(centres - centre, axis=1).max() < 0.025 * radius  # the normals' quantisation
-        assert np.linalg.norm(batch.dense[k] - centre, axis=1) == pytest.approx(radius, rel=5e-3)
-        off = np.abs(np.linalg.norm(batch.sparse[k] - centre, axis=1) - radius)
+        centers = batch.dense[k] - radius * batch.normals[k]
+        center = centers.mean(axis=0)
+        assert np.linalg.norm(centers - center, axis=1).max() < 0.025 * radius  # the normals' quantization
+        assert np.linalg.norm(batch.dense[k] - center, axis=1) == pytest.approx(radius, rel=5e-3)
+        off = np.abs(np.linalg.norm(batch.sparse[k] - center, axis=1) - radius)
         if batch.noise[k] == 0:
             assert off.max() < 5e-3 * radius
         else:

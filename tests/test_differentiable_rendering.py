@@ -1,4 +1,4 @@
-"""The rendering unit against its formulas, an exact rasterisation, SoftRas over all pixels, and finite differences."""
+"""The rendering unit against its formulas, an exact rasterization, SoftRas over all pixels, and finite differences."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from pcsr_zoo.differentiable_rendering import cameras_around, rasterize, render_clouds, tangent_triangles  # noqa: E402
 from pcsr_zoo.errors import OptionError  # noqa: E402
-from pcsr_zoo.soft_rendering import cameras_around, rasterize, render_clouds, tangent_triangles  # noqa: E402
 
 
 def sphere(n: int, seed: int = 0) -> torch.Tensor:
@@ -21,11 +21,11 @@ def sphere(n: int, seed: int = 0) -> torch.Tensor:
 
 def brute_force(triangles, nearness, colors, size, sigma, gamma):
     """By its definition: every triangle at every pixel, one picture, numpy."""
-    centres = (np.arange(size) + 0.5) * 2 / size - 1
+    centers = (np.arange(size) + 0.5) * 2 / size - 1
     free, total, mixed = np.ones((size, size)), np.zeros((size, size)), np.zeros((size, size, colors.shape[1]))
     for corners, z, color in zip(triangles, nearness, colors, strict=True):
-        for row, y in enumerate(centres):
-            for column, x in enumerate(centres):
+        for row, y in enumerate(centers):
+            for column, x in enumerate(centers):
                 pixel, sides, nearest = np.array([x, y]), [], np.inf
                 for k in range(3):
                     a, edge = corners[k], corners[(k + 1) % 3] - corners[k]
@@ -70,7 +70,7 @@ def test_a_point_on_the_optical_axis_has_a_triangle_too():
     assert torch.isfinite(view.grad).all()
 
 
-# -- rasterisation ------------------------------------------------------------------------------------------------
+# -- rasterization ------------------------------------------------------------------------------------------------
 
 
 def test_coverage_is_the_exact_one_as_sigma_goes_to_zero():
@@ -78,8 +78,8 @@ def test_coverage_is_the_exact_one_as_sigma_goes_to_zero():
     size = 64
     one = torch.ones(1, dtype=torch.float64)
     silhouette, color = rasterize(corners, one, one[:, None], torch.zeros(1, dtype=torch.int64), 1, size, 1e-12)
-    centres = (np.arange(size) + 0.5) * 2 / size - 1
-    x, y = np.meshgrid(centres, centres)
+    centers = (np.arange(size) + 0.5) * 2 / size - 1
+    x, y = np.meshgrid(centers, centers)
     a, b, c = corners[0].numpy()
     shares = np.linalg.solve(np.array([[*a, 1], [*b, 1], [*c, 1]]).T, np.stack([x.ravel(), y.ravel(), np.ones(x.size)]))
     exact = (shares.min(axis=0) > 0).reshape(size, size).astype(float)
@@ -117,7 +117,7 @@ def test_parts_and_pictures_do_not_mix(monkeypatch):
         return [*pictures, gradient]
 
     whole = run()
-    monkeypatch.setattr(sys.modules["pcsr_zoo.soft_rendering.rasterize"], "_PAIRS", 500)
+    monkeypatch.setattr(sys.modules["pcsr_zoo.differentiable_rendering.rasterize"], "_PAIRS", 500)
     for a, b in zip(whole, run(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
     alone = render_clouds(points[1:], cameras, 0.2, 24)
@@ -153,19 +153,19 @@ def test_camera_and_cloud_may_turn_together():
     assert (before.silhouette - still.silhouette).abs().max() > 0.5
 
 
-def test_cameras_look_at_the_centre_from_all_around():
+def test_cameras_look_at_the_center_from_all_around():
     cameras = cameras_around(40, 0.5, 2.0)
-    torch.testing.assert_close(cameras.centre.norm(dim=1), torch.full((40,), 2.0, dtype=torch.float64))
+    torch.testing.assert_close(cameras.center.norm(dim=1), torch.full((40,), 2.0, dtype=torch.float64))
     torch.testing.assert_close(cameras.axes @ cameras.axes.mT, torch.eye(3).double().expand(40, 3, 3))
     torch.testing.assert_close(torch.linalg.det(cameras.axes), torch.ones(40).double())
     torch.testing.assert_close(cameras.view(torch.zeros(1, 1, 3).double())[0, :, 0, 0], torch.full((40,), 2.0).double())
-    assert cameras.centre.mean(dim=0).norm() < 0.1
-    assert (torch.cdist(cameras.centre, cameras.centre) + 9 * torch.eye(40)).min() > 0.35
+    assert cameras.center.mean(dim=0).norm() < 0.1
+    assert (torch.cdist(cameras.center, cameras.center) + 9 * torch.eye(40)).min() > 0.35
 
 
 def test_a_ball_is_a_disk_that_fills_the_picture():
     """From anywhere, and out to the corners of the last triangles; the shade of its middle is the brightest."""
-    points = cameras_around(3000).centre[None] / 3
+    points = cameras_around(3000).center[None] / 3
     pictures = render_clouds(points, cameras_around(5), 0.06, 48, sigma=1e-5)
     area = pictures.silhouette.mean(dim=(2, 3)) * 4
     assert area.min() > torch.pi
@@ -175,7 +175,7 @@ def test_a_ball_is_a_disk_that_fills_the_picture():
 
 def test_what_is_behind_a_camera_is_not_seen():
     cameras = cameras_around(1)
-    points = torch.stack([2 * cameras.centre, cameras.centre, 0 * cameras.centre]).requires_grad_(True)
+    points = torch.stack([2 * cameras.center, cameras.center, 0 * cameras.center]).requires_grad_(True)
     pictures = render_clouds(points, cameras, 0.1, 16)
     assert pictures.silhouette[:2].abs().max() == 0
     assert pictures.silhouette[2].max() > 0.01
@@ -207,7 +207,7 @@ def test_cameras_inside_of_the_ball():
 def test_memory_stays_below_two_gigabytes():
     """8192 points, 8 views of 128 x 128, with gradients."""
     code = (
-        "import resource, torch; from pcsr_zoo.soft_rendering import cameras_around, render_clouds; "
+        "import resource, torch; from pcsr_zoo.differentiable_rendering import cameras_around, render_clouds; "
         "p = torch.nn.functional.normalize(torch.randn(1, 8192, 3), dim=2).requires_grad_(); "
         "x = render_clouds(p, cameras_around(8), 0.03, 128); (x.silhouette.sum() + x.color.sum()).backward(); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pcsr_zoo.pipelines.published import PUBLISHED
+from pcsr_zoo.benchmark.published import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "docs").is_dir():

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from pcsr_zoo import read, registry, write
+from pcsr_zoo import read, write
 from pcsr_zoo.cli import main
+from pcsr_zoo.models import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "docs").is_dir():
@@ -26,7 +27,7 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
+def sampled_points(tmp_path, monkeypatch) -> Path:
     """A folder with what snippets begin with, small."""
     few = read(ROOT / "examples" / "data" / "sculpture.ply")[:400]
     (tmp_path / "examples" / "data").mkdir(parents=True)

@@ -51,18 +51,18 @@ def test_sparse_clouds_are_some_of_the_dense_points(example, clouds):
 
 def test_regions_are_balls(example, clouds):
     points = clouds
-    for (count, radius, k, _), (centres, members) in zip(example.LEVELS, example.regions(clouds), strict=True):
-        assert centres.shape == (3, count)
+    for (count, radius, k, _), (centers, members) in zip(example.LEVELS, example.regions(clouds), strict=True):
+        assert centers.shape == (3, count)
         assert members.shape == (3, count, k)
         for b in range(3):
-            at = points[b, centres[b]]
+            at = points[b, centers[b]]
             within = (at[:, None] - points[b][None]).norm(dim=2) <= radius
             for m in range(count):
                 found = set(members[b, m].tolist())
                 inside = set(within[m].nonzero()[:, 0].tolist())
                 assert found <= inside
                 assert len(found) == min(k, len(inside))  # as many as there are, none twice before that
-        points = torch.stack([points[b, centres[b]] for b in range(3)])
+        points = torch.stack([points[b, centers[b]] for b in range(3)])
 
 
 def test_the_network_takes_points_in_any_order(example, clouds):
@@ -70,10 +70,10 @@ def test_the_network_takes_points_in_any_order(example, clouds):
     found = example.regions(clouds)
     order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
     place = order.argsort()  # where each point went
-    (centres, members), *rest = found
+    (centers, members), *rest = found
     with torch.no_grad():
         before = network(clouds, found)
-        after = network(clouds[:, order], [(place[centres], place[members]), *rest])
+        after = network(clouds[:, order], [(place[centers], place[members]), *rest])
     torch.testing.assert_close(after, before)
     assert before.shape == (3, len(example.CLASSES))
 

@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch")
 def greedy(points, n, start=None, selected=None, weights=1.0):
     """The definition: again and again the point farthest from all picks, by weighted distances."""
     if selected is None:
-        centre = points.mean(axis=0)
-        start = np.linalg.norm(points - centre, axis=1).argmax() if start is None else start
+        center = points.mean(axis=0)
+        start = np.linalg.norm(points - center, axis=1).argmax() if start is None else start
         picks, distance = [start], weights * np.linalg.norm(points - points[start], axis=1)
     else:
         picks, distance = [], weights * np.linalg.norm(points[:, None] - selected, axis=2).min(axis=1)

@@ -13,18 +13,18 @@ from pcsr_zoo.geometry.knn import KNN
 torch = pytest.importorskip("torch")
 
 
-def neighbourhoods(points, centres, k):
-    """(M, k, 3) in units of the farthest neighbour's distance, and those units (M, 1)."""
-    distance, index = KNN(points).query(centres, k)
+def neighborhoods(points, centers, k):
+    """(M, k, 3) in units of the farthest neighbor's distance, and those units (M, 1)."""
+    distance, index = KNN(points).query(centers, k)
     radius = distance[:, -1:]
-    return torch.from_numpy((points[index] - centres[:, None]) / radius[:, :, None]), torch.from_numpy(radius)
+    return torch.from_numpy((points[index] - centers[:, None]) / radius[:, :, None]), torch.from_numpy(radius)
 
 
-def fit_at(points, centres, k=10, **options):
-    near, radius = neighbourhoods(points, centres, k)
+def fit_at(points, centers, k=10, **options):
+    near, radius = neighborhoods(points, centers, k)
     jets = fit_jets(near, **options)
-    zero = torch.zeros(len(centres), 3, dtype=near.dtype)
-    return centres + (jets.project(zero) * radius).numpy(), jets.normals(zero).numpy()
+    zero = torch.zeros(len(centers), 3, dtype=near.dtype)
+    return centers + (jets.project(zero) * radius).numpy(), jets.normals(zero).numpy()
 
 
 def sphere(n, seed=0):
@@ -129,7 +129,7 @@ def test_projection_and_normals_of_a_known_quadric():
 @pytest.mark.parametrize("rounds", [0, 2])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_quadric_is_recovered(rounds, seed, monkeypatch):
-    """Height over the tangent plane at the centre is exactly a quadric: so is the fit, but for the ridge's pull."""
+    """Height over the tangent plane at the center is exactly a quadric: so is the fit, but for the ridge's pull."""
     rng = np.random.default_rng(seed)
     xy = rng.uniform(-1, 1, (200, 24, 2))
     a, b, c = rng.uniform(-0.15, 0.15, (3, 200, 1))
@@ -156,12 +156,12 @@ def test_normals_and_projections_on_known_surfaces(shape, monkeypatch):
 
     def errors(n):
         if shape == "sphere":
-            points, centres = sphere(n), sphere(300, seed=9)
-            normals = centres
+            points, centers = sphere(n), sphere(300, seed=9)
+            normals = centers
         else:
             points, _ = torus(n)
-            centres, normals = torus(300, seed=9)
-        projected, fitted = fit_at(points, centres + 0.2 / np.sqrt(n) * normals, 16)
+            centers, normals = torus(300, seed=9)
+        projected, fitted = fit_at(points, centers + 0.2 / np.sqrt(n) * normals, 16)
         if shape == "sphere":
             off = np.abs(np.linalg.norm(projected, axis=1) - 1)
         else:
@@ -189,11 +189,11 @@ def test_residual_weights_keep_a_crease():
     points = crease(4000)
     rng = np.random.default_rng(5)
     spacing = np.sqrt(4 / 4000)
-    beside = rng.uniform(0.3, 1.5, 400) * spacing  # centres on one of the two sides, near the crease
-    centres = np.stack([rng.uniform(-0.8, 0.8, 400), -beside, 0 * beside], axis=1)
+    beside = rng.uniform(0.3, 1.5, 400) * spacing  # centers on one of the two sides, near the crease
+    centers = np.stack([rng.uniform(-0.8, 0.8, 400), -beside, 0 * beside], axis=1)
     off = []
     for rounds in (0, 2):
-        _, y, z = fit_at(points, centres, 10, rounds=rounds)[0].T
+        _, y, z = fit_at(points, centers, 10, rounds=rounds)[0].T
         off.append(np.minimum(np.hypot(z, np.maximum(y, 0)), np.hypot(y, np.maximum(z, 0))) / spacing)
     assert off[1].mean() < 0.9 * off[0].mean()
     assert np.median(off[1]) < 0.8 * np.median(off[0])
@@ -202,8 +202,8 @@ def test_residual_weights_keep_a_crease():
 def test_an_opposite_sheet_does_not_pull():
     rng = np.random.default_rng(3)
     top, bottom = (np.c_[rng.uniform(-1, 1, (3000, 2)), np.full(3000, z)] for z in (0.0, -0.06))
-    centres = np.c_[rng.uniform(-0.8, 0.8, (300, 2)), np.full(300, 0.0)]
-    off = [np.abs(fit_at(np.r_[top, bottom], centres, 10, rounds=rounds)[0][:, 2]).mean() for rounds in (0, 2)]
+    centers = np.c_[rng.uniform(-0.8, 0.8, (300, 2)), np.full(300, 0.0)]
+    off = [np.abs(fit_at(np.r_[top, bottom], centers, 10, rounds=rounds)[0][:, 2]).mean() for rounds in (0, 2)]
     assert off[1] < 0.5 * off[0]
 
 
@@ -225,12 +225,12 @@ def test_an_opposite_sheet_does_not_pull():
     ],
     ids=["one", "itself", "two", "line", "ray", "same", "one place", "two places", "plane", "volume", "outlier"],
 )
-def test_degenerate_neighbourhoods_give_finite_results(near, dtype):
+def test_degenerate_neighborhoods_give_finite_results(near, dtype):
     jets = fit_jets(torch.from_numpy(np.stack([near, near])).to(dtype))
     move, normals = jets.project(torch.zeros(2, 3, dtype=dtype)), jets.normals(torch.zeros(2, 3, dtype=dtype))
     for part in (move, normals, jets.misfit, jets.weights, jets.coefficients):
         assert torch.isfinite(part).all()
-    assert move.norm(dim=1).max() <= 2  # not thrown out of the neighbourhood
+    assert move.norm(dim=1).max() <= 2  # not thrown out of the neighborhood
     np.testing.assert_allclose(normals.norm(dim=1), 1, atol=1e-5)
 
 
@@ -243,11 +243,11 @@ def test_a_line_and_a_plane_are_stayed_on():
     assert np.abs(fit_jets(torch.from_numpy(plane)).project(zero)[:, 2]).max() < 1e-12
 
 
-def test_rotating_the_neighbours_rotates_the_result():
-    points, centres = torus(1500)[0], torus(200, seed=4)[0] * 1.01
+def test_rotating_the_neighbors_rotates_the_result():
+    points, centers = torus(1500)[0], torus(200, seed=4)[0] * 1.01
     turn = Rotation.random(random_state=1)
-    projected, normals = fit_at(points, centres)
-    turned, turned_normals = fit_at(turn.apply(points), turn.apply(centres))
+    projected, normals = fit_at(points, centers)
+    turned, turned_normals = fit_at(turn.apply(points), turn.apply(centers))
     np.testing.assert_allclose(turned, turn.apply(projected), atol=1e-9)
     agreement = np.abs((turned_normals * turn.apply(normals)).sum(axis=1))
     np.testing.assert_allclose(agreement, 1, atol=1e-9)
@@ -255,7 +255,7 @@ def test_rotating_the_neighbours_rotates_the_result():
 
 def test_misfit_tells_creases_from_smooth_places():
     points = crease(4000)
-    near, _ = neighbourhoods(points, points[:1000], 10)
+    near, _ = neighborhoods(points, points[:1000], 10)
     misfit = fit_jets(near).misfit.numpy()
     distance = np.abs(points[:1000, 1] + points[:1000, 2])
     spacing = np.sqrt(4 / 4000)
@@ -266,7 +266,7 @@ def test_misfit_tells_creases_from_smooth_places():
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_agrees():
-    near, _ = neighbourhoods(torus(1500)[0], torus(200, seed=4)[0] * 1.01, 10)
+    near, _ = neighborhoods(torus(1500)[0], torus(200, seed=4)[0] * 1.01, 10)
     zero = torch.zeros(200, 3, dtype=torch.float64)
     here, there = fit_jets(near).project(zero), fit_jets(near.cuda()).project(zero.cuda())
     np.testing.assert_allclose(there.cpu(), here, atol=1e-9)

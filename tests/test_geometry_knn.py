@@ -1,4 +1,4 @@
-"""k nearest neighbours against all pairwise distances."""
+"""k nearest neighbors against all pairwise distances."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_duplicates_and_ties():
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
-def test_more_neighbours_than_points(kind):
+def test_more_neighbors_than_points(kind):
     points = kind(CLOUDS["volume"][:5])
     distance, index = knn(points, points[:2], 16)
     assert tuple(distance.shape) == tuple(index.shape) == (2, 5)
@@ -113,7 +113,7 @@ def test_blocks_of_cdist_agree_with_the_tree(block, monkeypatch):
 
 
 def test_cdist_keeps_float32_at_utm_like_offsets():
-    """The fast formula |a|^2 + |b|^2 - 2ab would lose the neighbours here."""
+    """The fast formula |a|^2 + |b|^2 - 2ab would lose the neighbors here."""
     points = (CLOUDS["volume"] + 1000).astype(np.float32)
     distance, _ = _knn_cdist(torch.from_numpy(points), torch.from_numpy(points), 5)
     expected, _ = brute(points.astype(np.float64), points.astype(np.float64), 5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pcsr_zoo.geometry.distinct import first_occurrences
-from pcsr_zoo.geometry.edges import neighbour_edges, rank_at_ends
+from pcsr_zoo.geometry.edges import neighbor_edges, rank_at_ends
 from pcsr_zoo.geometry.noise import estimate_noise
 
 N = 4000
@@ -115,27 +115,27 @@ def test_edges_against_their_definition(shape, k, emptiness):
     points = rng.uniform(size=(120, 3)) * ([1.0, 1, 0] if shape == "plane" else 1)
     if shape == "uneven":
         points = points**4
-    edges = neighbour_edges(points, k, emptiness=emptiness)
+    edges = neighbor_edges(points, k, emptiness=emptiness)
     assert [tuple(edge) for edge in edges] == edges_by_definition(points, k, emptiness)
 
 
 def test_edges_in_pieces(monkeypatch):
     points = np.random.default_rng(8).uniform(size=(300, 3))
-    whole = neighbour_edges(points, 6, emptiness=0.6)
+    whole = neighbor_edges(points, 6, emptiness=0.6)
     monkeypatch.setattr("pcsr_zoo.geometry.edges._CHUNK", 7)
-    np.testing.assert_array_equal(neighbour_edges(points, 6, emptiness=0.6), whole)
+    np.testing.assert_array_equal(neighbor_edges(points, 6, emptiness=0.6), whole)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_edges_of_few_points(count):
-    edges = neighbour_edges(np.eye(3)[:count], 6)
+    edges = neighbor_edges(np.eye(3)[:count], 6)
     assert [tuple(edge) for edge in edges] == list(itertools.combinations(range(count), 2))
     assert edges.shape == (count * (count - 1) // 2, 2)
     assert edges.dtype == np.int64
 
 
 def test_rank_at_ends():
-    edges = neighbour_edges(np.random.default_rng(0).uniform(size=(60, 3)), 5)
+    edges = neighbor_edges(np.random.default_rng(0).uniform(size=(60, 3)), 5)
     score = np.random.default_rng(1).permutation(len(edges)).astype(float)
     rank = rank_at_ends(edges, score, 60)
     for e, (i, j) in enumerate(edges):

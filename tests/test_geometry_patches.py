@@ -49,7 +49,7 @@ def test_what_a_patch_sees_does_not_turn_move_or_scale_with_the_cloud(noise):
     torch.testing.assert_close(3 * a.radius, b.radius, rtol=1e-4, atol=0)
 
 
-def test_the_neighbours_are_the_nearest_in_their_places(points):
+def test_the_neighbors_are_the_nearest_in_their_places(points):
     patches = fit_patches(points)
     distance, index = cKDTree(points).query(points, WIDE)
     np.testing.assert_array_equal(patches.index, index)
@@ -113,7 +113,7 @@ def test_a_plane_and_a_line_stay_finite():
             assert patches.relief.max() < 1e-5
 
 
-def test_relief_is_the_height_of_the_neighbours(points):
+def test_relief_is_the_height_of_the_neighbors(points):
     patches = fit_patches(points)
     expected = np.sqrt((patches.offsets[:, :, 0].numpy() ** 2).mean(axis=1))
     np.testing.assert_allclose(patches.relief[:, 0], expected, rtol=1e-5)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from pcsr_zoo.geometry.repulsion import pushing_neighbours, repulsion
+from pcsr_zoo.geometry.repulsion import pushing_neighbors, repulsion
 
 
 def push(points: np.ndarray, moving: slice = slice(None)) -> np.ndarray:
-    return repulsion(points, pushing_neighbours(points), moving)
+    return repulsion(points, pushing_neighbors(points), moving)
 
 
 def by_definition(points: np.ndarray, i: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_it_turns_and_scales_with_the_points():
 
 
 def test_an_even_grid_rests():
-    """Neighbours at the distance 1 push with 1 - 1 / 1.7, but from all sides alike."""
+    """Neighbors at the distance 1 push with 1 - 1 / 1.7, but from all sides alike."""
     grid = np.stack(np.meshgrid(*[np.arange(12.0)] * 2, [0.0]), axis=-1).reshape(-1, 3)
     inner = (grid[:, :2].min(axis=1) > 2) & (grid[:, :2].max(axis=1) < 9)
     assert np.abs(push(grid)[inner]).max() < 1e-12
@@ -52,16 +52,16 @@ def test_random_points_become_even():
         gaps = cKDTree(points).query(points, 2)[0][:, 1]
         return gaps.std() / gaps.mean()
 
-    before, neighbours = spread(points), pushing_neighbours(points)
+    before, neighbors = spread(points), pushing_neighbors(points)
     for _ in range(10):
-        points = points + repulsion(points, neighbours, slice(None))
+        points = points + repulsion(points, neighbors, slice(None))
         points /= np.linalg.norm(points, axis=1, keepdims=True)
     assert spread(points) < before / 2
 
 
-def test_nobody_is_its_own_neighbour_even_among_equal_points():
+def test_nobody_is_its_own_neighbor_even_among_equal_points():
     points = np.concatenate([np.zeros((30, 3)), np.random.default_rng(0).normal(size=(30, 3))])
-    neighbours = pushing_neighbours(points)
-    assert neighbours.shape == (60, 8)
-    assert not (neighbours == np.arange(60)[:, None]).any()
+    neighbors = pushing_neighbors(points)
+    assert neighbors.shape == (60, 8)
+    assert not (neighbors == np.arange(60)[:, None]).any()
     assert np.isfinite(push(points)).all()

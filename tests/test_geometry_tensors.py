@@ -57,7 +57,7 @@ def test_voxels_are_those_of_the_array_code(name: str, size: float, device: str)
     np.testing.assert_allclose(points[kept], points[expected])  # among duplicates any index will do
 
 
-def test_attributes_with_neighbours_found_by_torch(device: str) -> None:
+def test_attributes_with_neighbors_found_by_torch(device: str) -> None:
     rng = np.random.default_rng(1)
     source, target = rng.normal(size=(500, 3)), rng.normal(size=(200, 3))
     target[:10] = source[:10]

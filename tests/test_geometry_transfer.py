@@ -61,7 +61,7 @@ def test_a_smooth_field_is_followed_within_its_bounds():
     got = transfer_attributes(SOURCE, {"field": field}, TARGET)["field"]
     assert field.min() <= got.min()
     assert got.max() <= field.max()
-    assert np.abs(got - TARGET @ [3.0, -2.0, 1.0]).max() < 0.4  # the gradient times the distance of the neighbours
+    assert np.abs(got - TARGET @ [3.0, -2.0, 1.0]).max() < 0.4  # the gradient times the distance of the neighbors
     np.testing.assert_allclose(transfer_attributes(SOURCE, {"c": np.full(800, 7.25)}, TARGET)["c"], 7.25, rtol=1e-14)
 
 
@@ -111,7 +111,7 @@ def test_normals_that_cancel_fall_back_to_the_nearest():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_fewer_sources_than_neighbours(count):
+def test_fewer_sources_than_neighbors(count):
     got = transfer_attributes(SOURCE[:count], {"gain": np.arange(float(count)), "labels": np.arange(count)}, TARGET)
     assert got["gain"].shape == got["labels"].shape == (300,)
     assert (got["gain"] >= 0).all()

@@ -17,13 +17,13 @@ import torch
 from cli_run import run
 from hub_server import Faults, HubServer, Repository, etag, hub  # noqa: F401
 from huggingface_hub import constants
+from pcsr_zoo.checkpoints.folder.folder import save_checkpoint
+from pcsr_zoo.checkpoints.folder.hub_errors import explained
 from toy_model import Toy, same, toy, trained  # noqa: F401
 
 from pcsr_zoo import load
-from pcsr_zoo.checkpoints import save_checkpoint
+from pcsr_zoo.checkpoints.folder import fetch
 from pcsr_zoo.errors import FileError
-from pcsr_zoo.hub import fetch
-from pcsr_zoo.hub.faults import explained
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -257,7 +257,7 @@ def config_with(repository: Repository, **changes: object) -> None:
     [
         ({"model": "os.system"}, r"needs the model class 'os\.system', which is not known"),
         ({"model": "torch.nn:Linear"}, "'torch.nn:Linear', which is not known"),
-        ({"model": "pcsr_zoo.models.jetnet:JetNet"}, "which is not known"),
+        ({"model": "pcsr_zoo.models.jetnet.model:JetNet"}, "which is not known"),
         ({"model": "toy-x4"}, "which is not known"),
         ({"model": "midpoint"}, "'midpoint' has no network"),
         ({"auto_map": {"AutoModel": "modeling.Evil"}}, "unknown key 'auto_map'"),

@@ -14,15 +14,16 @@ import pytest
 import torch
 from hub_server import HubServer, Repository, hub  # noqa: F401
 from huggingface_hub import ModelHubMixin, PyTorchModelHubMixin, constants
+from pcsr_zoo.checkpoints.folder.address import Address
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint
 from toy_model import Toy, same, toy, trained  # noqa: F401
 
-from pcsr_zoo import checkpoints, list_models, load, registry
-from pcsr_zoo.checkpoints import read_config, save_checkpoint
+from pcsr_zoo import list_models, load
+from pcsr_zoo.checkpoints.folder import fetch
+from pcsr_zoo.checkpoints.folder import folder as checkpoints
 from pcsr_zoo.errors import FileError, OptionError
-from pcsr_zoo.hub import fetch
-from pcsr_zoo.hub.address import Address
-from pcsr_zoo.listing import describe_model, pull, verify, where
-from pcsr_zoo.registry import find_checkpoint, identify, model_class, model_info
+from pcsr_zoo.models import registry
+from pcsr_zoo.zoo import describe_model, find_checkpoint, identify, model_class, model_info, pull, verify, where
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -31,7 +32,7 @@ NAME = "somebody/toy-x4"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return save_checkpoint(tmp_path / "made" / "toy-x4", trained(1), name="toy-x4", licence="MIT")
+    return save_checkpoint(tmp_path / "made" / "toy-x4", trained(1), name="toy-x4", license="MIT")
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_a_name_is_looked_for_as_a_path_in_the_package_in_the_cache_and_on_the_h
     assert model_class("toy-x4") is Toy
     assert (where("toy"), where("toy-x4")) == ("package", "Hub")
     shown = describe_model("toy-x4")
-    assert (shown["licence"], shown["bytes"], shown["repository"][:18]) == ("MIT", 4 * 75, f"hf:{NAME}")
+    assert (shown["license"], shown["bytes"], shown["repository"][:18]) == ("MIT", 4 * 75, f"hf:{NAME}")
     assert identify("toy-x4")[1] == f"sha256:{read_config(pins / 'toy-x4')['sha256']}"
     assert same(load("toy"), trained(3))
     with pytest.raises(FileError, match="pcsr models pull toy-x4"):
@@ -178,7 +179,7 @@ def test_no_table_of_names(pins):
 
 def test_the_packages_own_table_of_names():
     """A name on the Hub needs its config.json here, and a commit; names and folders agree."""
-    from pcsr_zoo.hub.pins import described, pinned
+    from pcsr_zoo.checkpoints.folder.shipped import described, pinned
 
     assert described().keys() == pinned().keys()
     for name, folder in described().items():
@@ -307,13 +308,13 @@ def test_save_pretrained_keeps_what_is_known_of_the_same_weights(folder, tmp_pat
     model = load(folder)
     model.save_pretrained(tmp_path / "a", model_card_kwargs={"failures": ["none"]})
     config = read_config(tmp_path / "a")
-    assert (config["name"], config["about"]) == ("toy-x4", {"licence": "MIT", "failures": ["none"]})
+    assert (config["name"], config["about"]) == ("toy-x4", {"license": "MIT", "failures": ["none"]})
     assert same(load(tmp_path / "a"), model)
     with torch.no_grad():
         model.network[0].weight += 1
     model.save_pretrained(str(tmp_path / "a"))
     origin = read_config(folder)
-    about = {"licence": "MIT", "parent": "toy-x4", "parent_sha256": origin["sha256"]}
+    about = {"license": "MIT", "parent": "toy-x4", "parent_sha256": origin["sha256"]}
     assert read_config(tmp_path / "a")["about"] == about
     trained(5).save_pretrained(tmp_path / "b")
     assert read_config(tmp_path / "b")["about"] == {}

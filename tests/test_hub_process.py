@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from hub_server import Faults, HubServer, Request
+from pcsr_zoo.checkpoints.folder.folder import save_checkpoint
 from toy_model import Toy, trained
 
-from pcsr_zoo import registry
-from pcsr_zoo.checkpoints import save_checkpoint
+from pcsr_zoo.models import registry
 
 TESTS = Path(__file__).parent
 NAME = "somebody/toy-x4"
@@ -27,9 +27,9 @@ CODE = """
 import sys
 import time
 from pcsr_zoo.errors import PcsrError
-from pcsr_zoo.listing import pull
+from pcsr_zoo.zoo import pull
 from pcsr_zoo.models.base import Learned, Upsampler
-from pcsr_zoo.registry import register_model
+from pcsr_zoo.models.registry import register_model
 
 @register_model
 class Toy(Learned, Upsampler):

@@ -12,13 +12,14 @@ import pytest
 from cli_run import run
 from hub_server import HubServer, hub  # noqa: F401
 from huggingface_hub import ModelCard, constants
+from pcsr_zoo.cards.card.card import update_card
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint
+from pcsr_zoo.checkpoints.folder.push import plan_push, push
 from toy_model import same, toy, trained  # noqa: F401
 
-from pcsr_zoo import checkpoints, load
-from pcsr_zoo.cards import update_card
-from pcsr_zoo.checkpoints import read_config, save_checkpoint
+from pcsr_zoo import load
+from pcsr_zoo.checkpoints.folder import folder as checkpoints
 from pcsr_zoo.errors import FileError, OptionError
-from pcsr_zoo.hub.push import plan_push, push
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("toy")
 def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint as a training leaves it."""
     monkeypatch.setenv("HF_TOKEN", "hf_write")
-    folder = save_checkpoint(tmp_path / "runs" / "mine", trained(1), name="toy-x4", licence="MIT", seed=0)
+    folder = save_checkpoint(tmp_path / "runs" / "mine", trained(1), name="toy-x4", license="MIT", seed=0)
     (folder / "train.yml").write_text("seed: 0\n")
     (folder / "state.pt").write_bytes(b"not for others")
     (folder / "metrics.jsonl").write_text("{}\n")
@@ -69,7 +70,7 @@ def test_the_plan_says_what_would_change_and_changes_nothing(hub, folder, tmp_pa
     before = len(hub.repositories["me/toy"].commits)
     push(again)
     assert len(hub.repositories["me/toy"].commits) == before
-    save_checkpoint(folder, trained(2), name="toy-x4", licence="MIT", seed=0)
+    save_checkpoint(folder, trained(2), name="toy-x4", license="MIT", seed=0)
     changed = {change.file: change.state for change in plan_push(folder, "me/toy").changes}
     assert changed == {
         "config.json": "changed",
@@ -214,11 +215,11 @@ def test_pull_and_verify(hub, folder, tmp_path, monkeypatch):
     assert f"toy-x4: good, 75 parameters, sha256 {sha256}" in run("models", "verify")[0]
     monkeypatch.chdir(tmp_path)  # where folders have the names of models
     for name in ("toy-b", "toy-x4"):
-        save_checkpoint(name, trained(9), name=name, licence="ISC")
+        save_checkpoint(name, trained(9), name=name, license="ISC")
     assert f"toy-x4: good, 75 parameters, sha256 {sha256}" in run("models", "verify")[0]
     assert run("models", "pull", "--all")[0].startswith(f"toy-x4: {constants.HF_HUB_CACHE}")
     rows = {row["name"]: row for row in json.loads(run("models", "toy*", "--json")[0])}
-    assert (rows["toy-x4"]["licence"], rows["toy-x4"]["weights"]) == ("MIT", f"sha256:{sha256}")
+    assert (rows["toy-x4"]["license"], rows["toy-x4"]["weights"]) == ("MIT", f"sha256:{sha256}")
     (root / "toy-b" / "model.safetensors").write_bytes(b"rotten")
     out, err = run("models", "verify", code=1)
     assert "toy-x4: good" in out

@@ -13,9 +13,9 @@ from halving import Halving, halving  # noqa: F401
 from hub_server import HubServer, hub  # noqa: F401
 from huggingface_hub import constants
 from model_contract import torus_cloud, with_attributes
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint
 
 from pcsr_zoo import Cloud, load, read, recover, sample, write
-from pcsr_zoo.checkpoints import read_config, save_checkpoint
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.io import WRITE_SUFFIXES
 

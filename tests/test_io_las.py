@@ -136,22 +136,22 @@ def test_a_header_that_laspy_would_make_is_not_used(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("extent", [1e-6, 1e-3, 1.0, 37.0, 1e3, 1e5, 1e7, 1e9])
-@pytest.mark.parametrize("centre", [0.0, 1e-3, 12.3456789, 5e5, 4.6e6])
-def test_scale_and_offset(extent: float, centre: float) -> None:
-    positions = np.random.default_rng(0).random((10_000, 3)) * extent + centre
+@pytest.mark.parametrize("center", [0.0, 1e-3, 12.3456789, 5e5, 4.6e6])
+def test_scale_and_offset(extent: float, center: float) -> None:
+    positions = np.random.default_rng(0).random((10_000, 3)) * extent + center
     scale, offset = scale_and_offset(positions)
     stored = np.rint((positions - offset) / scale)
     assert np.abs(stored).max() < 2**31
     error = np.abs(stored * scale + offset - positions).max()
     spacing = extent * 3**0.5 / 100
-    digits = 1e-15 * (centre + extent)
+    digits = 1e-15 * (center + extent)
     assert error <= max(0.5e-4 * spacing, digits) * 1.01
     assert error <= 0.5e-3 * 1.01 or extent >= 1e6
     for axis in range(3):
         assert len(repr(float(offset[axis]))) < 20
 
 
-def test_files_with_bytes_as_colours(tmp_path) -> None:
+def test_files_with_bytes_as_colors(tmp_path) -> None:
     las = make_las(tmp_path / "a.las", colors=255)
     cloud = read(tmp_path / "a.las")
     assert cloud.attributes["colors"].dtype == np.uint8

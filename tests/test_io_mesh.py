@@ -115,7 +115,7 @@ def test_obj_records(tmp_path) -> None:
     assert triangles.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 3]]
 
 
-def test_obj_colours_reach_the_points(tmp_path) -> None:
+def test_obj_colors_reach_the_points(tmp_path) -> None:
     (tmp_path / "a.obj").write_text("v 0 0 0 1 0 0\nv 1 0 0 1 0 0\nv 0 1 0 1 0 0\nf 1 2 3\n")
     assert (read(tmp_path / "a.obj", points=20).attributes["colors"] == [255, 0, 0]).all()
 
@@ -154,7 +154,7 @@ def test_sampling_counts_surface_and_seed(n: int) -> None:
 
 
 def test_many_points_are_as_even_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above Open3D's share: nearest neighbours, in spacings of a hexagonal grid, against what Open3D gives for fewer.
+    """Above Open3D's share: nearest neighbors, in spacings of a hexagonal grid, against what Open3D gives for fewer.
 
     Farthest point sampling of as many, which is taken where memory forbids more, is a little less even.
     """

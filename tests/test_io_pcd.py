@@ -61,7 +61,7 @@ def test_reads_what_open3d_writes(tmp_path, mode: str) -> None:
     np.testing.assert_allclose(back.attributes["normals"], columns["normals"], atol=atol, rtol=1e-5)
     np.testing.assert_array_equal(back.attributes["ring"], columns["ring"][:, 0])
     np.testing.assert_allclose(back.attributes["curvature"], columns["curvature"][:, 0], atol=atol)
-    if mode != "ascii":  # in ascii, Open3D prints the packed colours with too few digits
+    if mode != "ascii":  # in ascii, Open3D prints the packed colors with too few digits
         np.testing.assert_array_equal(back.attributes["colors"], columns["colors"])
 
 
@@ -84,7 +84,7 @@ def test_open3d_reads_what_we_write(tmp_path) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("rgb", "F"), ("rgb", "U"), ("rgba", "U"), ("rgb", "I")])
 @pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
-def test_packed_colours(tmp_path, name: str, kind: str, data: str) -> None:
+def test_packed_colors(tmp_path, name: str, kind: str, data: str) -> None:
     packed = struct.pack("<I", 7 << 24 | 200 << 16 | 100 << 8 | 50)
     head = header(data, 2, fields=" " + name, sizes=" 4", types=" " + kind, counts=" 1")
     rows = struct.pack("<3f", 1, 2, 3) + packed + struct.pack("<3f", 4, 5, 6) + packed
@@ -107,7 +107,7 @@ def test_packed_colours(tmp_path, name: str, kind: str, data: str) -> None:
         assert again.attributes["alpha"].tolist() == [7, 7]
 
 
-def test_organised_clouds_drop_the_pixels_that_saw_nothing(tmp_path) -> None:
+def test_organized_clouds_drop_the_pixels_that_saw_nothing(tmp_path) -> None:
     body = b"1 2 3\nnan nan nan\n4 5 6\n7 8 nan\n"
     (tmp_path / "grid.pcd").write_bytes(header("ascii", 2, 2) + body)
     cloud = read(tmp_path / "grid.pcd")

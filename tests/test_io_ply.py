@@ -118,7 +118,7 @@ def test_names(tmp_path, names: tuple[str, ...], attribute: str) -> None:
     np.testing.assert_array_equal(cloud.attributes[attribute].reshape(2, -1), [[3, 4, 5][: len(names)]] * 2)
 
 
-def test_alpha_stays_beside_the_colours(tmp_path) -> None:
+def test_alpha_stays_beside_the_colors(tmp_path) -> None:
     types = {**dict.fromkeys("xyz", "float"), **dict.fromkeys(("red", "green", "blue", "alpha"), "uchar")}
     (tmp_path / "a.ply").write_bytes(make_ply("ascii", types, [(0.0, 0.0, 0.0, 1, 2, 3, 4)]))
     cloud = read(tmp_path / "a.ply")

@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_reported(tmp_path, caplog) -> None:
     assert not caplog.text
 
 
-def test_float_and_16_bit_colours(tmp_path) -> None:
+def test_float_and_16_bit_colors(tmp_path) -> None:
     colors = np.array([[0, 0.5, 1], [0.2, 0.4, 0.6]])
     for suffix in (".ply", ".pcd", ".csv", ".las"):
         write(Cloud(np.eye(3)[:2], {"colors": colors}), tmp_path / f"f{suffix}")

@@ -58,7 +58,7 @@ def test_layouts(tmp_path, text: str, expected: dict) -> None:
         np.testing.assert_array_equal(cloud.attributes[name], values)
 
 
-def test_colours_and_labels_get_integer_types(tmp_path) -> None:
+def test_colors_and_labels_get_integer_types(tmp_path) -> None:
     attributes = read_as(tmp_path, "x y z r g b label\n1 2 3 4 5 6 7\n").attributes
     assert attributes["colors"].dtype == np.uint8
     assert attributes["labels"].dtype == np.int32
@@ -149,7 +149,7 @@ def test_missing_columns_are_named(tmp_path) -> None:
     bare = Cloud(np.eye(3))
     with pytest.raises(FileError, match="no normals"):
         write(bare, tmp_path / "a.xyzn")
-    with pytest.raises(FileError, match="no colours"):
+    with pytest.raises(FileError, match="no colors"):
         write(bare, tmp_path / "a.xyzrgb")
 
 

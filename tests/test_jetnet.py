@@ -9,16 +9,17 @@ from scipy.spatial.transform import Rotation
 
 torch = pytest.importorskip("torch")
 
+from pcsr_zoo.models.jetnet.model.network import JetNetwork  # noqa: E402
+from pcsr_zoo.models.jetnet.model.recipe import JetNetRecipe, distance_to_surface, uncovered  # noqa: E402
+
 from pcsr_zoo.errors import OptionError  # noqa: E402
 from pcsr_zoo.geometry.patches import Patches, fit_patches  # noqa: E402
-from pcsr_zoo.models.jetnet_network import JetNetwork  # noqa: E402
-from pcsr_zoo.models.jetnet_recipe import JetNetRecipe, distance_to_surface, uncovered  # noqa: E402
 
 
 class TestJetNet(UpsamplerContract):
     name = "jetnet"
     # Where rounding makes the selection fall the other way (1 point in 100), relaxation hands a part of the change on
-    # to the neighbours: 2 to 4 points in 100 move by more than 1e-3.
+    # to the neighbors: 2 to 4 points in 100 move by more than 1e-3.
     elsewhere = 0.05
     tolerance = 1e-3
     elsewhere_at_utm = 0.1
@@ -116,8 +117,8 @@ def examples():
                 (points - ring) / 0.4,
                 15.8 * size**2,
                 name=f"torus-{k}",
-                licence="ours",
-                licence_class="permissive",
+                license="ours",
+                license_class="permissive",
                 source="here",
                 vertices=0,
                 faces=0,
@@ -171,13 +172,13 @@ def test_it_learns(examples):
     _, recipe, batch = examples
     torch.manual_seed(0)
     network = recipe.networks()["network"]
-    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
     squares = []
     for _ in range(40):
         loss, _ = recipe.loss("network", {"network": network}, batch, 0.0)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         with torch.no_grad():
             patches = Patches(**{name: batch["patches." + name] for name in Patches.__dataclass_fields__})
             move, _ = network(patches, batch["noise"], batch["offsets"], batch["index"])

@@ -31,7 +31,7 @@ def test_offsets_lead_to_the_nearest_discarded_points(space):
                 far = (features[b, others] - own).norm(dim=1)
                 away = torch.where(away <= away.sort().values[15], far, torch.inf)
             near = [others[j] for j in away.argsort()[:3].tolist()]
-            assert found.neighbours[b, i].tolist() == near
+            assert found.neighbors[b, i].tolist() == near
             torch.testing.assert_close(found.offsets[b, i], (features[b, near] - own).flatten())
 
 
@@ -42,7 +42,7 @@ def test_candidates_are_the_points_that_were_there():
     assert back.shape == (1, 128, 12)
     torch.testing.assert_close(back[:, :32], found.kept)
     away = (features[0, :, None] - back[0]).norm(dim=2)
-    used = set(found.picks[0].tolist()) | set(found.neighbours.flatten().tolist())
+    used = set(found.picks[0].tolist()) | set(found.neighbors.flatten().tolist())
     assert sorted((away.amin(dim=1) < 1e-9).nonzero()[:, 0].tolist()) == sorted(used)
     assert float(away.amin(dim=0).max()) < 1e-9  # nothing else
     assert len(used) > 50
@@ -55,7 +55,7 @@ def test_few_points(size, n):
     if size == n:
         assert float(found.offsets.abs().max()) == 0
     else:
-        assert not set(found.neighbours[0].flatten().tolist()) & set(found.picks[0].tolist())
+        assert not set(found.neighbors[0].flatten().tolist()) & set(found.picks[0].tolist())
 
 
 def test_picks_that_are_known():
@@ -63,4 +63,4 @@ def test_picks_that_are_known():
     picks = torch.arange(10)[None]
     found = decompose(features, 10, picks=picks)
     torch.testing.assert_close(found.kept, features[:, :10])
-    assert int(found.neighbours.min()) >= 10
+    assert int(found.neighbors.min()) >= 10

@@ -7,7 +7,7 @@ import torch
 
 from pcsr_zoo.layers import dense_edge_conv
 from pcsr_zoo.layers.dense_edge_conv import DenseEdgeConv, DenseFeatures
-from pcsr_zoo.layers.graph import NeighbourGraph, neighbour_graph
+from pcsr_zoo.layers.graph import NeighborGraph, neighbor_graph
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def _seeded():
     torch.manual_seed(0)
 
 
-def edge_by_edge(block: DenseEdgeConv, x: torch.Tensor, graph: NeighbourGraph) -> torch.Tensor:
+def edge_by_edge(block: DenseEdgeConv, x: torch.Tensor, graph: NeighborGraph) -> torch.Tensor:
     """MPU's block: each layer is a matrix times all that an edge knows, with x_j - x_i in place of x_j."""
     growth, channels = block.growth, x.shape[2]
     out = torch.empty(*x.shape[:2], block.out_channels, dtype=x.dtype)
@@ -44,16 +44,16 @@ def edge_by_edge(block: DenseEdgeConv, x: torch.Tensor, graph: NeighbourGraph) -
 def test_it_is_the_papers_block(relative):
     block = DenseEdgeConv(5, growth=4, layers=3, relative=relative).double()
     points, x = torch.randn(2, 9, 3).double(), torch.randn(2, 9, 5).double()
-    graph = neighbour_graph(points, 4)
+    graph = neighbor_graph(points, 4)
     if not relative:
-        graph = NeighbourGraph(graph.index[:, :, 1:])
+        graph = NeighborGraph(graph.index[:, :, 1:])
     with torch.no_grad():
         torch.testing.assert_close(block(x, graph), edge_by_edge(block, x, graph))
 
 
 @pytest.mark.parametrize(("blocks", "channels"), [(1, 84), (2, 144), (3, 204), (4, 264)])
 def test_channels_of_the_papers(blocks, channels):
-    features = DenseFeatures(3, blocks=blocks, neighbours=8)
+    features = DenseFeatures(3, blocks=blocks, neighbors=8)
     assert features.out_channels == channels
     assert features(torch.randn(2, 30, 3)).shape == (2, 30, channels)
     assert DenseFeatures(3, growth=24, width=48, blocks=4).out_channels - 48 == 480  # PU-GAN's
@@ -63,14 +63,14 @@ def test_relative_features_do_not_change_when_the_cloud_moves():
     features = DenseFeatures(0, blocks=2, relative=True).double()
     points = torch.randn(1, 40, 3).double()
     nothing = points[:, :, 3:]
-    here = features(nothing, neighbour_graph(points, 8))
-    there = features(nothing, neighbour_graph(points + 5, 8))
+    here = features(nothing, neighbor_graph(points, 8))
+    there = features(nothing, neighbor_graph(points + 5, 8))
     torch.testing.assert_close(here, there)
     assert float(here.detach().std(dim=1).mean()) > 0.01
 
 
 def test_order_does_not_matter():
-    features = DenseFeatures(3, blocks=2, neighbours=6)
+    features = DenseFeatures(3, blocks=2, neighbors=6)
     points, order = torch.randn(1, 30, 3), torch.randperm(30)
     torch.testing.assert_close(features(points)[:, order], features(points[:, order]))
 
@@ -78,7 +78,7 @@ def test_order_does_not_matter():
 def test_parts_give_what_the_whole_gives(monkeypatch):
     features = DenseFeatures(4, blocks=2, relative=True)
     points, x = torch.randn(2, 50, 3), torch.randn(2, 50, 4)
-    graph = neighbour_graph(points, 8)
+    graph = neighbor_graph(points, 8)
     whole = features(x, graph)
     monkeypatch.setattr(dense_edge_conv, "_CHUNK", 16)
     with torch.no_grad():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from random_weights import randomised
+from random_weights import randomized
 
 from pcsr_zoo.layers.invertible_scale import InvertibleScale
 from pcsr_zoo.layers.pi_block import PIBlock
@@ -26,7 +26,7 @@ def halves(channels: int, n: int = 40, dtype: torch.dtype = torch.float64) -> tu
 @pytest.mark.parametrize("channels", [3, 12])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
 def test_a_block_inverts(form, vectors, channels, dtype, tolerance):
-    block = randomised(PIBlock(channels, 3 * channels, form=form, vectors=vectors)).to(dtype)
+    block = randomized(PIBlock(channels, 3 * channels, form=form, vectors=vectors)).to(dtype)
     kept, offsets = halves(channels, dtype=dtype)
     with torch.no_grad():
         there = block(kept, offsets)
@@ -50,7 +50,7 @@ def test_a_block_begins_as_the_identity(form, vectors):
 @pytest.mark.parametrize(("form", "vectors"), KINDS)
 def test_the_logarithms_of_the_scales_are_the_volume(form, vectors):
     """Their sum is the logarithm of the determinant of the Jacobian matrix, which torch has by differentiation."""
-    block = randomised(PIBlock(6, 18, hidden=8, growth=4, neighbours=3, form=form, vectors=vectors)).double()
+    block = randomized(PIBlock(6, 18, hidden=8, growth=4, neighbors=3, form=form, vectors=vectors)).double()
     kept, offsets = torch.randn(1, 5, 6).double(), torch.randn(1, 5, 18).double()
     sizes = [kept.numel(), offsets.numel()]
 
@@ -70,7 +70,7 @@ def test_the_logarithms_of_the_scales_are_the_volume(form, vectors):
 
 @pytest.mark.parametrize(("form", "vectors"), KINDS)
 def test_gradients_by_finite_differences(form, vectors):
-    block = randomised(PIBlock(6, 18, hidden=6, growth=3, neighbours=4, form=form, vectors=vectors)).double()
+    block = randomized(PIBlock(6, 18, hidden=6, growth=3, neighbors=4, form=form, vectors=vectors)).double()
     kept, offsets = torch.randn(1, 8, 6).double(), torch.randn(1, 8, 18).double()
 
     def there(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,7 +83,7 @@ def test_gradients_by_finite_differences(form, vectors):
 
 @pytest.mark.parametrize(("form", "vectors"), KINDS)
 def test_a_cloud_that_moves_takes_its_kept_points_along(form, vectors):
-    block = randomised(PIBlock(12, 36, form=form, vectors=vectors)).double()
+    block = randomized(PIBlock(12, 36, form=form, vectors=vectors)).double()
     kept, offsets = halves(12)
     move = torch.tensor([5.0, -3.0, 1.0, *[0.0] * 9]).double()
     here, there = block(kept, offsets), block(kept + move, offsets)
@@ -92,7 +92,7 @@ def test_a_cloud_that_moves_takes_its_kept_points_along(form, vectors):
 
 
 def test_vectors_in_a_plane_stay_in_it():
-    block = randomised(PIBlock(12, 36, vectors=True)).double()
+    block = randomized(PIBlock(12, 36, vectors=True)).double()
     kept, offsets = halves(12)
     turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
     for half in (kept, offsets):  # the plane of the first two rows of `turn`
@@ -106,7 +106,7 @@ def test_vectors_in_a_plane_stay_in_it():
 
 
 def test_the_clamp_bounds_the_scales():
-    block = randomised(PIBlock(12, 36, form="map", clamp=0.5), size=20.0).double()
+    block = randomized(PIBlock(12, 36, form="map", clamp=0.5), size=20.0).double()
     _, _, of_offsets, of_kept = block(*halves(12))
     assert of_kept is not None
     for scale in (of_offsets, of_kept):

@@ -1,4 +1,4 @@
-"""Gathering, nearest neighbours, farthest points and spacing of batches, against loops written from the definitions."""
+"""Gathering, nearest neighbors, farthest points and spacing of batches, against loops written from the definitions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_farthest_points_of_equal_ones_are_distinct():
 
 
 def test_spacing_is_the_side_of_a_points_square():
-    """On a grid of side .5 the eighth neighbour is at the corner: a disk of radius .5 sqrt 2 for 8 points' squares."""
+    """On a grid of side .5 the eighth neighbor is at the corner: a disk of radius .5 sqrt 2 for 8 points' squares."""
     grid = torch.stack(torch.meshgrid(*[torch.arange(30.0) * 0.5] * 2, indexing="ij"), dim=2).reshape(1, -1, 2)
     grid = torch.cat([grid, torch.zeros(1, 900, 1)], dim=2)
     expected = 0.5 * np.sqrt(2) * np.sqrt(np.pi / 8)

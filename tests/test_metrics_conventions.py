@@ -30,15 +30,15 @@ def nearest(a, b):
     return d.min(axis=1), d.min(axis=0)
 
 
-def centre_radius(x):
-    centre = x.sum(axis=0) / len(x)
-    return centre, max(np.linalg.norm(row - centre) for row in x)
+def center_radius(x):
+    center = x.sum(axis=0) / len(x)
+    return center, max(np.linalg.norm(row - center) for row in x)
 
 
 def by_definition(prediction, truth, convention):
     """The table of the benchmark protocol, row by row."""
-    ct, rt = centre_radius(truth)
-    cp, rp = centre_radius(prediction)
+    ct, rt = center_radius(truth)
+    cp, rp = center_radius(prediction)
     if convention == "plain":
         f, b = nearest((prediction - ct) / rt, (truth - ct) / rt)
         return (np.mean(f) + np.mean(b)) / 2, max(f.max(), b.max())
@@ -104,7 +104,7 @@ def test_emd_and_uniformity(pair):
     prediction, truth = pair
     truth = truth[:70]
     result = evaluate(Cloud(prediction), Cloud(truth), emd=True, uniformity=True)
-    (cp, rp), (ct, rt) = centre_radius(prediction), centre_radius(truth)
+    (cp, rp), (ct, rt) = center_radius(prediction), center_radius(truth)
     from scipy.optimize import linear_sum_assignment
 
     cost = np.linalg.norm(((prediction - cp) / rp)[:, None] - ((truth - ct) / rt)[None], axis=2)
@@ -141,7 +141,7 @@ def test_no_extent(pair, at):
         for convention in CONVENTIONS:
             with pytest.raises(CloudError, match="all points of the ground truth are equal"):
                 evaluate(truth, equal, convention=convention)
-        ct, rt = centre_radius(truth)
+        ct, rt = center_radius(truth)
         expected = np.linalg.norm((np.array(at) - ct) / rt - (truth - ct) / rt, axis=1)
         result = evaluate(equal, truth, convention="plain")  # its frame is the ground truth's: defined
         assert result["hd"] == pytest.approx(expected.max())

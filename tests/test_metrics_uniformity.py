@@ -64,7 +64,7 @@ def test_a_hexagonal_lattice_has_no_clutter():
         cell = np.sqrt(3) / 2
         assert np.abs(sizes / (np.pi * radius**2 / cell) - 1).max() < 0.1
         assert (clutter / sizes).max() < 1e-3  # what counting whole points leaves; the spacing is 1
-    # every second point a third of the way to its neighbour: the spacing, 1, falls to 2/3
+    # every second point a third of the way to its neighbor: the spacing, 1, falls to 2/3
     paired = points.copy()
     paired[::2, 0] += 1 / 3
     nearest = cKDTree(paired).query(paired, k=2)[0][:, 1]

@@ -8,7 +8,7 @@ from model_contract import SamplerContract, UpsamplerContract, torus_cloud
 from scipy.spatial import cKDTree
 
 from pcsr_zoo import sample, upsample
-from pcsr_zoo.geometry.edges import neighbour_edges
+from pcsr_zoo.geometry.edges import neighbor_edges
 from pcsr_zoo.geometry.fps import farthest_point_sample
 
 
@@ -177,7 +177,7 @@ def test_jet_never_steps_far_where_there_is_no_surface():
     nearest measured one."""
     points = np.random.default_rng(0).uniform(size=(800, 3)) ** 3
     new = new_points(points, "jet")
-    middle = points[neighbour_edges(points, 24)].mean(axis=1)
+    middle = points[neighbor_edges(points, 24)].mean(axis=1)
     reach = cKDTree(points).query(middle)[0] / 2
     distance, index = cKDTree(middle).query(new[: 800 * 2], k=60)
     assert (distance <= reach[index] * (1 + 1e-6)).any(axis=1).all()

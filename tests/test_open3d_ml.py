@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 from open3d_ml_case import Shift, require_open3d_ml, shift, sphere  # noqa: F401
+from pcsr_zoo.checkpoints.folder.folder import save_checkpoint
 
 import pcsr_zoo
-from pcsr_zoo import Cloud, registry
-from pcsr_zoo.checkpoints import save_checkpoint
+from pcsr_zoo import Cloud
 from pcsr_zoo.errors import CloudError, OptionError
+from pcsr_zoo.models import registry
 from pcsr_zoo.open3d_ml import open3d_class, register, visualizer_data
 
 ml3d = require_open3d_ml()
@@ -151,7 +152,7 @@ def test_data_keep_their_types_and_their_rows():
     assert np.array_equal(out["feat"][:60], colors)
     assert set(out["label"][60:]) <= set(range(60))
     blended = out["feat"][60:].astype(int)
-    assert not (blended[:, None] == colors[None]).all(-1).any(1).all(), "integer colours jumped instead of blending"
+    assert not (blended[:, None] == colors[None]).all(-1).any(1).all(), "integer colors jumped instead of blending"
     assert model("FPS").sample(data, 3)["label"].shape == (20,)
 
 
@@ -163,9 +164,9 @@ def test_data_without_points_are_refused():
 def test_a_model_does_only_what_it_can():
     with pytest.raises(OptionError, match="FPS cannot upsample, it can sample"):
         model("FPS").perform("upsample")
-    with pytest.raises(OptionError, match="Jet has no argument 'neighbors'; it has: neighbours"):
+    with pytest.raises(OptionError, match="Jet has no argument 'neighbors'; it has: neighbors"):
         model("Jet", neighbors=3)
-    assert model("Jet", neighbours=7, name="Jet", batcher="DefaultBatcher", mode=None).zoo.neighbours == 7
+    assert model("Jet", neighbors=7, name="Jet", batcher="DefaultBatcher", mode=None).zoo.neighbors == 7
 
 
 def test_what_cannot_be_trained_says_so():

@@ -92,7 +92,7 @@ def test_results_are_stored_and_found(folder, tmp_path):
         (np.array([[1.0, 2.0, 3.0, 4.0]] * 2), "features", [1.0, 2.0, 3.0, 4.0]),
     ],
 )
-def test_features_are_stored_as_colours_where_they_are_some(feat, name, wanted):
+def test_features_are_stored_as_colors_where_they_are_some(feat, name, wanted):
     cloud = result_cloud({"point": np.zeros((2, 3)), "feat": feat})
     assert cloud.attributes.keys() == {name}
     assert cloud.attributes[name][1].tolist() == wanted

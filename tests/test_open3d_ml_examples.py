@@ -13,7 +13,8 @@ import pytest
 from open3d_ml_case import require_open3d_ml, sphere, write_spheres
 
 import pcsr_zoo
-from pcsr_zoo import Cloud, registry, write
+from pcsr_zoo import Cloud, write
+from pcsr_zoo.models import registry
 from pcsr_zoo.models.base import Learned
 
 ml3d = require_open3d_ml()

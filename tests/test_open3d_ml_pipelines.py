@@ -11,11 +11,11 @@ import pytest
 import torch
 from halving import halving  # noqa: F401
 from open3d_ml_case import get, make, require_open3d_ml, shift, sphere, write_spheres  # noqa: F401
+from pcsr_zoo.checkpoints.folder.folder import read_config
 from scipy.spatial.distance import cdist
 
 import pcsr_zoo
 from pcsr_zoo import Cloud, read, write
-from pcsr_zoo.checkpoints import read_config
 from pcsr_zoo.errors import CloudError, FileError, OptionError
 
 require_open3d_ml()
@@ -23,7 +23,7 @@ require_open3d_ml()
 
 @pytest.fixture
 def clouds(tmp_path) -> Path:
-    """A folder with two clouds, one of them with colours."""
+    """A folder with two clouds, one of them with colors."""
     folder = tmp_path / "clouds"
     folder.mkdir()
     colors = np.random.default_rng(0).integers(0, 256, (400, 3)).astype(np.uint8)
@@ -232,7 +232,7 @@ def test_a_saved_checkpoint_is_found_again(make, shift):  # noqa: F811
     parameter = second.model.network.shift
     assert torch.equal(parameter, first.model.network.shift)
     second.load_ckpt(str(folder.with_name("ckpt_00002")))
-    assert second.model.network.shift is parameter, "an optimiser that holds the parameter would lose it"
+    assert second.model.network.shift is parameter, "an optimizer that holds the parameter would lose it"
     assert (parameter == 2).all()
     with pytest.raises(FileError, match="ckpt_00003"):
         second.load_ckpt(str(folder.with_name("ckpt_00003")))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from open3d_ml_case import Shift, get, make, require_open3d_ml, shift, sphere, write_spheres  # noqa: F401
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint
 
 import pcsr_zoo
-from pcsr_zoo.checkpoints import read_config, save_checkpoint
 from pcsr_zoo.errors import OptionError, TrainingError
 
 require_open3d_ml()

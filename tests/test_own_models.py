@@ -10,13 +10,14 @@ import pytest
 from click.testing import CliRunner
 from toy_training import write_toy_data
 
-from pcsr_zoo import Cloud, registry
+from pcsr_zoo import Cloud
 from pcsr_zoo.cli import main
 from pcsr_zoo.datasets import TrainingSet
+from pcsr_zoo.models import registry
 
 MODULE = """
 import toy_training
-from pcsr_zoo.registry import register_model
+from pcsr_zoo.models.registry import register_model
 
 @register_model
 class Own(toy_training.ToyPatches):
@@ -27,7 +28,7 @@ class Own(toy_training.ToyPatches):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A module, a configuration and data in `models`; the current folder is above it, and nothing is imported yet."""
-    monkeypatch.setattr("pcsr_zoo.registry._MODELS", dict(registry._MODELS))
+    monkeypatch.setattr("pcsr_zoo.models.registry._MODELS", dict(registry._MODELS))
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name in ("own_model", "broken_model"):
         monkeypatch.delitem(sys.modules, name, raising=False)

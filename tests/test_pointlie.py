@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 from model_contract import torus_cloud, unmatched
+from pcsr_zoo.models.pointlie.model.model import PointLIE
+from pcsr_zoo.models.pointlie.model.snapping import nearest_distinct
 from scipy.spatial import cKDTree
 
 from pcsr_zoo import list_models, recover, sample, upsample
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.models.base import Context, tasks_of
-from pcsr_zoo.models.pointlie import PointLIE
-from pcsr_zoo.models.pointlie_snap import nearest_distinct
 
 
 def made(ratio: int = 4, **arguments) -> PointLIE:
     """A small model whose last layers are not zero."""
     torch.manual_seed(0)
-    model = PointLIE(ratio, blocks=2, hidden=16, growth=6, neighbours=8, **arguments)
+    model = PointLIE(ratio, blocks=2, hidden=16, growth=6, neighbors=8, **arguments)
     for parameter in model.network.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     return model
@@ -41,11 +41,11 @@ def test_it_samples_recovers_and_upsamples():
 
 @pytest.mark.parametrize("n", [1, 2, 75, 150, 200, 400, 599, 600])
 def test_it_places_as_many_points_as_are_asked_for_near_the_cloud(model, points, n):
-    placed = model.place(points, n, Context())
+    placed = model.sampled_points(points, n, Context())
     assert placed.shape == (n, 3)
     spacing = np.sqrt(15.8 / n)
     assert cKDTree(points).query(placed)[0].max() < 1.5 * spacing
-    chosen = model.choose(points, n, Context())
+    chosen = model.select(points, n, Context())
     assert len(set(chosen.tolist())) == n
     assert cKDTree(points).query(placed)[0].mean() <= np.linalg.norm(points[chosen] - placed, axis=1).mean() + 1e-12
 
@@ -55,19 +55,19 @@ def test_it_places_as_many_points_as_are_asked_for_near_the_cloud(model, points,
 def test_it_rebuilds_as_many_points_as_are_asked_for(ratio, size):
     model, few = made(ratio), torus_cloud(150)[:size]
     for n in (size, ratio * size, 5 * ratio * size // 3):
-        dense = model.rebuild(few, n, Context())
+        dense = model.reconstruct(few, n, Context())
         assert dense.shape == (n, 3)
         assert np.isfinite(dense).all()
 
 
 def test_a_single_candidate_for_each_offset_is_enough():
     """k = 1 gives so few candidates that a second pass is needed earlier."""
-    assert made(4, k=1).rebuild(torus_cloud(50), 250, Context()).shape == (250, 3)
+    assert made(4, k=1).reconstruct(torus_cloud(50), 250, Context()).shape == (250, 3)
 
 
 def test_seeds_and_temperature(model, points):
     def run(seed: int = 0, temperature: float = 1.0) -> np.ndarray:
-        return model.rebuild(points[:100], 400, Context(seed, temperature=temperature))
+        return model.reconstruct(points[:100], 400, Context(seed, temperature=temperature))
 
     np.testing.assert_array_equal(run(), run())
     assert unmatched(run(), run(seed=1), 1e-3) > 0.5
@@ -82,11 +82,11 @@ def test_seeds_and_temperature(model, points):
 
 def test_noise_belongs_to_points_not_to_their_numbers(model, points):
     order = np.random.default_rng(0).permutation(100)
-    here = model.rebuild(points[:100], 400, Context())
-    there = model.rebuild(points[:100][order], 400, Context())
+    here = model.reconstruct(points[:100], 400, Context())
+    there = model.reconstruct(points[:100][order], 400, Context())
     assert unmatched(here, there, 1e-4) < 0.02
-    here = model.place(points, 150, Context())
-    there = model.place(points[np.random.default_rng(0).permutation(600)], 150, Context())
+    here = model.sampled_points(points, 150, Context())
+    there = model.sampled_points(points[np.random.default_rng(0).permutation(600)], 150, Context())
     assert unmatched(here, there, 1e-4) < 0.02
 
 
@@ -102,18 +102,18 @@ def test_sums_of_vectors_keep_a_plane_and_a_line(points):
     model = made(8, vectors=True, prior="geometry", temperature=0.5)
     flat = np.random.default_rng(0).uniform(-1, 1, (400, 3)) * [1.0, 1, 0]
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
-    placed = model.place(flat @ turn, 50, Context())
+    placed = model.sampled_points(flat @ turn, 50, Context())
     assert np.abs((placed @ turn.T)[:, 2]).max() < 1e-5
-    dense = model.rebuild(placed, 400, Context())
+    dense = model.reconstruct(placed, 400, Context())
     assert np.abs((dense @ turn.T)[:, 2]).max() < 1e-5
     assert np.linalg.norm(dense[:, None] - placed, axis=2).min(axis=1).max() > 0.05
     line = np.linspace(-1, 1, 100)[:, None] * np.array([0.36, 0.48, 0.8])
-    dense = model.rebuild(line, 800, Context())
+    dense = model.reconstruct(line, 800, Context())
     assert np.linalg.norm(dense - (dense @ [0.36, 0.48, 0.8])[:, None] * [0.36, 0.48, 0.8], axis=1).max() < 1e-5
 
 
 def test_candidates_serve_upsampling(model, points):
-    found = model.propose(points, points, 1800, Context())
+    found = model.candidates(points, points, 1800, Context())
     assert found.shape == (model.network.growth * 600, 3)
     dense = upsample(points, 3.5, model=model, keep_input=True)
     assert dense.shape == (2100, 3)
@@ -124,8 +124,8 @@ def test_the_arguments_make_the_same_model(model):
     again = PointLIE(**model.arguments)
     assert again.arguments == model.arguments
     again.network.load_state_dict(model.network.state_dict())
-    placed = model.place(torus_cloud(100), 25, Context())
-    np.testing.assert_array_equal(again.place(torus_cloud(100), 25, Context()), placed)
+    placed = model.sampled_points(torus_cloud(100), 25, Context())
+    np.testing.assert_array_equal(again.sampled_points(torus_cloud(100), 25, Context()), placed)
 
 
 def test_ratios_that_are_no_power_of_two():
@@ -135,8 +135,8 @@ def test_ratios_that_are_no_power_of_two():
 
 def test_duplicates(model):
     few = np.repeat(torus_cloud(20), 4, axis=0)
-    assert np.isfinite(model.place(few, 20, Context())).all()
-    assert np.isfinite(model.rebuild(few, 320, Context())).all()
+    assert np.isfinite(model.sampled_points(few, 20, Context())).all()
+    assert np.isfinite(model.reconstruct(few, 320, Context())).all()
 
 
 # -- snapping -----------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_snapping_takes_the_nearest_pairs_first():
     np.testing.assert_array_equal(found[alone], expected[alone])
 
 
-def test_snapping_all_to_one_point_takes_its_neighbours():
+def test_snapping_all_to_one_point_takes_its_neighbors():
     points = torus_cloud(200)
     found = nearest_distinct(points, np.tile(points[7], (30, 1)))
     nearest = cKDTree(points).query(points[7], 30)[1]
@@ -174,9 +174,9 @@ def test_double_precision(model, points):
     double.network.load_state_dict(model.network.state_dict())
     double.network.double()
     assert "float64" in double.dtypes
-    few = [m.place(points, 150, Context()) for m in (model, double)]
+    few = [m.sampled_points(points, 150, Context()) for m in (model, double)]
     assert 0 < np.abs(few[0] - few[1]).max() < 1e-4
-    dense = [m.rebuild(few[1], 600, Context()) for m in (model, double)]
+    dense = [m.reconstruct(few[1], 600, Context()) for m in (model, double)]
     assert unmatched(*dense, 1e-3) < 0.05
 
 
@@ -190,7 +190,8 @@ def test_several_passes_choose_from_all_of_them(points):
     np.testing.assert_array_equal(sets[1][150 : 150 + 8 * 150], sets[0])
     assert len(np.unique(sets[1], axis=0)) == len(sets[1])
     apart = [
-        cKDTree(dense).query(dense, 2)[0][:, 1].min() for dense in (m.rebuild(few, 600, Context()) for m in (one, four))
+        cKDTree(dense).query(dense, 2)[0][:, 1].min()
+        for dense in (m.reconstruct(few, 600, Context()) for m in (one, four))
     ]
     assert apart[1] > apart[0]  # more to choose from: farthest points lie farther apart
     with pytest.raises(OptionError, match="passes must be a whole number"):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from random_weights import randomised
+from pcsr_zoo.models.pointlie.model.model import PointLIE
+from pcsr_zoo.models.pointlie.model.network import PointLIENetwork
+from pcsr_zoo.models.pointlie.model.prior import laid_into_surface
+from random_weights import randomized
 
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.layers.decomposition import decompose
-from pcsr_zoo.layers.graph import neighbour_graph
+from pcsr_zoo.layers.graph import neighbor_graph
 from pcsr_zoo.layers.picking import farthest_points, gather
-from pcsr_zoo.models.pointlie import PointLIE
-from pcsr_zoo.models.pointlie_network import PointLIENetwork
-from pcsr_zoo.models.pointlie_prior import laid_into_surface
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def sphere(n: int, batch: int = 1, dtype: torch.dtype = torch.float64) -> torch.
 
 
 def small(scale: int = 3, **options) -> PointLIENetwork:
-    return randomised(PointLIENetwork(scale, blocks=2, hidden=16, growth=6, neighbours=8, **options), size=0.7)
+    return randomized(PointLIENetwork(scale, blocks=2, hidden=16, growth=6, neighbors=8, **options), size=0.7)
 
 
 def nearest_of(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -78,8 +78,8 @@ def test_the_true_z_brings_back_all_points_that_were_not_lost_and_a_drawn_one_do
     points, network = sphere(512), small(prior=prior).double().requires_grad_(False)
     sampled = network(points, 64)
     back = network.recover(sampled.points, sampled.latent, 512, sampled.unit)
-    # A point that is nobody's neighbour is lost. Another one is there twice in its place, whose neighbours, one layer
-    # further back, do not see the same neighbourhood as on the way there.
+    # A point that is nobody's neighbor is lost. Another one is there twice in its place, whose neighbors, one layer
+    # further back, do not see the same neighborhood as on the way there.
     assert float((nearest_of(points, back) < 1e-8).double().mean()) > 0.5
     assert float(nearest_of(points, back).median()) < 1e-12
     z = network.draw(sampled.points, torch.randn_like(sampled.latent))
@@ -156,11 +156,11 @@ def test_noise_is_laid_into_the_surface():
     turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
     flat = torch.rand(1, 2000, 3).double() * torch.tensor([1.0, 1.0, 0.0])
     noise = torch.randn(1, 2000, 30).double()
-    laid = laid_into_surface(noise, neighbour_graph(flat @ turn, 12, unit=2000**-0.5)).view(2000, 10, 3)
+    laid = laid_into_surface(noise, neighbor_graph(flat @ turn, 12, unit=2000**-0.5)).view(2000, 10, 3)
     assert float((laid @ turn[2]).abs().max()) < 1e-12
     before = (noise.view(2000, 10, 3) @ turn[:2].mT).square().mean()
     assert float((laid @ turn[:2].mT).square().mean() / before) == pytest.approx(1, abs=0.25)
-    assert bool(torch.isfinite(laid_into_surface(noise[:, :1], neighbour_graph(flat[:, :1], 12))).all())
+    assert bool(torch.isfinite(laid_into_surface(noise[:, :1], neighbor_graph(flat[:, :1], 12))).all())
 
 
 def test_any_counts():

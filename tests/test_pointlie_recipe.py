@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from model_contract import torus_cloud
+from pcsr_zoo.models.pointlie.model.model import PointLIE
 
 from pcsr_zoo.datasets.training_set import TrainingSet, pack_shape
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.layers.picking import farthest_points, gather
 from pcsr_zoo.losses.chamfer import chamfer_loss
 from pcsr_zoo.losses.earth_mover import earth_mover_loss
-from pcsr_zoo.models.pointlie import PointLIE
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def data() -> TrainingSet:
     for k in range(2):
         points = torus_cloud(1024, seed=k)
         ring = points * [1, 1, 0] / np.linalg.norm(points[:, :2], axis=1, keepdims=True)
-        about = {"licence": "ours", "licence_class": "permissive", "source": "here", "vertices": 0, "faces": 0}
+        about = {"license": "ours", "license_class": "permissive", "source": "here", "vertices": 0, "faces": 0}
         packed.append(
             pack_shape(
                 points, (points - ring) / 0.4, 15.8, name=f"torus-{k}", normals="outward", held_out=k == 1, **about
@@ -38,7 +38,7 @@ def data() -> TrainingSet:
 
 def made(**arguments) -> PointLIE:
     torch.manual_seed(0)
-    return PointLIE(4, blocks=1, hidden=16, growth=6, neighbours=8, **arguments)
+    return PointLIE(4, blocks=1, hidden=16, growth=6, neighbors=8, **arguments)
 
 
 def loss_of(recipe, examples) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -130,14 +130,14 @@ def test_every_parameter_learns_and_the_loss_falls(data, arguments):
     recipe = made(**arguments).recipe(points=256)
     network = recipe.networks()["network"].train()
     examples = recipe.examples(data, 0, 0, 0, 1)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses, used = [], set()
     for _ in range(20):
         loss, _ = loss_of(recipe, examples)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         used |= {name for name, p in network.named_parameters() if p.grad is not None and bool((p.grad != 0).any())}
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert used == {name for name, _ in network.named_parameters()}
     assert min(losses[-3:]) < 0.85 * losses[0]

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from halving import Halving, halving
 from model_contract import UTM, torus_cloud, with_attributes
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint
 from scipy.spatial import cKDTree
 
 import pcsr_zoo
 from pcsr_zoo import Cloud, load, recover, sample, upsample
-from pcsr_zoo.checkpoints import read_config, save_checkpoint
 from pcsr_zoo.errors import CloudError, OptionError
 from pcsr_zoo.models.base import tasks_of
-from pcsr_zoo.registry import class_named, find_checkpoint, identify, model_info
+from pcsr_zoo.zoo import class_named, find_checkpoint, identify, model_info
 
 POINTS = torus_cloud(800)
 __all__ = ["halving"]
 
 
-def spread(result: np.ndarray, anchors: np.ndarray) -> float:
-    return float(cKDTree(anchors).query(result)[0].mean())
+def spread(result: np.ndarray, support: np.ndarray) -> float:
+    return float(cKDTree(support).query(result)[0].mean())
 
 
 # -- models with several tasks ------------------------------------------------------------------------------------
@@ -222,10 +222,10 @@ def test_a_model_that_does_not_keep_the_contract(found, message):
     class Wrong(Halving):
         name = "wrong"
 
-        def rebuild(self, points, n, context):
+        def reconstruct(self, points, n, context):
             return np.broadcast_to(found, (n, 3)) if np.ndim(found) == 0 else found
 
-        place = rebuild
+        place = reconstruct
 
     with pytest.raises(CloudError, match=f"'wrong' recovered .*{message}"):
         recover(POINTS, 2, model=Wrong())

@@ -9,9 +9,9 @@ import pytest
 from cli_run import run
 from halving import Halving, halving
 from model_contract import torus_cloud, with_attributes
+from pcsr_zoo.checkpoints.folder.folder import save_checkpoint
 
 from pcsr_zoo import Cloud, read, recover, sample, write
-from pcsr_zoo.checkpoints import save_checkpoint
 
 __all__ = ["halving"]
 
@@ -122,7 +122,7 @@ def test_several_files_and_a_folder(scan):
 
 def test_a_changed_checkpoint_is_told(scan, halving, tmp_path, monkeypatch):
     folder = save_checkpoint(tmp_path / "hub" / "halving", Halving())
-    monkeypatch.setattr("pcsr_zoo.registry.bundled", lambda: {"halving": folder})
+    monkeypatch.setattr("pcsr_zoo.models.registry.bundled", lambda: {"halving": folder})
     monkeypatch.setitem(__import__("pcsr_zoo").registry._MODELS, "halving", "halving:Halving")
     run("sample", scan, "-m", "halving", "-o", scan.with_name("s.ply"))
     assert run("recover", scan.with_name("s.ply"))[1] == ""

@@ -9,10 +9,10 @@ from scipy.spatial.distance import cdist
 
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.errors import CloudError, FileError, OptionError
-from pcsr_zoo.rendering import render, save_image
-from pcsr_zoo.rendering.camera import UPS, guess_up, look_at, up_matrix
-from pcsr_zoo.rendering.coloring import MISSING, coloring, distance_to, ramp, swatches
-from pcsr_zoo.rendering.splat import hidden, point_normals, splat
+from pcsr_zoo.pictures import render, save_image
+from pcsr_zoo.pictures.camera import UPS, guess_up, look_at, up_matrix
+from pcsr_zoo.pictures.coloring import MISSING, coloring, distance_to, ramp, swatches
+from pcsr_zoo.pictures.splat import hidden, point_normals, splat
 
 SMALL = (96, 80)
 
@@ -41,9 +41,9 @@ def test_projection_is_the_pinhole_formula():
     camera = look_at([points], (90, 0), "z", (200, 100), margin=10)
     # from +y: right is -x, up is z, and what is nearer looks bigger by distance / depth
     landed, depth = camera.project(points)
-    expected_depth = camera.distance - (points - camera.centre)[:, 1]
+    expected_depth = camera.distance - (points - camera.center)[:, 1]
     ratio = camera.scale * camera.distance / expected_depth
-    offset = points - camera.centre
+    offset = points - camera.center
     expected = np.stack([-offset[:, 0] * ratio, -offset[:, 2] * ratio], axis=1) + camera.origin
     np.testing.assert_allclose(depth, expected_depth)
     np.testing.assert_allclose(landed, expected)
@@ -54,7 +54,7 @@ def test_everything_is_in_the_frame_and_fills_it(view):
     clouds = [sphere(300), sphere(200, 1) * [3, 0.1, 1] + [5, 0, 0]]
     camera = look_at(clouds, view, "z", (300, 200), margin=20)
     landed = np.concatenate([camera.project(cloud)[0] for cloud in clouds])
-    assert landed.min(axis=0) == pytest.approx((300, 200) - landed.max(axis=0))  # centred
+    assert landed.min(axis=0) == pytest.approx((300, 200) - landed.max(axis=0))  # centerd
     assert (landed >= 20 - 1e-6).all()
     assert landed.min() == pytest.approx(20)  # as large as the margin allows
 
@@ -144,17 +144,17 @@ def test_the_near_point_covers_the_far_one():
         assert red > 150 > 50 > blue
 
 
-# -- colours
+# -- colors
 
 
-def test_the_colour_map_is_even_in_lightness():
+def test_the_color_map_is_even_in_lightness():
     steps = np.diff(lightness(ramp(np.linspace(0, 1, 33))))
     assert steps.min() > 0.5 * steps.mean()
     assert steps.max() < 1.5 * steps.mean()
     assert lightness(ramp(np.array([1.0])))[0] - lightness(ramp(np.array([0.0])))[0] > 70
 
 
-def test_the_colour_map_clips_and_shows_what_is_missing():
+def test_the_color_map_clips_and_shows_what_is_missing():
     rgb = ramp(np.array([-1, 0, 1, 7, np.nan]))
     np.testing.assert_array_equal(rgb[0], rgb[1])
     np.testing.assert_array_equal(rgb[2], rgb[3])
@@ -178,21 +178,21 @@ def test_far_outliers_do_not_flatten_the_scale():
     assert found.clipped == (False, True)
 
 
-def test_few_classes_get_a_colour_each():
+def test_few_classes_get_a_color_each():
     labels = np.array([2, 5, 2, 9], dtype=np.uint8)
     found = coloring([Cloud(np.zeros((4, 3)), {"labels": labels})], "labels")
     assert found.classes == (2.0, 5.0, 9.0)
     np.testing.assert_array_equal(found.rgb[0], swatches(3)[[0, 1, 0, 2]])
 
 
-def test_colours_come_from_the_cloud_and_grey_where_it_has_none():
+def test_colors_come_from_the_cloud_and_gray_where_it_has_none():
     colors = np.array([[0, 127, 255], [255, 0, 0]], dtype=np.uint8)
     found = coloring([Cloud(np.eye(3)[:2], {"colors": colors}), Cloud(np.eye(3))], "colors")
     np.testing.assert_allclose(found.rgb[0], colors / 255)
     np.testing.assert_allclose(found.rgb[1], np.tile(MISSING, (3, 1)))
 
 
-def test_coordinates_and_normals_can_be_coloured():
+def test_coordinates_and_normals_can_be_colored():
     cloud = Cloud(np.array([[0, 0, 1.0], [0, 0, 3.0]]), {"normals": np.array([[0, 0, 1.0], [-1, 0, 0]])})
     assert coloring([cloud], "z").span == (1.0, 3.0)
     np.testing.assert_allclose(coloring([cloud], "normals").rgb[0], [[0.5, 0.5, 1], [0, 0.5, 0.5]])
@@ -208,7 +208,7 @@ def test_distance_to_a_cloud_and_to_a_mesh():
 
 
 @pytest.mark.parametrize("name", ["heigth", "features"])
-def test_what_cannot_be_coloured_by_is_an_error(name):
+def test_what_cannot_be_colored_by_is_an_error(name):
     cloud = Cloud(sphere(5), {"height": np.arange(5.0), "features": np.zeros((5, 2))})
     with pytest.raises(OptionError, match=name):
         coloring([cloud], name)
@@ -287,7 +287,7 @@ def test_titles_and_a_legend_are_drawn_below():
     assert plain.height < titled.height
     assert titled.height < barred.height + 20
     below = np.asarray(barred)[SMALL[1] :].reshape(-1, 3).astype(int)
-    assert (below.max(axis=1) - below.min(axis=1) > 60).any()  # the colours of the bar
+    assert (below.max(axis=1) - below.min(axis=1) > 60).any()  # the colors of the bar
     assert (np.asarray(plain)[SMALL[1] :] == 255).all()
 
 
@@ -297,7 +297,7 @@ def test_titles_and_a_legend_are_drawn_below():
         ([], {}, OptionError),
         ([np.zeros((0, 3))], {}, CloudError),
         ([[[0, 0, np.nan]]], {}, CloudError),
-        ([np.eye(3)], {"background": "nocolour"}, OptionError),
+        ([np.eye(3)], {"background": "nocolr"}, OptionError),
         ([np.eye(3)], {"size": (4, 4)}, OptionError),
         ([np.eye(3)], {"size": (9000, 9000)}, OptionError),
         ([np.eye(3)], {"point_size": 0}, OptionError),

@@ -13,8 +13,9 @@ import pcsr_zoo
 from pcsr_zoo import Cloud, list_models, load, sample, upsample
 from pcsr_zoo.errors import CloudError, OptionError, PcsrError
 from pcsr_zoo.models.base import Context, Sampler, Upsampler
+from pcsr_zoo.models.registry import register_model
 from pcsr_zoo.pipelines import resample
-from pcsr_zoo.registry import model_class, model_info, register_model
+from pcsr_zoo.zoo import model_class, model_info
 
 POINTS = torus_cloud(200)
 
@@ -142,7 +143,7 @@ def test_sample_gives_the_same_points_with_and_without_attributes():
         np.testing.assert_array_equal(sample(POINTS, 4, model=name), POINTS[rows])
 
 
-def test_colours_blend_and_codes_jump():
+def test_colors_blend_and_codes_jump():
     """A cloud red on one side and blue on the other, of two classes."""
     side = POINTS[:, 0] > 0
     colors = np.where(side[:, None], np.uint8([255, 0, 0]), np.uint8([0, 0, 255]))
@@ -181,7 +182,7 @@ def test_noise_decides_whether_the_input_is_kept():
 
 
 def test_float32_at_utm_keeps_its_grid():
-    """float32 has steps of half a metre at 4.6e6: the result has them too, but the work is done in float64."""
+    """float32 has steps of half a meter at 4.6e6: the result has them too, but the work is done in float64."""
     far = (POINTS * 5000 + UTM).astype(np.float32)
     result = upsample(far)
     assert result.dtype == np.float32
@@ -223,7 +224,7 @@ class Same(Upsampler):
 
     name, summary, source = "same", "-", "-"
 
-    def propose(self, points, anchors, wanted, context):
+    def candidates(self, points, support, wanted, context):
         return points[:0]
 
 
@@ -232,7 +233,7 @@ class Repeats(Upsampler):
 
     name, summary, source = "repeats", "-", "-"
 
-    def propose(self, points, anchors, wanted, context):
+    def candidates(self, points, support, wanted, context):
         return np.concatenate([points, points])
 
 
@@ -241,7 +242,7 @@ class Few(Upsampler):
 
     name, summary, source = "few", "-", "-"
 
-    def propose(self, points, anchors, wanted, context):
+    def candidates(self, points, support, wanted, context):
         assert wanted >= 1
         return points[-2:].mean(axis=0, keepdims=True)
 
@@ -249,7 +250,7 @@ class Few(Upsampler):
 class Last(Sampler):
     name, summary, source = "last", "-", "-"
 
-    def choose(self, points, n, context):
+    def select(self, points, n, context):
         assert np.linalg.norm(points, axis=1).max() == pytest.approx(1)  # the unit frame
         return np.arange(len(points) - n, len(points))
 
@@ -272,11 +273,11 @@ def test_a_model_is_asked_by_steps_of_at_most_its_ratio():
     class Watch(model_class("midpoint")):
         max_step = 4.0
 
-        def propose(self, points, anchors, wanted, context):
+        def candidates(self, points, support, wanted, context):
             asked.append((len(points), wanted))
-            assert len(anchors) == 200  # the measured points, at every step
+            assert len(support) == 200  # the measured points, at every step
             assert np.linalg.norm(points, axis=1).max() <= 1 + 1e-9
-            return super().propose(points, anchors, wanted, context)
+            return super().candidates(points, support, wanted, context)
 
     assert len(upsample(POINTS, 16, model=Watch())) == 3200
     assert asked[0] == (200, 600)
@@ -288,7 +289,7 @@ def test_a_model_is_asked_by_steps_of_at_most_its_ratio():
 
 
 def test_a_registered_model_is_known_by_name(monkeypatch):
-    monkeypatch.setattr("pcsr_zoo.registry._MODELS", dict(pcsr_zoo.registry._MODELS))
+    monkeypatch.setattr("pcsr_zoo.models.registry._MODELS", dict(pcsr_zoo.models.registry._MODELS))
     assert register_model(Last) is Last
     assert "last" in list_models()
     assert model_info("last") == {"name": "last", "tasks": ["sample"], "summary": "-", "source": "-"}
@@ -330,7 +331,7 @@ def test_sampling_needs_neither_torch_nor_open3d():
 
 
 def test_a_model_class_is_as_good_as_its_name() -> None:
-    from pcsr_zoo.models.midpoint import Midpoint
+    from pcsr_zoo.models.midpoint.model.model import Midpoint
 
     points = np.random.default_rng(0).normal(size=(60, 3))
     np.testing.assert_array_equal(upsample(points, 2, model=Midpoint), upsample(points, 2, model="midpoint"))

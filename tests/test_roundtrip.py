@@ -14,13 +14,14 @@ from model_contract import UTM, torus_cloud
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from pcsr_zoo import Cloud, read, recover, registry, sample, write
+from pcsr_zoo import Cloud, read, recover, sample, write
+from pcsr_zoo.benchmark.codecs import CODECS, LAZ, Draco
+from pcsr_zoo.benchmark.names import sampler_and_recoverer
+from pcsr_zoo.benchmark.round_trip import roundtrip
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.geometry.grid import Grid
 from pcsr_zoo.metrics.conventions import evaluate
-from pcsr_zoo.pipelines.pairs import sampler_and_recoverer
-from pcsr_zoo.pipelines.roundtrip import roundtrip
-from pcsr_zoo.pipelines.roundtrip_codecs import CODECS, LAZ, Draco
+from pcsr_zoo.models import registry
 
 POINTS = torus_cloud(1200)
 __all__ = ["halving"]
@@ -118,8 +119,8 @@ def test_who_samples_and_who_recovers():
 
 @pytest.mark.usefixtures("halving")
 def test_the_benchmark_lets_a_model_sample_for_itself(monkeypatch):
-    from pcsr_zoo.pipelines import benchmark
-    from pcsr_zoo.pipelines.benchmark_tasks import get_task
+    from pcsr_zoo.benchmark import run as benchmark
+    from pcsr_zoo.datasets.pugan_tasks import get_task
 
     seen = []
     monkeypatch.setattr("pcsr_zoo.pipelines.resample.sample", lambda p, n, model, seed: seen.append(model) or p[:n])

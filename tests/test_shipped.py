@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from model_contract import torus_cloud
+from pcsr_zoo.checkpoints.folder.folder import read_config
+from pcsr_zoo.checkpoints.folder.shipped import bundled
 from scipy.spatial import cKDTree
 
 import pcsr_zoo
 from pcsr_zoo import Cloud, load, recover, sample
-from pcsr_zoo.checkpoints import bundled, read_config
 from pcsr_zoo.models.base import tasks_of
-from pcsr_zoo.registry import model_class
+from pcsr_zoo.zoo import model_class
 
 pytest.importorskip("torch")
 

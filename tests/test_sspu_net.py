@@ -9,8 +9,9 @@ from model_contract import UpsamplerContract
 
 torch = pytest.importorskip("torch")
 
-from pcsr_zoo import registry  # noqa: E402
-from pcsr_zoo.models.sspu_net import SSPUNet  # noqa: E402
+from pcsr_zoo.models.sspu_net.model.model import SSPUNet  # noqa: E402
+
+from pcsr_zoo.models import registry  # noqa: E402
 
 
 class Seeded(SSPUNet):

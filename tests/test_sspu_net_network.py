@@ -1,4 +1,4 @@
-"""The neighbour expansion unit and self-attention against their formulas, the network's symmetries, its losses."""
+"""The neighbor expansion unit and self-attention against their formulas, the network's symmetries, its losses."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from model_contract import torus_cloud  # noqa: E402
+from pcsr_zoo.models.sspu_net.model.network import SSPUNetwork, cubic_below, own_frames  # noqa: E402
 from scipy.spatial import cKDTree  # noqa: E402
 from scipy.spatial.transform import Rotation  # noqa: E402
 
+from pcsr_zoo.differentiable_rendering import cameras_around  # noqa: E402
 from pcsr_zoo.errors import OptionError  # noqa: E402
-from pcsr_zoo.layers.neighbour_expansion import NeighbourExpansion, grid_codes  # noqa: E402
+from pcsr_zoo.layers.neighbor_expansion import NeighborExpansion, grid_codes  # noqa: E402
 from pcsr_zoo.layers.self_attention import SelfAttention  # noqa: E402
 from pcsr_zoo.losses.hausdorff import hausdorff_loss  # noqa: E402
 from pcsr_zoo.losses.image import image_loss  # noqa: E402
 from pcsr_zoo.losses.surface import cloud_normals, heights, surface_loss  # noqa: E402
-from pcsr_zoo.models.sspu_net_network import SSPUNetwork, cubic_below, own_frames  # noqa: E402
-from pcsr_zoo.soft_rendering import cameras_around  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +53,20 @@ def test_self_attention_by_its_definition():
 
 
 def test_the_expansion_is_equation_1():
-    """For each point and neighbour by a loop, up to the mixture; then code and edge, and attention among the copies."""
+    """For each point and neighbor by a loop, up to the mixture; then code and edge, and attention among the copies."""
     torch.manual_seed(0)
-    unit = NeighbourExpansion(6, copies=3, edge=2, hidden=10)
+    unit = NeighborExpansion(6, copies=3, edge=2, hidden=10)
     torch.nn.init.normal_(unit.weights.weight)
     torch.nn.init.constant_(unit.copies.attention.share, 0.5)
     features, edges = torch.randn(1, 7, 6), torch.randn(1, 7, 3, 2)
-    neighbours = torch.randint(7, (1, 7, 3))
+    neighbors = torch.randint(7, (1, 7, 3))
     with torch.no_grad():
-        made = unit(features[:, 2:5], features, neighbours[:, 2:5], edges[:, 2:5])
+        made = unit(features[:, 2:5], features, neighbors[:, 2:5], edges[:, 2:5])
         matrix = torch.cat([unit.own.weight, unit.other.weight, unit.edge.weight], dim=1)
         for i in range(2, 5):
             rows = []
             for j in range(3):
-                x_i, x_j, e = features[0, i], features[0, neighbours[0, i, j]], edges[0, i, j]
+                x_i, x_j, e = features[0, i], features[0, neighbors[0, i, j]], edges[0, i, j]
                 hidden = torch.relu(matrix @ torch.cat([x_i, x_j, e]) + unit.own.bias)
                 alpha, beta = torch.sigmoid(unit.weights(hidden))
                 torch.testing.assert_close(made.share[0, i - 2, j], beta / (alpha + beta))
@@ -110,7 +110,7 @@ def test_the_order_of_the_points_does_not_matter(network):
         torch.testing.assert_close(network(points[:, order]).places, network(points).places[:, order])
 
 
-def test_a_cloud_is_its_neighbourhoods(network):
+def test_a_cloud_is_its_neighborhoods(network):
     """What happens far away changes nothing, so a patch trains what whole clouds go through."""
     points = torus(400)
     near = (points[0] - points[0, 0]).norm(dim=1) < 1.3
@@ -182,10 +182,10 @@ def test_frames_are_right_and_signs_follow_the_cloud():
     ring = torch.nn.functional.normalize(points * torch.tensor([1.0, 1, 0]), dim=1)
     true = torch.nn.functional.normalize(points - ring, dim=1)
     assert (frames[:, :, 0] * true).sum(dim=1).abs().min() > 0.9
-    assert (offsets @ frames[:, :, :1]).mean(dim=1).max() < 1e-9  # the normal points away from the neighbours
+    assert (offsets @ frames[:, :, :1]).mean(dim=1).max() < 1e-9  # the normal points away from the neighbors
 
 
-@pytest.mark.parametrize("options", [{"copies": 0}, {"neighbours": 3}, {"expansion": "magic"}])
+@pytest.mark.parametrize("options", [{"copies": 0}, {"neighbors": 3}, {"expansion": "magic"}])
 def test_arguments_that_make_no_sense(options):
     with pytest.raises(OptionError):
         SSPUNetwork(**options)
@@ -210,7 +210,7 @@ def test_hausdorff_by_its_definition():
 def test_heights_over_a_sphere():
     """On the sphere none, however far from the samples; above it, the height."""
     points = torch.nn.functional.normalize(torch.from_numpy(np.random.default_rng(0).normal(size=(1, 500, 3))), dim=2)
-    cloud = cameras_around(400).centre[None] / 3
+    cloud = cameras_around(400).center[None] / 3
     on = heights(points, cloud, cloud)
     plane = (points - cloud[:, cKDTree(cloud[0].numpy()).query(points[0].numpy())[1]]).norm(dim=2).square().mean() / 2
     assert on.mean() < 0.25 * plane  # the tangent plane of the nearest point is that far off
@@ -222,12 +222,12 @@ def test_heights_over_a_sphere():
 
 
 def test_normals_of_a_sphere():
-    cloud = cameras_around(400).centre[None] / 3
+    cloud = cameras_around(400).center[None] / 3
     assert (cloud_normals(cloud) * cloud).sum(dim=2).abs().min() > 0.99
 
 
 def test_the_image_loss_is_lowest_for_the_same_cloud_and_pulls_towards_it():
-    cloud = (0.8 * cameras_around(150).centre[None] / 3).float()
+    cloud = (0.8 * cameras_around(150).center[None] / 3).float()
     cameras = cameras_around(3)
     assert float(image_loss(cloud, cloud, cameras, 0.1)) == 0
     away = (1.1 * cloud).requires_grad_(True)

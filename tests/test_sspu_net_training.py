@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from pcsr_zoo.models.sspu_net.model.model import SSPUNet  # noqa: E402
 from toy_training import one_thread, write_toy_data  # noqa: E402, F401
 
 from pcsr_zoo.datasets.training_set import TrainingSet  # noqa: E402
 from pcsr_zoo.errors import OptionError  # noqa: E402
 from pcsr_zoo.losses.surface import heights  # noqa: E402
-from pcsr_zoo.models import sspu_net_recipe  # noqa: E402
-from pcsr_zoo.models.sspu_net import SSPUNet  # noqa: E402
+from pcsr_zoo.models.sspu_net.model import recipe as sspu_net_recipe  # noqa: E402
 
 SMALL = {"width": 16, "growth": 4, "blocks": 2, "hidden": 16}
 OPTIONS = {"points": 64, "clouds": [200, 300], "pixels": 12}

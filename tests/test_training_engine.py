@@ -1,4 +1,4 @@
-"""The trainer in one process: what it optimises, averages, logs, keeps, and when it stops."""
+"""The trainer in one process: what it optimizes, averages, logs, keeps, and when it stops."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pcsr_zoo.checkpoints.folder.folder import read_config
 from toy_training import Net, PatchRecipe, ToyPatches, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
-from pcsr_zoo.checkpoints import read_config
 from pcsr_zoo.datasets import TrainingSet
 from pcsr_zoo.errors import FileError, OptionError, TrainingError
 from pcsr_zoo.training import Settings, train
@@ -61,7 +61,7 @@ def test_facts_of_the_checkpoint(path, tmp_path):
     train("toy-patches", path, tmp_path / "r", settings={**QUICK, "steps": 5, "seed": 3}, recipe={"jitter": 0.02})
     about = read_config(tmp_path / "r")["about"]
     assert about["data_file"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert about["data_file"]["licences"] == {"CC0-1.0": 2, "MIT": 2}
+    assert about["data_file"]["licenses"] == {"CC0-1.0": 2, "MIT": 2}
     assert (about["data_file"]["shapes"], about["data_file"]["held_out"]) == (4, 1)
     assert about["seed"] == about["settings"]["seed"] == 3
     assert about["steps"] == about["steps_done"] == 5
@@ -130,7 +130,7 @@ def test_the_average_follows_its_formula():
 
 
 class HalvesRecipe(PatchRecipe):
-    """Two parts of one network, each with an optimiser of its own, and a helper that does not ship."""
+    """Two parts of one network, each with an optimizer of its own, and a helper that does not ship."""
 
     parts = ("second", "helper", "first")
 
@@ -377,9 +377,9 @@ def test_a_model_with_weights_is_trained_on_and_not_changed(path, tmp_path):
         ({"arguments": {"depth": 3}}, OptionError, "arguments: .*depth"),
         ({"arguments": {"widht": 3}}, OptionError, "no argument 'widht'; did you mean width.* it has: width, ratio, "),
         (
-            {"recipe": {"colour": 3}},
+            {"recipe": {"color": 3}},
             OptionError,
-            "recipe: 'toy-patches' has no option 'colour'; it has: points, jitter",
+            "recipe: 'toy-patches' has no option 'color'; it has: points, jitter",
         ),
         ({"recipe": {"bad": 3}}, OptionError, "recipe: .* cannot be trained with these"),
         ({"settings": {"part_lr": {"tail": 1}}}, OptionError, "no part 'tail'; there are: network"),
@@ -406,7 +406,7 @@ def test_without_held_out_shapes_it_says_so(tmp_path):
 
 
 def test_a_checkpoint_of_others_is_not_overwritten(path, tmp_path):
-    from pcsr_zoo.checkpoints import save_checkpoint
+    from pcsr_zoo.checkpoints.folder.folder import save_checkpoint
 
     save_checkpoint(tmp_path / "r", ToyPatches(8))
     with pytest.raises(TrainingError, match="holds a checkpoint"):

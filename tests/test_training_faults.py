@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 from cli_run import run
+from pcsr_zoo.checkpoints.folder.folder import save_checkpoint
 from toy_training import PatchRecipe, ToyPatches, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
-from pcsr_zoo.checkpoints import save_checkpoint
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.datasets import TrainingSet
 from pcsr_zoo.errors import FileError, OptionError, TrainingError

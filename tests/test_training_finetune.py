@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from pcsr_zoo.checkpoints.folder.folder import read_config, save_checkpoint
 from toy_training import ToyPatches, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
-from pcsr_zoo.checkpoints import read_config, save_checkpoint
 from pcsr_zoo.cli import main
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.datasets import TrainingSet
@@ -34,11 +34,11 @@ def base(tmp_path_factory):
     return folder / "r"
 
 
-def sphere(n, seed=0, radius=3.0, centre=(500_000.0, 4_600_000.0, 100.0)):
+def sphere(n, seed=0, radius=3.0, center=(500_000.0, 4_600_000.0, 100.0)):
     """Points at UTM coordinates, with the normals of a sphere."""
     normals = np.random.default_rng(seed).normal(size=(n, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return radius * normals + np.array(centre), normals
+    return radius * normals + np.array(center), normals
 
 
 def cube(path):
@@ -103,7 +103,7 @@ def test_sources_are_told_apart(tmp_path):
     Cloud(points).write(tmp_path / "scan.ply")
     np.savez(tmp_path / "cloud.npz", positions=points)
     np.savetxt(tmp_path / "numbers.csv", points, delimiter=",")
-    (tmp_path / "table.csv").write_text("file,licence,licence_class,source\ncube.obj,MIT,permissive,me\n")
+    (tmp_path / "table.csv").write_text("file,license,license_class,source\ncube.obj,MIT,permissive,me\n")
     found = find_sources([tmp_path])
     assert found.training == [data]
     assert found.meshes == [mesh, tmp_path / "table.csv"]
@@ -136,7 +136,7 @@ def test_a_mixture_becomes_one_training_file_once(tmp_path):
     assert found.about["points"] == 1500  # the poorest that is rich enough
     assert all(len(found.points(k)) == 1500 for k in range(6))
     assert len(found.held_out) == 1
-    assert [shape.licence for shape in found.shapes] == ["CC0-1.0", "MIT", "CC0-1.0", *3 * ["unknown"]]
+    assert [shape.license for shape in found.shapes] == ["CC0-1.0", "MIT", "CC0-1.0", *3 * ["unknown"]]
     assert any("few.ply: 300 distinct points are too few" in line for line in lines)
     sheet = found.points(3) * found.frames[3, 3] + found.frames[3, :3]  # the cube's faces
     assert np.abs(np.abs(sheet - 0.5).max(axis=1) - 0.5).max() < 1e-4
@@ -287,7 +287,7 @@ def test_a_failed_fine_tuning_leaves_no_folder(base, tmp_path):
     Cloud(sphere(300)[0]).write(tmp_path / "few.ply")
     for scan, change, message in (
         ("few.ply", {}, "nothing in these files can be trained on"),
-        ("scan.ply", {"recipe": {"colour": 3}}, "has no option 'colour'"),
+        ("scan.ply", {"recipe": {"color": 3}}, "has no option 'color'"),
         ("scan.ply", {"settings": {"part_lr": {"tail": 1}}}, "no part 'tail'"),
         ("scan.ply", {"settings": {"accumulate": 2, "batch": 3}}, "multiple"),
     ):

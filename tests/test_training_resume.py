@@ -48,7 +48,7 @@ def equal(a, b):
 
 
 def check_same(a, b):
-    """Weights that ship, last weights, optimisers, averages, figures: bit by bit."""
+    """Weights that ship, last weights, optimizers, averages, figures: bit by bit."""
     for part in (".", "last"):
         one, two = (pcsr_zoo.load(str(folder / part)).network.state_dict() for folder in (a, b))
         assert equal(dict(one), dict(two)), part

@@ -160,8 +160,8 @@ def test_importing_training_is_cheap():
 
 def test_the_examples_are_good():
     """What examples/train says is understood; the data are the reader's."""
-    from pcsr_zoo.registry import list_models, model_class
     from pcsr_zoo.training.config import KEYS
+    from pcsr_zoo.zoo import list_models, model_class
 
     folder = Path(__file__).parents[1] / "examples/train"
     if not folder.is_dir():

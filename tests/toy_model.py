@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcsr_zoo import registry
+from pcsr_zoo.models import registry
 from pcsr_zoo.models.base import Context, Learned, Upsampler
 
 
@@ -27,7 +27,7 @@ class Toy(Learned, Upsampler):
             torch.nn.Linear(3, width), torch.nn.BatchNorm1d(width), *inner, torch.nn.Linear(width, 3)
         )
 
-    def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+    def candidates(self, points: np.ndarray, support: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         self.network.eval()
         with torch.no_grad():
             step = self.network(torch.from_numpy(points).float()).double().numpy()
@@ -37,7 +37,7 @@ class Toy(Learned, Upsampler):
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> type[Toy]:
     """The class, known to the registry for the length of a test."""
-    monkeypatch.setattr("pcsr_zoo.registry._MODELS", dict(registry._MODELS))
+    monkeypatch.setattr("pcsr_zoo.models.registry._MODELS", dict(registry._MODELS))
     registry.register_model(Toy)
     return Toy
 

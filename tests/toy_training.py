@@ -18,7 +18,7 @@ import torch
 from pcsr_zoo.datasets.patches import NONE, draw
 from pcsr_zoo.datasets.training_set import pack_shape, write_training_set
 from pcsr_zoo.models.base import Context, Learned, Upsampler
-from pcsr_zoo.registry import register_model
+from pcsr_zoo.models.registry import register_model
 from pcsr_zoo.training import Recipe, train
 
 
@@ -116,7 +116,7 @@ class ToyPatches(Learned, Upsampler):
         kind = PairRecipe if pair else PatchRecipe
         return kind(self.network, points, jitter, tuple(bad), **options)
 
-    def propose(self, points: np.ndarray, anchors: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+    def candidates(self, points: np.ndarray, support: np.ndarray, wanted: int, context: Context) -> np.ndarray:
         with torch.no_grad():
             step = self.network(torch.from_numpy(points).float()[None])[0].double().numpy()
         return (points[:, None] + 0.1 * step).reshape(-1, 3)
@@ -141,7 +141,7 @@ def write_toy_data(path: Path, shapes: int = 4, points: int = 512, held_out: int
         axes = rng.uniform(0.5, 1, 3)
         normals = directions / axes
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        facts = {"licence": "MIT" if k % 2 else "CC0-1.0", "licence_class": "permissive", "source": "here"}
+        facts = {"license": "MIT" if k % 2 else "CC0-1.0", "license_class": "permissive", "source": "here"}
         packed.append(
             pack_shape(
                 directions * axes,

@@ -33,7 +33,7 @@ def main(ctx: click.Context) -> None:
     pcsr recover scan_sampled_x8.laz   ... and dense again
     pcsr render scan.ply scan_x4.ply -o both.png
     """
-    from ..own_modules import import_from_environment
+    from ..models.plugins import import_from_environment
 
     ctx.ensure_object(Session)
     import_from_environment()

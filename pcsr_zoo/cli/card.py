@@ -18,16 +18,16 @@ from .app import common_options, session
 def card(checkpoint: str, results: tuple[str, ...], failures: tuple[str, ...], ablations: tuple[str, ...]) -> None:
     """Write README.md of a checkpoint's folder anew from its config.json.
 
-    Rows of the benchmark and known failures are stored in config.json first. Other facts (licence, summary, hours,
+    Rows of the benchmark and known failures are stored in config.json first. Other facts (license, summary, hours,
     hardware, ...) are those under "about" there, and may be edited by hand.
 
     \b
     pcsr benchmark --data DIR --task up4 -m runs/mine -m jet -m midpoint --json up4.json
     pcsr card runs/mine --benchmark up4.json --failure "rounds off edges" --ablation "half the width"=narrow.json
     """
-    from ..cards import update_card
+    from ..benchmark.report import read_results
+    from ..cards.card import update_card
     from ..errors import OptionError
-    from ..pipelines.benchmark_report import read_results
 
     folder = Path(checkpoint)
     changed = {}

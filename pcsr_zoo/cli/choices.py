@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import click
+
+from ..errors import OptionError, suggestion
+
+if TYPE_CHECKING:
+    from ..zoo import LoadedModel
 
 
 def check_amount(ratio: float | None, n: int | None, command: str, optional: bool = False) -> str:
@@ -49,45 +55,42 @@ def check_name(value: str, names: Iterable[str], option: str, what: str) -> None
     known = list(names)
     if value in known:
         return
-    close = difflib.get_close_matches(value, known, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
-    raise click.BadParameter(f"unknown {what} '{value}'; {hint}", param_hint=option)
+    raise click.BadParameter(f"unknown {what} '{value}'; {suggestion(value, known)}", param_hint=option)
 
 
-def check_model(value: str, task: str | None = None, others: Iterable[str] = ()) -> None:
-    """`value` is a model's name, a folder with a good configuration of one, or among `others`; and for the task."""
-    from ..registry import find_checkpoint, list_models, tasks_named
+def check_model(value: str, task: str | None = None) -> None:
+    """`value` means a model or a checkpoint, which does the task; its weights are not read."""
+    from ..catalog import resolve
 
-    others = list(others)
-    if value in others:
-        return
-    if find_checkpoint(value) is None:
-        check_name(value, [*list_models(), *others], "--model", "model")
-    found = tasks_named(value)
-    if task is not None and task not in found:
-        able = " and ".join(f"pcsr {name}" for name in found)
+    with _as_bad("--model"):
+        found = resolve(value)
+    if task is not None and task not in found.tasks:
+        able = " and ".join(f"pcsr {name}" for name in found.tasks)
         raise click.BadParameter(f"'{value}' is a model for {able}, not {task}", param_hint="--model")
+
+
+def load_model(value: str, task: str, device: str | None = None) -> LoadedModel:
+    """The model that `value` means, which does the task, on its device: loaded once for all files of a command."""
+    from ..zoo import load
+
+    check_model(value, task)
+    check_device(device)
+    with _as_bad("--model"):
+        return load(value, device=device)
 
 
 def check_device(device: str | None) -> None:
     """A device that torch knows and this machine has; torch is imported only if it is not the CPU."""
-    if device in (None, "cpu"):
-        return
-    import torch
+    from ..devices import as_device
 
-    def refuse(why: str) -> None:
-        raise click.BadParameter(f"'{device}' {why}; use cpu, cuda, cuda:0, ... or mps", param_hint="--device")
+    with _as_bad("--device"):
+        as_device(device)
 
+
+@contextlib.contextmanager
+def _as_bad(option: str) -> Iterator[None]:
+    """An `OptionError` inside becomes one that names the option of the command line."""
     try:
-        kind = torch.device(device)
-    except RuntimeError:
-        refuse("is no device")
-    if kind.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (kind.index or 0) >= count:
-            refuse(f"is not there: torch sees {count or 'no'} CUDA device{'s' if count != 1 else ''}")
-    elif kind.type == "mps":
-        if not torch.backends.mps.is_available():
-            refuse("is not there")
-    elif kind.type != "cpu":
-        refuse("is not supported")
+        yield
+    except OptionError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None

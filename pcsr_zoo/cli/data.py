@@ -21,8 +21,8 @@ def data() -> None:
 @click.argument("meshes", metavar="[MESHES]...", nargs=-1)
 @click.option("-o", "--output", required=True, metavar="FILE", help="The .npz to write.")
 @click.option(
-    "--licence-class",
-    "licence_classes",
+    "--license-class",
+    "license_classes",
     multiple=True,
     metavar="CLASS",
     help="Only such meshes of a table; repeatable.",
@@ -42,7 +42,7 @@ def data() -> None:
 def build(
     meshes: tuple[str, ...],
     output: str,
-    licence_classes: tuple[str, ...],
+    license_classes: tuple[str, ...],
     points: int,
     generated: int,
     seed: int,
@@ -51,11 +51,11 @@ def build(
 ) -> None:
     """Make a training file of evenly spread points and normals.
 
-    MESHES are mesh files, folders of them, or a .csv with the columns file, licence, licence_class and source.
+    MESHES are mesh files, folders of them, or a .csv with the columns file, license, license_class and source.
 
     \b
     pcsr data build scans/ -o train.npz --generated 60
-    pcsr data build meshes.csv -o train.npz --licence-class permissive
+    pcsr data build meshes.csv -o train.npz --license-class permissive
     """
     from ..datasets.build import build as build_file
     from ..datasets.meshes import find_meshes
@@ -65,7 +65,7 @@ def build(
         report = build_file(
             meshes,
             output,
-            licence_classes=licence_classes or None,
+            license_classes=license_classes or None,
             points=points,
             generated=generated,
             seed=seed,

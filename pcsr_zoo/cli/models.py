@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from ..errors import OptionError, PcsrError
+from ..errors import FileError, OptionError, PcsrError
 from .app import common_options, session
 from .inspect import to_json
 
 _SOME = 20  # characters of a summary that are worth showing
-_HEADER = ("model", "does", "ratio", "size", "licence", "weights", "best CD x 1000 (jet's)")
+_HEADER = ("model", "does", "ratio", "size", "license", "weights", "best CD x 1000 (jet's)")
 
 
 class _ListByDefault(click.Group):
@@ -49,10 +49,9 @@ def models() -> None:
 @common_options
 def list_command(pattern: str, as_json: bool) -> None:
     """List the models, as pcsr models does without a command; PATTERN may have wildcards (quote it: 'jet*')."""
-    from ..listing import describe_model
-    from ..registry import list_models
+    from ..catalog import list_models, model_info
 
-    rows = [describe_model(name) for name in list_models(pattern)]
+    rows = [model_info(name, paths=False) for name in list_models(pattern)]
     if not rows:
         raise OptionError(f"no model is called '{pattern}'; see them all with: pcsr models")
     if as_json:
@@ -72,8 +71,8 @@ def pull(names: tuple[str, ...], everything: bool) -> None:
 
     NAME is one of pcsr models, or hf:owner/repo[@revision].
     """
-    from ..hub.pins import described
-    from ..listing import pull as pull_one
+    from ..catalog import resolve
+    from ..checkpoints.shipped import described
 
     if bool(names) == everything:
         raise click.UsageError("name models, or give --all")
@@ -83,7 +82,7 @@ def pull(names: tuple[str, ...], everything: bool) -> None:
     _quieten()
 
     def one(name: str) -> None:
-        session().say(f"{name}: {pull_one(name)}")
+        session().say(f"{name}: {resolve(name, paths=False).with_weights()}")
 
     _each(names, one)
 
@@ -96,18 +95,22 @@ def verify(names: tuple[str, ...]) -> None:
 
     NAME is one of pcsr models, a folder, or hf:owner/repo[@revision].
     """
-    from ..listing import verify as verify_one
-    from ..listing import where
-    from ..registry import list_models, our_folder
+    from ..catalog import list_models, resolve
+    from ..zoo import load
 
-    own = [name for name in list_models() if our_folder(name) is not None]
+    found = {name: resolve(name, paths=bool(names)) for name in names or list_models()}
     _quieten()
 
     def one(name: str) -> None:
-        config = verify_one(name, ours=not names)
+        checkpoint = found[name]
+        if checkpoint.where == "Hub":
+            raise FileError(f"'{name}' is not on this machine; fetch it with: pcsr models pull {name}")
+        config = load(checkpoint.with_weights()).config
+        assert config is not None
         session().say(f"{name}: good, {config['parameters']:,} parameters, sha256 {config['sha256']}")
 
-    _each(names or tuple(name for name in own if where(name) != "Hub"), one)
+    here = [name for name, checkpoint in found.items() if checkpoint.config is not None and checkpoint.where != "Hub"]
+    _each(names or tuple(here), one)
 
 
 @models.command(short_help="Publish a checkpoint on the Hub.")
@@ -122,11 +125,12 @@ def push(folder: str, to: str, dry_run: bool, private: bool, message: str | None
 
     It is loaded first, and is not published if that fails. Needs a token that may write: hf auth login, or HF_TOKEN.
     """
-    from ..hub.push import plan_push
-    from ..hub.push import push as push_now
+    from ..cards.card import render_card
+    from ..checkpoints.push import plan_push
+    from ..checkpoints.push import push as push_now
 
     _quieten()
-    plan = plan_push(folder, to)
+    plan = plan_push(folder, to, render_card)
     say = session().say if not dry_run else click.echo
     there = "" if plan.branch_exists else (" (would be made)" if dry_run else " (is made)")
     say(f"{plan.name} -> {plan.address.repository}, branch {plan.address.revision}{there}")
@@ -186,8 +190,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "weights" not in row:
         return (row["name"], _tasks(row), "any", "", "", row.get("where", ""), figure)
     ratio = f"x{row['ratio']:g}" if row.get("ratio") else "any"
-    licence = row.get("licence") or ""
-    return (row["name"], _tasks(row), ratio, _size(row.get("bytes")), licence, row.get("where", ""), figure)
+    license = row.get("license") or ""
+    return (row["name"], _tasks(row), ratio, _size(row.get("bytes")), license, row.get("where", ""), figure)
 
 
 def _tasks(row: dict[str, Any]) -> str:

@@ -60,7 +60,7 @@ def render(
 ) -> None:
     """Draw clouds side by side, from the same side, without a display."""
     from ..io import read
-    from ..rendering.image import check_picture_path, render, save_image
+    from ..pictures.image import check_picture_path, render, save_image
 
     if reference and color_by not in (None, "distance"):
         raise click.UsageError(f"--reference goes with --color-by distance, not with {color_by}")

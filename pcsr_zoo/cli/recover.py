@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .app import common_options, session
-from .choices import check_amount, check_device, check_model
+from .choices import check_amount, check_device, load_model
 from .files import for_each, plan_outputs
 from .progress import progress_bar
 
@@ -52,14 +53,14 @@ def recover(
     says), with its attributes; with --draws K there are K of them, NAME_recovered_draw1.ply and so on, from K seeds.
     """
     tag = "_".join(filter(None, ("recovered", check_amount(ratio, n, "recover", optional=True))))
-    if model is not None:
-        check_model(model, "recover")
     check_device(device)
+    named = None if model is None else load_model(model, "recover", device)
+    remembered: dict[str, Any] = {}  # each model is loaded once for all files
     sources, out = plan_outputs(inputs, output, tag, overwrite)
 
     def one(source: Path) -> None:
         from ..io import read, write
-        from ..pipelines.recovery import recover as run
+        from ..zoo import load, remembered_model
 
         start = time.perf_counter()
         targets = _numbered(out.path(source), draws)
@@ -67,24 +68,19 @@ def recover(
             out.check(target, sources)
         cloud = read(source)
         session().note(f"{source}: {cloud!r}")
+        if (loaded := named) is None:
+            name = str(remembered_model(cloud.metadata))
+            loaded = remembered[name] = remembered.get(name) or load(name, device=device)
         with progress_bar(source.name) as progress:
-            found = run(
-                cloud,
-                ratio,
-                n=n,
-                model=model,
-                seed=seed,
-                device=device,
-                temperature=temperature,
-                draws=draws,
-                progress=progress,
-            )
-        by = model or cloud.metadata.get("pcsr", {}).get("model", "jetnet")
+            options: dict[str, Any] = {"seed": seed, "temperature": temperature, "draws": draws, "progress": progress}
+            found = loaded.recover(cloud, ratio, n=n, **options)
         for target, result in zip(targets, [found] if draws == 1 else found, strict=True):
             write(result, target, like=cloud)
             session().note(f"{target}: {result!r}")
             seconds = time.perf_counter() - start
-            session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({by})")
+            session().say(
+                f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model or loaded.name})"
+            )
 
     for_each(sources, one)
 

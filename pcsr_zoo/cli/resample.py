@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from .adapting import adapted, check_adapt, model_to_adapt
 from .app import common_options, session
-from .choices import check_amount, check_bits, check_device, check_model
+from .choices import check_amount, check_bits, check_model, load_model
 from .files import file_size, for_each, plan_outputs
-from .progress import Progress, progress_bar
+from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,22 +49,11 @@ def _shared_options(model: str) -> Callable[[F], F]:
     default=None,
     help="Keep the input's points exactly; by default unless they are noisy.",
 )
-@click.option("--adapt", is_flag=True, help="Adapt sspu-net-x4 (or -m) to each cloud first, if that helps there.")
-@click.option("--adapt-steps", type=click.IntRange(min=1), metavar="N", help="At most so many steps; 300.")
-@click.option(
-    "--adapt-seconds",
-    type=click.FloatRange(min=0),
-    metavar="S",
-    help="At most so many seconds of training; 100. 0: no limit.",
-)
 def upsample(
     inputs: tuple[str, ...],
     ratio: float | None,
     n: int | None,
     keep_input: bool | None,
-    adapt: bool,
-    adapt_steps: int | None,
-    adapt_seconds: float | None,
     **options: Any,
 ) -> None:
     """Make clouds denser: R times the points, or exactly N.
@@ -74,25 +62,8 @@ def upsample(
     says), in the input's format, with its attributes.
     """
     tag = check_amount(ratio, n, "upsample")
-    options["model"] = model_to_adapt(options["model"], adapt)
-    check_adapt(adapt, adapt_steps, adapt_seconds, options["model"])
-
-    def work(cloud: Any, model: Any, seed: int, device: str | None, progress: Progress | None) -> Any:
-        from ..pipelines.resample import upsample as run
-
-        if adapt:
-            model = adapted(cloud, model, seed, device, adapt_steps, adapt_seconds, progress)
-        return run(
-            cloud,
-            **({"ratio": ratio} if ratio is not None else {"n": n}),
-            model=model,
-            seed=seed,
-            device=device,
-            keep_input=keep_input,
-            progress=progress,
-        )
-
-    _resample(inputs, tag, "upsample", work, **options)
+    amount = {"ratio": ratio} if ratio is not None else {"n": n}
+    _resample(inputs, tag, "upsample", {**amount, "keep_input": keep_input}, **options)
 
 
 @click.command(short_help="Make clouds smaller: one in R points, or exactly N.")
@@ -103,7 +74,6 @@ def sample(
     inputs: tuple[str, ...],
     ratio: float | None,
     n: int | None,
-    model: str,
     snap: bool,
     bits: int | None,
     **options: Any,
@@ -114,34 +84,22 @@ def sample(
     as -o says), in the input's format, with its attributes. It remembers which model makes it dense again, and how
     dense: pcsr recover NAME_sampled_x8.ply. A model trained for one ratio needs no -x.
     """
+    from ..catalog import resolve
+
     check_bits(bits)
-    check_model(model, "sample")
-    check_device(options["device"])
+    check_model(options["model"], "sample")
     if ratio is None and n is None:
-        ratio = _own_ratio(model)
+        ratio = resolve(options["model"]).ratio
     tag = "sampled_" + check_amount(ratio, n, "sample")
-
-    def work(cloud: Any, model: str, seed: int, device: str | None, progress: Progress | None) -> Any:
-        from ..pipelines.resample import sample as run
-
-        amount = {"ratio": ratio} if ratio is not None else {"n": n}
-        return run(cloud, **amount, model=model, seed=seed, device=device, snap=snap, bits=bits, progress=progress)
-
-    _resample(inputs, tag, "sample", work, model=model, **options)
-
-
-def _own_ratio(model: str) -> float | None:
-    """What the model was trained for, if it was for one ratio."""
-    from ..registry import load, tasks_named
-
-    return getattr(load(model), "ratio", None) if {"sample", "recover"} <= set(tasks_named(model)) else None
+    amount = {"ratio": ratio} if ratio is not None else {"n": n}
+    _resample(inputs, tag, "sample", {**amount, "snap": snap, "bits": bits}, **options)
 
 
 def _resample(
     inputs: tuple[str, ...],
     tag: str,
     task: str,
-    work: Callable[..., Any],
+    amount: dict[str, Any],
     *,
     output: str | None,
     model: str,
@@ -152,8 +110,7 @@ def _resample(
 ) -> None:
     from ..io import read, write
 
-    check_model(model, task)
-    check_device(device)
+    loaded = load_model(model, task, device)
     sources, out = plan_outputs(inputs, output, tag, overwrite)
 
     def one(source: Path) -> None:
@@ -162,8 +119,11 @@ def _resample(
         out.check(target, sources)
         cloud = read(source, points=points, seed=seed)
         session().note(f"{source}: {cloud!r}")
+        if points is None and (mesh := cloud.metadata.get("mesh")):
+            drawn = f"{len(cloud):,} points drawn from the surface of a mesh of {mesh['vertices']:,} vertices"
+            session().say(f"{source}: {drawn}; --points N sets how many")
         with progress_bar(source.name) as progress:
-            result = work(cloud, model, seed, device, progress)
+            result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
         write(result, target, like=None if task == "sample" else cloud)  # a sample has it all, and may be on a grid
         session().note(f"{target}: {result!r}")
         seconds = time.perf_counter() - start

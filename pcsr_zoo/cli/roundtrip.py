@@ -31,7 +31,7 @@ from .progress import progress_bar
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--device", metavar="D", help="cpu (the default), cuda, cuda:1, mps.")
 @click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh.")
-@click.option("--picture", metavar="PNG", help="Draw the clouds side by side, errors coloured.")
+@click.option("--picture", metavar="PNG", help="Draw the clouds side by side, errors colored.")
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures, in plain units.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common_options
@@ -53,10 +53,10 @@ def roundtrip(
     to the input. Beside the models stand fps+jet and fps+jetnet, and, at as many bytes as the first line, Draco and
     LAZ: with all points on a grid as coarse as it must be, and with as many points as fit on a finer one (fps+draco).
     """
+    from ..benchmark.round_trip import roundtrip as run
+    from ..benchmark.round_trip_report import metric_columns, table_line
     from ..io import read
     from ..io.mesh import read_mesh
-    from ..pipelines.roundtrip import roundtrip as run
-    from ..pipelines.roundtrip_report import metric_columns, table_line
 
     targets = _check(models, ratio, n, picture, json_file, cloud, overwrite, options)
     source = read(Path(cloud), points=points, seed=options["seed"]).validate(cloud)
@@ -95,9 +95,9 @@ def _check(
     options: dict[str, Any],
 ) -> tuple[Path | None, Path | None]:
     """Everything that can be known to be wrong before the work; the paths of the picture and of the figures."""
+    from ..benchmark.names import sampler_and_recoverer, split_model
+    from ..catalog import resolve
     from ..metrics.conventions import CONVENTIONS
-    from ..pipelines.pairs import sampler_and_recoverer, split_model
-    from ..registry import class_named
 
     for model in models:
         for part, task in zip(split_model(model), ("sample", "recover"), strict=True):
@@ -105,7 +105,7 @@ def _check(
                 check_model(part, task)
         sampler_and_recoverer(model)
     # A model that samples was trained for a ratio; a classical one was not.
-    own = any(hasattr(class_named(split_model(model)[1]), "rebuild") for model in models)
+    own = any(resolve(split_model(model)[1]).ratio is not None for model in models)
     check_amount(ratio, n, "roundtrip", optional=own)
     check_bits(options["bits"])
     check_device(options["device"])
@@ -117,7 +117,7 @@ def _check(
         if path is not None:
             check_target(path, [Path(cloud)], overwrite)
     if paths[0] is not None:
-        from ..rendering.image import check_picture_path
+        from ..pictures.image import check_picture_path
 
         check_picture_path(paths[0])
     return paths[0], paths[1]
@@ -133,8 +133,8 @@ def _write(trip: Any, cloud: str, mesh: str | None, targets: tuple[Path | None, 
             temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
         session().say(f"{figures}: {len(trip.facts['rows'])} rows")
     if picture is not None:
-        from ..pipelines.roundtrip_report import picture as draw
-        from ..rendering.image import save_image
+        from ..benchmark.round_trip_report import picture as draw
+        from ..pictures.image import save_image
 
         image = draw(trip)
         save_image(image, picture)

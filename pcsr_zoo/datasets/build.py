@@ -11,9 +11,9 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import CloudError, FileError, OptionError, PcsrError
+from .generated.shape_solids import SOLIDS
+from .generated.shapes import FAMILIES, generate_mesh
 from .meshes import MeshSource, find_meshes
-from .shape_solids import SOLIDS
-from .shapes import FAMILIES, generate_mesh
 from .surface_points import merge_vertices, orient, sample_surface
 from .training_set import PackedShape, is_held_out, pack_shape, write_training_set
 
@@ -41,7 +41,7 @@ def build(
     meshes: Iterable[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     *,
-    licence_classes: Sequence[str] | None = None,
+    license_classes: Sequence[str] | None = None,
     points: int = POINTS,
     generated: int = 0,
     seed: int = 0,
@@ -55,7 +55,7 @@ def build(
     Args:
         meshes: mesh files, folders, or tables (`find_meshes`).
         output: an .npz.
-        licence_classes: keep only meshes of these classes.
+        license_classes: keep only meshes of these classes.
         points: to each shape.
         generated: how many shapes of `generate_mesh(seed, 0)`, 1, 2...
         seed: of points and generated shapes.
@@ -76,7 +76,7 @@ def build(
     if Path(output).suffix.lower() != ".npz":
         raise OptionError(f"the training file must end in .npz, got {output}")
     meshes = list(meshes)
-    sources = find_meshes(meshes, licence_classes) if meshes else []
+    sources = find_meshes(meshes, license_classes) if meshes else []
     if not sources and not generated:
         raise OptionError("no shapes: name meshes, or ask for generated ones")
 
@@ -144,8 +144,8 @@ def _pack(
         normals,
         area=float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2),
         name=name,
-        licence=source.licence,
-        licence_class=source.licence_class,
+        license=source.license,
+        license_class=source.license_class,
         source=source.source,
         vertices=len(vertices),
         faces=len(triangles),

@@ -22,40 +22,40 @@ class MeshSource:
     Attributes:
         name: unique within one training file, for example "trimesh/torus".
         path: the file.
-        licence, licence_class, source: as the table of meshes says; "unknown" for a mesh without a table.
+        license, license_class, source: as the table of meshes says; "unknown" for a mesh without a table.
     """
 
     name: str
     path: Path
-    licence: str = _UNKNOWN
-    licence_class: str = _UNKNOWN
+    license: str = _UNKNOWN
+    license_class: str = _UNKNOWN
     source: str = _UNKNOWN
 
 
 def find_meshes(
-    inputs: Iterable[str | os.PathLike[str]], licence_classes: Sequence[str] | None = None
+    inputs: Iterable[str | os.PathLike[str]], license_classes: Sequence[str] | None = None
 ) -> list[MeshSource]:
     """The meshes of files, folders (searched to the bottom) and tables, in that order, each once.
 
-    A table is a .csv with the columns `file` (relative to the table's folder), `licence`, `licence_class`, `source`.
+    A table is a .csv with the columns `file` (relative to the table's folder), `license`, `license_class`, `source`.
 
     Args:
         inputs: at least one path.
-        licence_classes: keep only these; meshes without a table have the class "unknown". None keeps all.
+        license_classes: keep only these; meshes without a table have the class "unknown". None keeps all.
 
     Raises:
         FileError: a path is missing, is no mesh, or holds none; or belongs to a test set (see `check_not_test`).
-        OptionError: no mesh has one of the `licence_classes`.
+        OptionError: no mesh has one of the `license_classes`.
     """
     found: dict[Path, MeshSource] = {}
     for given in inputs:
         path = Path(given)
         for mesh in _table(path) if path.suffix.lower() == ".csv" else _files(path):
             found.setdefault(mesh.path.resolve(), mesh)
-    kept = [mesh for mesh in found.values() if licence_classes is None or mesh.licence_class in licence_classes]
+    kept = [mesh for mesh in found.values() if license_classes is None or mesh.license_class in license_classes]
     if found and not kept:
-        there = ", ".join(sorted({mesh.licence_class for mesh in found.values()}))
-        raise OptionError(f"no mesh has the licence class {' or '.join(licence_classes or ())}; there are: {there}")
+        there = ", ".join(sorted({mesh.license_class for mesh in found.values()}))
+        raise OptionError(f"no mesh has the license class {' or '.join(license_classes or ())}; there are: {there}")
     for mesh in kept:
         check_not_test(mesh.path)
     return _unique_names(kept)
@@ -95,7 +95,9 @@ def _table(path: Path) -> list[MeshSource]:
             rows, columns = list(reader), reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"{path}: cannot be read as a table of meshes: {error}") from None
-    for column in ("file", "licence", "licence_class", "source"):
+    columns = [column.replace("licence", "license") for column in columns]  # either spelling
+    rows = [{key.replace("licence", "license"): value for key, value in row.items() if key} for row in rows]
+    for column in ("file", "license", "license_class", "source"):
         if column not in columns:
             raise FileError(f"{path}: the column '{column}' is missing; it has: {', '.join(columns) or 'none'}")
     if not rows:
@@ -108,7 +110,7 @@ def _table(path: Path) -> list[MeshSource]:
         if not file.is_file():
             raise FileError(f"{path}, row {line}: {file} does not exist")
         name = Path(row["file"]).with_suffix("").as_posix().removeprefix("meshes/")
-        known = {key: (row[key] or "").strip() or _UNKNOWN for key in ("licence", "licence_class", "source")}
+        known = {key: (row[key] or "").strip() or _UNKNOWN for key in ("license", "license_class", "source")}
         meshes.append(MeshSource(name, file, **known))
     return meshes
 
@@ -122,5 +124,5 @@ def _unique_names(meshes: list[MeshSource]) -> list[MeshSource]:
         while name in taken:
             name, number = f"{mesh.name}-{number}", number + 1
         taken.add(name)
-        named.append(MeshSource(name, mesh.path, mesh.licence, mesh.licence_class, mesh.source))
+        named.append(MeshSource(name, mesh.path, mesh.license, mesh.license_class, mesh.source))
     return named

@@ -18,12 +18,12 @@ from scipy.spatial import cKDTree
 
 from ..errors import OptionError
 from ..geometry.elimination import eliminate
-from .shapes import random_rotation
+from .generated.shapes import random_rotation
 from .training_set import TrainingSet
 
 KINDS = ("patch", "cloud")
 DENSITIES = ("even", "random", "varying")
-_GRAPH_NEIGHBOURS = 6
+_GRAPH_NEIGHBORS = 6
 _BALL = 2.2  # points looked at for each point of a patch: more than both sides of a thin sheet
 _OVERSAMPLING = 4  # candidates for each point of an even subset
 
@@ -69,7 +69,7 @@ NONE = Augmentation((1.0, 0.0, 0.0), 0.0, (0.0, 0.0), 3.0, False, (1.0, 1.0), (1
 class Batch:
     """B examples, float32 arrays (or tensors, see `torch`).
 
-    A patch has its centre (of the dense points' region) at the origin and the radius 1 before `scale`; a cloud is in
+    A patch has its center (of the dense points' region) at the origin and the radius 1 before `scale`; a cloud is in
     the unit frame.
 
     Attributes:
@@ -116,8 +116,8 @@ def draw(
         data: the training file.
         step, seed: fix the examples.
         batch: B, how many.
-        kind: "patch": neighbourhoods grown over the surface; "cloud": whole shapes, for networks that look at
-            neighbourhoods in them.
+        kind: "patch": neighborhoods grown over the surface; "cloud": whole shapes, for networks that look at
+            neighborhoods in them.
         n_sparse: n, points of the input.
         ratio: m = round(ratio n) dense points, evenly thinned; they are drawn apart from the sparse ones, which need
             not be among them. None (clouds only): all points of the shape, which takes no time.
@@ -217,7 +217,7 @@ def even_subset(points: np.ndarray, n: int, area: float, rng: np.random.Generato
 def surface_patch(points: np.ndarray, start: int, count: int) -> NDArray[np.int64]:
     """Indices (count,) of the points nearest to `start` along the surface, nearest first.
 
-    Ways go over a graph of near neighbours among the points nearest in space, somewhat more than twice as many as
+    Ways go over a graph of near neighbors among the points nearest in space, somewhat more than twice as many as
     wanted; points that it does not reach come last. So the far side of a thin sheet comes in only round its edge.
     """
     if count >= len(points):
@@ -227,7 +227,7 @@ def surface_patch(points: np.ndarray, start: int, count: int) -> NDArray[np.int6
     ball = np.argpartition(squared, size - 1)[:size]
     ball = ball[np.argsort(squared[ball], kind="stable")]
     local = points[ball]
-    distance, neighbour = cKDTree(local).query(local, k=min(_GRAPH_NEIGHBOURS + 1, len(local)))
-    rows = np.repeat(np.arange(len(local)), neighbour.shape[1])
-    graph = csr_matrix((np.maximum(distance.ravel(), 1e-12), (rows, neighbour.ravel())), shape=(len(local), len(local)))
+    distance, neighbor = cKDTree(local).query(local, k=min(_GRAPH_NEIGHBORS + 1, len(local)))
+    rows = np.repeat(np.arange(len(local)), neighbor.shape[1])
+    graph = csr_matrix((np.maximum(distance.ravel(), 1e-12), (rows, neighbor.ravel())), shape=(len(local), len(local)))
     return ball[np.argsort(dijkstra(graph, directed=False, indices=0), kind="stable")[:count]]

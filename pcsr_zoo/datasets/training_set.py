@@ -2,11 +2,11 @@
 
 A .npz without pickle:
 
-    coarse   (S, N, 3) uint16   positions in the shape's box, upper 16 of 18 bits (`quantise`)
+    coarse   (S, N, 3) uint16   positions in the shape's box, upper 16 of 18 bits (`quantize`)
     fine     (S, N) uint8       their lower 2 bits
     normals  (S, N, 2) int8     octahedral unit normals
     boxes    (S, 2, 3) float64  lowest corner and size of each box, unit frame
-    frames   (S, 4) float64     centre and radius by which the original came to the unit frame
+    frames   (S, 4) float64     center and radius by which the original came to the unit frame
     about    (L,) uint8         JSON in UTF-8: {"format", "seed", "points", "held_out", "shapes": [one each]}
 
 In the unit frame the mean of the shape's points is the origin and the farthest point has the distance 1.
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ..errors import FileError, OptionError
 from ..io.atomic import atomic_path
 from ..io.files import readable_file
-from .quantise import pack_normals, pack_positions, unpack_normals, unpack_positions
+from .quantize import pack_normals, pack_positions, unpack_normals, unpack_positions
 
 FORMAT = "pcsr-train-1"
 
@@ -42,7 +42,7 @@ class ShapeInfo:
 
     Attributes:
         name: unique in the file.
-        licence, licence_class, source: where it comes from; "unknown" where nobody said.
+        license, license_class, source: where it comes from; "unknown" where nobody said.
         vertices, faces: of the mesh.
         normals: "outward", "consistent" (has borders: which side is out is not known) or "unoriented".
         area: of the surface in the unit frame, in squared radii.
@@ -50,8 +50,8 @@ class ShapeInfo:
     """
 
     name: str
-    licence: str
-    licence_class: str
+    license: str
+    license_class: str
     source: str
     vertices: int
     faces: int
@@ -75,7 +75,7 @@ def is_training_file(path: str | os.PathLike[str]) -> bool:
 
 
 def describe_training_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `pcsr info` shows: file, kind, format, shapes, train, held_out, points (of each), licences, seed, bytes.
+    """What `pcsr info` shows: file, kind, format, shapes, train, held_out, points (of each), licenses, seed, bytes.
 
     Raises:
         FileError: it cannot be read.
@@ -89,7 +89,7 @@ def describe_training_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         "train": len(data.train),
         "held_out": len(data.held_out),
         "points": int(data.about["points"]),
-        "licences": dict(Counter(shape.licence or "unknown" for shape in data.shapes).most_common()),
+        "licenses": dict(Counter(shape.license or "unknown" for shape in data.shapes).most_common()),
         "seed": data.about.get("seed"),
         "bytes": Path(path).stat().st_size,
     }
@@ -101,7 +101,7 @@ class TrainingSet:
     Attributes:
         shapes: a `ShapeInfo` each.
         about: the other facts of the file (format, seed, points, held_out).
-        frames: (S, 4) centre and radius of each shape before it was scaled.
+        frames: (S, 4) center and radius of each shape before it was scaled.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray], shapes: Sequence[ShapeInfo], about: dict[str, Any]) -> None:
@@ -189,11 +189,11 @@ def pack_shape(points: np.ndarray, directions: np.ndarray, area: float, **info: 
     Points (N, 3), unit normals `directions` (N, 3) and `area` are in the mesh's own frame; `info` is the rest of
     `ShapeInfo`.
     """
-    centre = points.mean(axis=0)
-    radius = float(np.linalg.norm(points - centre, axis=1).max())
-    coarse, fine, box = pack_positions((points - centre) / radius)
+    center = points.mean(axis=0)
+    radius = float(np.linalg.norm(points - center, axis=1).max())
+    coarse, fine, box = pack_positions((points - center) / radius)
     about = ShapeInfo(area=area / radius**2, **info)
-    return PackedShape(about, coarse, fine, pack_normals(directions), box, np.array([*centre, radius]))
+    return PackedShape(about, coarse, fine, pack_normals(directions), box, np.array([*center, radius]))
 
 
 def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShape], about: dict[str, Any]) -> Path:

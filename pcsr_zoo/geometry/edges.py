@@ -1,4 +1,4 @@
-"""Edges between neighbouring points, whose midpoints are where new points start."""
+"""Edges between neighboring points, whose midpoints are where new points start."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from .knn import KNN
 _CHUNK = 1 << 16
 
 
-def neighbour_edges(points: np.ndarray, k: int, tree: KNN | None = None, emptiness: float = 0.0) -> NDArray[np.int64]:
+def neighbor_edges(points: np.ndarray, k: int, tree: KNN | None = None, emptiness: float = 0.0) -> NDArray[np.int64]:
     """The edges (E, 2), i < j and sorted, between each of (N, 3) points and its k nearest others.
 
     With `emptiness` only those around whose middle it is empty: no point is nearer to the middle than that fraction
     (below 1) of half the edge, as in the beta-skeletons of Kirkpatrick and Radke (1985). Any such point is nearer to
-    i than j is, and so is among the neighbours before j: no further search is needed.
+    i than j is, and so is among the neighbors before j: no further search is needed.
     """
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
     tree = tree or KNN(points)
     keys = []
     for begin in range(0, len(points), _CHUNK):
-        centre = points[begin : begin + _CHUNK]
-        _, index = tree.query(centre, k + 1)
-        i = np.arange(begin, begin + len(centre))[:, None]
+        center = points[begin : begin + _CHUNK]
+        _, index = tree.query(center, k + 1)
+        i = np.arange(begin, begin + len(center))[:, None]
         empty = index != i
         if emptiness > 0:
-            offset = points[index] - centre[:, None]
+            offset = points[index] - center[:, None]
             for far in range(2, index.shape[1]):
                 half = offset[:, far] / 2
                 gap = ((offset[:, :far] - half[:, None]) ** 2).sum(axis=2)

@@ -1,7 +1,7 @@
 """Weighted sample elimination (Yuksel 2015): an even, blue-noise subset of exactly n points, in numpy alone.
 
-The greedy algorithm takes away, again and again, the point with the most and nearest neighbours. A point's weight can
-only fall, and only when a neighbour goes. So a point that outweighs all its neighbours goes before they do whatever
+The greedy algorithm takes away, again and again, the point with the most and nearest neighbors. A point's weight can
+only fall, and only when a neighbor goes. So a point that outweighs all its neighbors goes before they do whatever
 happens elsewhere, and one round can take all such points at once; weights at removal fall along the greedy order, so
 where a round takes too many, those that went with the least weight come back. The result is the greedy one.
 """
@@ -61,7 +61,7 @@ def eliminate(points: np.ndarray, n: int, area: float) -> NDArray[np.int64]:
             last.append(weight[gone])
             stays[gone] = False
             surplus -= len(gone)
-            out_a, out_b = ~stays[a], ~stays[b]  # never both: neighbours do not go in the same round
+            out_a, out_b = ~stays[a], ~stays[b]  # never both: neighbors do not go in the same round
             weight -= np.bincount(b[out_a], share[out_a], size) + np.bincount(a[out_b], share[out_b], size)
             keep = ~(out_a | out_b)
             a, b, share = a[keep], b[keep], share[keep]

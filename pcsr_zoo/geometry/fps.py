@@ -4,7 +4,7 @@ The greedy algorithm picks, again and again, the point farthest from all picked 
 only locally: a point whose distance to the picked set is v can lose its place only to a pick nearer than v. So all
 points that are the largest within their own v-ball will be picked whatever happens elsewhere, and one round can
 take all of them at once. `_fps_numpy` does that level by level (a level is a band of the largest distances), with
-neighbour lists from a k-d tree: the result is the greedy one, in the greedy order, at a cost of about n log n.
+neighbor lists from a k-d tree: the result is the greedy one, in the greedy order, at a cost of about n log n.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from ..errors import CloudError, OptionError
 from .kinds import is_tensor
 
-# A level holds as many of the farthest points as keep its pairwise neighbour list near this length.
+# A level holds as many of the farthest points as keep its pairwise neighbor list near this length.
 _PAIR_BUDGET = 100_000
 # ... and below this length wherever a dense cluster would exceed it (24 bytes a pair).
 _MOST_PAIRS = 500_000
@@ -143,7 +143,7 @@ def _level(points: np.ndarray, value: np.ndarray, weights: np.ndarray, active: n
     """The greedy picks among `active` until none of them is above the level's bound; at most `most`, in order.
 
     `active` are the points of largest value (of equal ones those with the lowest index), ascending. In a dense cluster
-    they may all be neighbours of each other: then the level takes fewer of them.
+    they may all be neighbors of each other: then the level takes fewer of them.
     """
     tree = cKDTree(points[active])
     while len(active) ** 2 > _MOST_PAIRS:

@@ -1,4 +1,4 @@
-"""Frames: the unit frame of a whole cloud, and the canonical frame of a neighbourhood."""
+"""Frames: the unit frame of a whole cloud, and the canonical frame of a neighborhood."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class UnitFrame:
-    """The frame in which models work: the cloud's centre at the origin, its farthest point at distance 1.
+    """The frame in which models work: the cloud's center at the origin, its farthest point at distance 1.
 
     It is taken and applied in float64, so that a cloud far from the origin (UTM coordinates) loses nothing.
 
@@ -40,10 +40,10 @@ class UnitFrame:
 
 
 def local_frames(offsets: Any, weights: Any) -> tuple[Any, Any, Any]:
-    """Canonical frames of neighbourhoods by weighted principal component analysis (Hoppe et al. 1992).
+    """Canonical frames of neighborhoods by weighted principal component analysis (Hoppe et al. 1992).
 
     Args:
-        offsets: (M, k, 3) tensor, neighbours relative to any nearby origin.
+        offsets: (M, k, 3) tensor, neighbors relative to any nearby origin.
         weights: (M, k), not negative, with a positive sum in each row.
 
     Returns:
@@ -54,8 +54,8 @@ def local_frames(offsets: Any, weights: Any) -> tuple[Any, Any, Any]:
 
     share = weights / weights.sum(dim=1, keepdim=True)
     centroid = (share[:, :, None] * offsets).sum(dim=1)
-    centred = offsets - centroid[:, None]
-    covariance = (share[:, :, None] * centred).mT @ centred
+    centerd = offsets - centroid[:, None]
+    covariance = (share[:, :, None] * centerd).mT @ centerd
     if covariance.device.type == "cpu":  # numpy's loop over small matrices is twice as fast as torch's
         variances, axes = (torch.from_numpy(part) for part in np.linalg.eigh(covariance.detach().numpy()))
     else:

@@ -1,4 +1,4 @@
-"""Positions on a grid of 2^bits steps over their bounding cube, ordered so that neighbours follow each other."""
+"""Positions on a grid of 2^bits steps over their bounding cube, ordered so that neighbors follow each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BITS = 24  # as many as a float32 holds; a kilometre in steps of .06 mm
+MOST_BITS = 24  # as many as a float32 holds; a kilometer in steps of .06 mm
 
 
 @dataclass(frozen=True)

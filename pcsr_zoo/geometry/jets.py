@@ -1,6 +1,6 @@
-"""Jets: quadrics fitted to neighbourhoods, z = f(x, y) of degree 2 over the tangent plane (Cazals and Pouget 2003).
+"""Jets: quadrics fitted to neighborhoods, z = f(x, y) of degree 2 over the tangent plane (Cazals and Pouget 2003).
 
-The fit is weighted by distance and, in a few rounds, by residual: a neighbour that the quadric cannot explain (the
+The fit is weighted by distance and, in a few rounds, by residual: a neighbor that the quadric cannot explain (the
 other side of a crease, the opposite sheet of a thin part) loses its say.
 """
 
@@ -11,21 +11,21 @@ from typing import Any
 
 from .frames import local_frames
 
-# Tikhonov terms for the monomials 1, x, y, x^2, xy, y^2, in units of the neighbourhood's radius: they decide only
-# where the neighbours do not (fewer than six, on a line).
+# Tikhonov terms for the monomials 1, x, y, x^2, xy, y^2, in units of the neighborhood's radius: they decide only
+# where the neighbors do not (fewer than six, on a line).
 _RIDGE = (1e-7, 1e-4, 1e-4, 1e-3, 1e-3, 1e-3)
 
 
 @dataclass(frozen=True)
 class Jets:
-    """M fitted quadrics, in units of their neighbourhoods' radius and relative to the points that they belong to.
+    """M fitted quadrics, in units of their neighborhoods' radius and relative to the points that they belong to.
 
     Attributes:
-        origin: (M, 3) centre of each frame.
+        origin: (M, 3) center of each frame.
         axes: (M, 3, 3), columns normal, tangent, tangent.
         coefficients: (M, 6) of 1, x, y, x^2, xy, y^2.
-        misfit: (M,) root mean square residual before neighbours were doubted: what one quadric leaves unexplained.
-        weights: (M, k) of the neighbours in the last round.
+        misfit: (M,) root mean square residual before neighbors were doubted: what one quadric leaves unexplained.
+        weights: (M, k) of the neighbors in the last round.
     """
 
     origin: Any
@@ -60,23 +60,23 @@ def monomials(x: Any, y: Any, dim: int = -1) -> Any:
     return torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=dim)
 
 
-def fit_jets(neighbours: Any, *, sharpness: float = 6.0, rounds: int = 2, tolerance: float = 0.1) -> Jets:
-    """Fit one quadric to every neighbourhood.
+def fit_jets(neighbors: Any, *, sharpness: float = 6.0, rounds: int = 2, tolerance: float = 0.1) -> Jets:
+    """Fit one quadric to every neighborhood.
 
     Args:
-        neighbours: (M, k, 3) tensor, relative to the point whose neighbourhood it is and in units of the distance
-            to its farthest neighbour; k may be 1 and points may coincide.
+        neighbors: (M, k, 3) tensor, relative to the point whose neighborhood it is and in units of the distance
+            to its farthest neighbor; k may be 1 and points may coincide.
         sharpness: the weight at distance d is exp(-sharpness d^2).
         rounds: how often residuals reweight the fit; 0 is plain least squares.
         tolerance: a residual of this size (in the same unit) loses a factor e of its weight.
     """
     import torch
 
-    near = torch.exp(-sharpness * (neighbours * neighbours).sum(dim=2))
+    near = torch.exp(-sharpness * (neighbors * neighbors).sum(dim=2))
     weights, misfit = near, None
     for left in range(rounds, -1, -1):
-        origin, axes, _ = local_frames(neighbours, weights)  # anew: doubted neighbours must not tilt the frame
-        local = (neighbours - origin[:, None]) @ axes
+        origin, axes, _ = local_frames(neighbors, weights)  # anew: doubted neighbors must not tilt the frame
+        local = (neighbors - origin[:, None]) @ axes
         height, design = local[:, :, 0], monomials(local[:, :, 1], local[:, :, 2])
         share = weights / weights.sum(dim=1, keepdim=True)
         weighted = design * share[:, :, None]

@@ -1,4 +1,4 @@
-"""k nearest neighbours: a k-d tree (scipy) for arrays and CPU tensors, blocks of `cdist` on CUDA."""
+"""k nearest neighbors: a k-d tree (scipy) for arrays and CPU tensors, blocks of `cdist` on CUDA."""
 
 from __future__ import annotations
 

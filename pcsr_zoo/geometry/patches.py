@@ -1,4 +1,4 @@
-"""Local patches: the neighbourhood of every point in a canonical frame, with two quadrics fitted to it.
+"""Local patches: the neighborhood of every point in a canonical frame, with two quadrics fitted to it.
 
 A patch is a point's own view of the surface. Its frame turns with the cloud, so that whatever is computed from
 coordinates in it is equivariant to rotation, translation and scale without any further care.
@@ -14,7 +14,7 @@ import numpy as np
 from .jets import Jets, fit_jets, monomials
 from .knn import KNN
 
-NEAR, WIDE = 10, 24  # neighbours of the two fits; also of what a network sees
+NEAR, WIDE = 10, 24  # neighbors of the two fits; also of what a network sees
 _NOISY = 0.18  # noise, in point spacings, from which the wide fit gives the frame
 
 
@@ -23,7 +23,7 @@ class Patches:
     """N patches, torch tensors; lengths are in units of the patch's radius.
 
     Attributes:
-        radius: (N, 1) distance to the tenth neighbour, in units of the cloud.
+        radius: (N, 1) distance to the tenth neighbor, in units of the cloud.
         frame: (N, 3, 3), columns normal, first and second tangent (of the principal curvatures, the larger first).
         offsets: (N, k, 3), the nearest points in the frame, nearest first; the first is the point itself.
         index: (N, k) int64, which points they are.
@@ -32,8 +32,8 @@ class Patches:
         near_origin, wide_origin: (N, 3) where these axes begin, in the frame.
         near_axes, wide_axes: (N, 3, 3) their columns, in the frame.
         misfit: (N, 2) what the quadrics leave unexplained.
-        residuals: (N, k, 2) heights of the neighbours above the two quadrics.
-        relief: (N, 1) root mean square height of the neighbours above the tangent plane; 0 on a plane.
+        residuals: (N, k, 2) heights of the neighbors above the two quadrics.
+        relief: (N, 1) root mean square height of the neighbors above the tangent plane; 0 on a plane.
     """
 
     radius: Any
@@ -69,19 +69,19 @@ def fit_patches(points: np.ndarray, tree: KNN | None = None, noise: float = 0.0,
     """The patches of (N, 3) float64 points, or of a part of them.
 
     Noise (in point spacings, see `estimate_noise`) decides which fit gives the frame: the robust near one, or the
-    wide one. Clouds of fewer than 24 points repeat their last neighbour.
+    wide one. Clouds of fewer than 24 points repeat their last neighbor.
     """
     import torch
 
     tree = tree or KNN(points)
-    centre = points[part or slice(None)]
-    distance, index = tree.query(centre, WIDE)
+    center = points[part or slice(None)]
+    distance, index = tree.query(center, WIDE)
     if index.shape[1] < WIDE:
         pad = WIDE - index.shape[1]
         index = np.concatenate([index, np.repeat(index[:, -1:], pad, axis=1)], axis=1)
         distance = np.concatenate([distance, np.repeat(distance[:, -1:], pad, axis=1)], axis=1)
     radius = np.maximum(distance[:, NEAR - 1 : NEAR], 1e-12)
-    world = torch.from_numpy(((points[index] - centre[:, None]) / radius[:, :, None]).astype(np.float32))
+    world = torch.from_numpy(((points[index] - center[:, None]) / radius[:, :, None]).astype(np.float32))
     reach = world[:, -1:].norm(dim=2, keepdim=True).clamp(min=1e-6)
     near = fit_jets(world[:, :NEAR]) if noise < _NOISY else fit_jets(world[:, :NEAR], sharpness=2.0, rounds=0)
     wide = fit_jets(world / reach, sharpness=2.0, rounds=0)
@@ -143,7 +143,7 @@ def canonical_frames(jets: Jets, offsets: Any) -> Any:
 
     The first tangent is the direction of the larger principal curvature at the foot of the origin, the normal points
     to where the surface bends away from (that curvature is not positive), and the first tangent to the side on which
-    the neighbours (M, k, 3) lie farther out, by their third moment.
+    the neighbors (M, k, 3) lie farther out, by their third moment.
     """
     import torch
 

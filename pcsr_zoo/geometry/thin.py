@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import OptionError
+from .dart_throwing import resolve_darts
 from .fps import farthest_point_sample
 from .kinds import is_tensor
 
@@ -45,25 +46,7 @@ def _throw(points: np.ndarray, radius: float) -> NDArray[np.bool_]:
     """Mask of the points that stay where each, in their order, stays unless an earlier kept one is nearer."""
     pairs = cKDTree(points).query_pairs(np.nextafter(radius, 0.0), output_type="ndarray")
     first, second = pairs[:, 0], pairs[:, 1]  # first < second
-    return settle(first, second, np.ones(len(points), bool))
-
-
-def settle(first: Any, second: Any, waiting: Any) -> Any:
-    """Mask of the points that stay, given the pairs (first before second) that are too near; arrays or tensors.
-
-    `waiting` is all True, one entry for each point; it is used up.
-    """
-    kept = ~waiting
-    while waiting.any():
-        blocked = waiting & ~waiting
-        blocked[second] = True  # some waiting neighbour throws first
-        now = waiting & ~blocked
-        kept |= now
-        waiting &= ~now
-        waiting[second[now[first]]] = False
-        left = waiting[first] & waiting[second]
-        first, second = first[left], second[left]
-    return kept
+    return resolve_darts(first, second, np.ones(len(points), bool))
 
 
 def poisson_disk_sample(points: np.ndarray, n: int, seed: int = 0) -> NDArray[np.int64]:

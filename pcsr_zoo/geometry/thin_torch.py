@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .thin import settle
+from .dart_throwing import resolve_darts
 
 # Blocks of pairwise distances stay below this many entries.
 _BLOCK = 1 << 26
@@ -52,7 +52,7 @@ def _throw(points: Tensor, radius: float) -> Tensor:
         return waiting
     near = _Near(points, points, radius)
     ordered = near.rows < near.columns
-    return settle(near.rows[ordered], near.columns[ordered], waiting)
+    return resolve_darts(near.rows[ordered], near.columns[ordered], waiting)
 
 
 def voxel_thin(points: Tensor, size: float, origin: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Attributes for new points from the old ones: colours and intensities blend, labels jump, normals stay unit."""
+"""Attributes for new points from the old ones: colors and intensities blend, labels jump, normals stay unit."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def transfer_attributes(
 ) -> dict[str, np.ndarray]:
     """Attributes (M, ...) of `target` points from those of `source` points.
 
-    Floats, colours and intensities are means of the k nearest source points, weighted by the inverse square of the
+    Floats, colors and intensities are means of the k nearest source points, weighted by the inverse square of the
     distance (Shepard 1968), in the dtype that they had (integers rounded). Labels, flags and all other integers
     come from the nearest one. Normals are averaged after turning them to one side, and have unit length. A target
     that lies on a source point takes its values unchanged.
 
     Args:
-        source: (N, 3) float64 array, or a tensor (neighbours are then found on its device); attributes: name -> (N,)
+        source: (N, 3) float64 array, or a tensor (neighbors are then found on its device); attributes: name -> (N,)
             or (N, C) arrays; target: (M, 3), of the same kind.
     """
     if not attributes:
@@ -46,11 +46,11 @@ def _blend(name: str, values: np.ndarray, index: np.ndarray, weight: np.ndarray)
     column = values if values.ndim == 2 else values[:, None]
     mixed = np.zeros((len(index), column.shape[1]), np.float64)
     first = column[index[:, 0]].astype(np.float64)
-    for neighbour in range(index.shape[1]):
-        part = column[index[:, neighbour]].astype(np.float64)
+    for neighbor in range(index.shape[1]):
+        part = column[index[:, neighbor]].astype(np.float64)
         if name == NORMALS:
             part *= np.where((part * first).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
-        mixed += weight[:, neighbour, None] * part
+        mixed += weight[:, neighbor, None] * part
     if name == NORMALS:
         length = np.linalg.norm(mixed, axis=1, keepdims=True)
         mixed = np.where(length > 1e-12, mixed / np.maximum(length, 1e-12), first)

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..cloud import COLORS, INTENSITY, NORMALS, Cloud
-from ..errors import FileError
-from ..notes import KEY, note_of
+from ..cloud import COLORS, INTENSITY, NORMALS, Cloud, as_cloud
+from ..errors import FileError, OptionError
 from .kitti import read_kitti, write_kitti
 from .las import read_las, write_las
 from .mesh import DEFAULT_POINTS, read_mesh, read_with_open3d, sample_mesh
@@ -21,11 +20,12 @@ from .obj import read_obj
 from .off import read_off
 from .pcd import read_pcd, write_pcd
 from .ply import read_ply, write_ply
+from .recovery_note import KEY, note_of
 from .side_notes import read_side_note, write_side_note
 from .text import read_text, write_text
 from .trimesh import Mesh
 
-__all__ = ["READ_SUFFIXES", "WRITE_SUFFIXES", "describe", "find_clouds", "read", "read_mesh", "write"]
+__all__ = ["READ_SUFFIXES", "WRITE_SUFFIXES", "describe", "find_clouds", "open_cloud", "read", "read_mesh", "write"]
 
 _log = logging.getLogger("pcsr_zoo")
 
@@ -73,20 +73,32 @@ def read(path: str | PathLike[str], *, points: int | None = None, seed: int = 0)
     Args:
         path: a cloud (PLY, PCD, LAS, LAZ, text, KITTI .bin, .npy, .npz) or a mesh (PLY, OBJ, OFF, STL,
             GLB, GLTF).
-        points: how many points to draw from a mesh's surface by Poisson-disk sampling, 8192 by default. A
-            file that holds a cloud gives all its points, whatever this says.
+        points: how many points to draw from a mesh's surface by Poisson-disk sampling, 8192 by default; an error
+            for a file that holds a point cloud.
         seed: of that sampling.
 
     Raises:
         FileError: missing, empty, truncated, broken, or of an unknown kind; the message names the file.
-        OptionError: `points` is not positive.
+        OptionError: `points` is not positive, or the file holds a point cloud.
         DependencyError: the format needs a library that is not installed.
     """
     path = Path(path)
     found = _load(path)
     if isinstance(found, Mesh):
         return sample_mesh(found, DEFAULT_POINTS if points is None else points, seed, str(path))
+    if points is not None:
+        raise OptionError(f"{path} holds a point cloud, and points (--points) is for meshes; leave it out")
     return found
+
+
+def open_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
+    """`cloud.as_cloud`, which reads a path, too: any accepted input as a Cloud, and the function that turns back.
+
+    Raises:
+        CloudError: the input is nothing that can be a point cloud.
+        FileError: the file cannot be read.
+    """
+    return (read(x), lambda cloud: cloud) if isinstance(x, (str, PathLike)) else as_cloud(x)
 
 
 def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None) -> None:

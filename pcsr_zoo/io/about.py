@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..cloud import Cloud
-from ..notes import note_of
 from .las_header import describe_header
+from .recovery_note import note_of
 from .trimesh import Mesh
 
 

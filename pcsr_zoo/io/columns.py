@@ -8,7 +8,7 @@ Reading groups what belongs together, whatever the case of the names:
     label | labels | class | classification | ...   -> labels
     foo_0 foo_1 ... of one type                     -> foo (N, C)
 
-Every other name stays as it is. Writing does the opposite; float colours are written as uint8.
+Every other name stays as it is. Writing does the opposite; float colors are written as uint8.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
             return None
         return [left.pop(name) for name in found]
 
-    with np.errstate(invalid="ignore"):  # a NaN of the signalling kind is still a NaN
+    with np.errstate(invalid="ignore"):  # a NaN of the signaling kind is still a NaN
         positions = np.stack([left.pop(by_lower[axis]).astype(np.float64) for axis in _AXES], axis=1)
     attributes: Columns = {}
     for names in _NORMALS:
@@ -70,7 +70,7 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
         if COLORS not in attributes and (found := take(names)):
             if (colors := normalized_colors(np.stack(found, axis=1))) is not None:
                 attributes[COLORS] = colors
-            else:  # not colours after all: keep them under their own names
+            else:  # not colors after all: keep them under their own names
                 left.update(zip(names, found, strict=True))
     for name, aliases in ((INTENSITY, _INTENSITY), (LABELS, _LABELS)):
         for alias in aliases:
@@ -123,7 +123,7 @@ def free_name(name: str, taken: Mapping[str, object]) -> str:
 
 
 def normalized_colors(values: np.ndarray) -> np.ndarray | None:
-    """Colours by `Cloud`'s convention (uint8, uint16, or floats in [0, 1]); None if these are not colours."""
+    """Colors by `Cloud`'s convention (uint8, uint16, or floats in [0, 1]); None if these are not colors."""
     if values.dtype in (np.uint8, np.uint16) or not values.size:
         return values
     low, high = values.min(), values.max()
@@ -137,7 +137,7 @@ def normalized_colors(values: np.ndarray) -> np.ndarray | None:
 
 
 def colors_as_uint8(values: np.ndarray) -> np.ndarray:
-    """Colours of any kind that `Cloud` holds, as uint8 of the same shape."""
+    """Colors of any kind that `Cloud` holds, as uint8 of the same shape."""
     if values.dtype == np.uint8:
         return values
     scale = 255 / np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 255

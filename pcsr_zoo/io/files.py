@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from os import PathLike
 from pathlib import Path
 
@@ -40,3 +41,19 @@ def read_bytes(path: str | PathLike[str]) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def file_sha256(path: str | PathLike[str]) -> str:
+    """The sha256 of a file, as 64 hexadecimal digits.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ from .atomic import atomic_path
 from .columns import float32_is_enough
 from .files import read_bytes
 
-_TENTH_MILLIMETRE = 1e-4  # KITTI is in metres
+_TENTH_MILLIMETER = 1e-4  # KITTI is in meters
 
 
 def read_kitti(path: str | PathLike[str]) -> Cloud:
@@ -42,7 +42,7 @@ def write_kitti(cloud: Cloud, path: str | PathLike[str]) -> None:
     """
     finite = cloud.positions[np.isfinite(cloud.positions).all(axis=1)]
     error = np.abs(finite - finite.astype(np.float32)).max(initial=0)
-    if error > _TENTH_MILLIMETRE and not float32_is_enough(finite, tolerance=1e-2):
+    if error > _TENTH_MILLIMETER and not float32_is_enough(finite, tolerance=1e-2):
         raise FileError(
             f"cannot write {path}: KITTI's .bin holds float32, which would move points at these coordinates "
             f"by up to {error:.2g}; subtract an origin first, or write .ply or .npz"

@@ -18,11 +18,11 @@ import numpy as np
 
 from ..cloud import COLORS, INTENSITY, LABELS, Cloud
 from ..errors import CloudError, DependencyError, FileError
-from ..notes import KEY
 from .atomic import atomic_path
 from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, free_name
 from .files import readable_file
 from .las_header import check_sizes, copied_header, fresh_header, put_note, take_note, with_colors
+from .recovery_note import KEY
 
 _CLASSIFICATION, _RGB = "classification", ("red", "green", "blue")
 _SAME = {f"{stem}{axis}": f"n{axis}" for stem in ("normal_", "normal") for axis in "xyz"}
@@ -85,11 +85,11 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
     """With the header that the cloud came with, or a new one.
 
     The header keeps its point format, scales, offsets and records, whatever the number of points; positions
-    are rounded to its scale, however coarse. A new one is LAS 1.4, point format 7 with colours, else 6, with
+    are rounded to its scale, however coarse. A new one is LAS 1.4, point format 7 with colors, else 6, with
     a scale of 1e-4 of the point spacing or finer, at most .001.
 
-    Attributes that the point format does not have become extra dimensions. A cloud that gained colours gets
-    the point format that adds them. Float colours and intensities in [0, 1] are spread over 16 bits.
+    Attributes that the point format does not have become extra dimensions. A cloud that gained colors gets
+    the point format that adds them. Float colors and intensities in [0, 1] are spread over 16 bits.
 
     Raises:
         FileError: the file cannot be written; a position does not fit the header's scale and offset; an
@@ -129,7 +129,7 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
 
 
 def _columns(cloud: Cloud, eight_bits: bool) -> Columns:
-    """Scalar columns under laspy's names; colours in 16 bits, or as the 8 bits that the source had."""
+    """Scalar columns under laspy's names; colors in 16 bits, or as the 8 bits that the source had."""
     columns = columns_from_cloud(cloud)
     for axis in "xyz":
         del columns[axis]

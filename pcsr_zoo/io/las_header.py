@@ -12,9 +12,9 @@ import numpy as np
 from ..cloud import Cloud
 from ..errors import FileError
 from ..geometry.grid import Grid
-from ..notes import MARK, note_from_text, note_of, note_to_text
+from .recovery_note import MARK, note_from_text, note_of, note_to_text
 
-_COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the same with colours
+_COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the same with colors
 _COARSEST = 1e-3
 _RECORD, _LONG_RECORD = 54, 60  # the least bytes that a variable length record takes
 _MOST_COMPRESSED = 10_000  # LAZ takes 10 % or so of the size, far less where all points are alike

@@ -66,7 +66,7 @@ def read_with_open3d(path: str | PathLike[str]) -> Mesh:
 
 
 def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: str = "the mesh") -> Cloud:
-    """`points` points evenly spread over the surface, with the normals and colours that the vertices have.
+    """`points` points evenly spread over the surface, with the normals and colors that the vertices have.
 
     Up to 10,000 by Poisson-disk sampling (Yuksel's sample elimination, Open3D); above, 4 times as many uniform ones
     thinned by our own sample elimination, over a million by farthest point sampling. The same seed gives the same
@@ -80,9 +80,9 @@ def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: s
         raise OptionError(f"points must be at least 1, got {points}")
     o3d = import_open3d()
     vertices = mesh.vertices.validate(name)
-    centre = vertices.positions.mean(axis=0)  # far from the origin, areas lose their digits
+    center = vertices.positions.mean(axis=0)  # far from the origin, areas lose their digits
     surface = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(vertices.positions - centre),
+        o3d.utility.Vector3dVector(vertices.positions - center),
         o3d.utility.Vector3iVector(mesh.triangles.astype(np.int32)),
     )
     if NORMALS in vertices.attributes:
@@ -107,7 +107,7 @@ def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: s
     if COLORS in cloud.attributes:
         cloud.attributes[COLORS] = colors_as_uint8(cloud.attributes[COLORS])
     metadata = {**vertices.metadata, "mesh": {"vertices": len(vertices), "triangles": len(mesh.triangles)}}
-    return Cloud(cloud.positions + centre, cloud.attributes, metadata)
+    return Cloud(cloud.positions + center, cloud.attributes, metadata)
 
 
 def _thin(positions: np.ndarray, points: int, area: float, seed: int) -> np.ndarray:

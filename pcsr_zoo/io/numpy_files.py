@@ -10,10 +10,10 @@ import numpy as np
 
 from ..cloud import Cloud
 from ..errors import CloudError, FileError
-from ..notes import KEY, note_from_text, note_of, note_to_text
 from .atomic import atomic_path
 from .columns import float32_is_enough, numeric
 from .files import readable_file
+from .recovery_note import KEY, note_from_text, note_of, note_to_text
 
 _NOTE = "pcsr.json"  # an array with one text in it
 _POSITION_NAMES = ("positions", "xyz", "points", "pos")

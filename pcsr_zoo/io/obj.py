@@ -1,4 +1,4 @@
-"""OBJ meshes: vertices (with colours, where a line has six numbers) and faces, in float64.
+"""OBJ meshes: vertices (with colors, where a line has six numbers) and faces, in float64.
 
 Not through Open3D: its reader loses UTM coordinates to float32 and refuses vertices without faces.
 """

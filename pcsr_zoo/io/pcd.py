@@ -10,18 +10,12 @@ import numpy as np
 
 from ..cloud import COLORS, Cloud
 from ..errors import CloudError, FileError
-from ..notes import KEY, MARK, note_of, note_to_text, split_comments
 from . import lzf
 from .atomic import atomic_path
-from .columns import (
-    Columns,
-    cloud_from_columns,
-    colors_as_uint8,
-    columns_from_cloud,
-    float32_is_enough,
-)
+from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, float32_is_enough
 from .files import read_bytes
 from .pcd_header import Header, parse_header
+from .recovery_note import KEY, MARK, note_of, note_to_text, split_comments
 from .table import parse_table
 
 _PCL_NAMES = {"nx": "normal_x", "ny": "normal_y", "nz": "normal_z", "labels": "label"}
@@ -31,7 +25,7 @@ def read_pcd(path: str | PathLike[str]) -> Cloud:
     """The points with every field.
 
     `rgb` and `rgba`, packed into a float or an unsigned integer, become `colors` uint8 (and `alpha`);
-    normal_x, normal_y, normal_z become `normals`. An organised cloud (HEIGHT > 1) stores pixels that saw
+    normal_x, normal_y, normal_z become `normals`. An organized cloud (HEIGHT > 1) stores pixels that saw
     nothing as NaN: these rows are dropped and counted in `metadata["pcd"]["dropped_rows"]`.
 
     Raises:

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..cloud import Cloud
 from ..errors import CloudError, FileError
-from ..notes import KEY, MARK, note_of, note_to_text, split_comments
 from .atomic import atomic_path
 from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, float32_is_enough
 from .files import read_bytes
 from .ply_body import Values, parse_body
 from .ply_header import Header, parse_header
+from .recovery_note import KEY, MARK, note_of, note_to_text, split_comments
 from .trimesh import Mesh, fan_triangles
 
 _NAMES = {
@@ -54,7 +54,7 @@ def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
 def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
     """Binary little endian, double positions (float where the source had float and that loses nothing).
 
-    Colours are uchar, all that most readers know, except where a PLY file brought ushort.
+    Colors are uchar, all that most readers know, except where a PLY file brought ushort.
 
     Raises:
         FileError: the file cannot be written, or an attribute does not fit.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
-from ..notes import note_from_text, note_to_text
 from .atomic import atomic_path
-from .files import read_bytes
+from .files import file_sha256, read_bytes
+from .recovery_note import note_from_text, note_to_text
 
 SUFFIX = ".pcsr.json"
 
@@ -33,7 +32,7 @@ def write_side_note(path: Path, note: dict[str, Any] | None) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         return
-    digest = hashlib.sha256(read_bytes(path)).hexdigest()
+    digest = file_sha256(path)
     with atomic_path(beside) as temporary:
         temporary.write_text(note_to_text({**note, "file": f"sha256:{digest}"}) + "\n", encoding="ascii")
 
@@ -46,7 +45,7 @@ def read_side_note(path: Path) -> dict[str, Any] | None:
     try:
         text = read_bytes(beside).decode("utf-8", "replace")
         note = note_from_text(text, str(beside))
-        digest = hashlib.sha256(read_bytes(path)).hexdigest()
+        digest = file_sha256(path)
     except FileError as error:
         _log.warning("%s", error)
         return None

@@ -24,8 +24,8 @@ def read_text(path: str | PathLike[str]) -> Cloud:
     """Rows of numbers, parted by white space, commas or semicolons; comment lines begin with # or //.
 
     Column names come from a header line (a comment may be one). Without: 3 columns are x y z; 4 add
-    intensity; 6 add normals if those are of unit length, else colours if they look like colours; 7 are x y z,
-    intensity and colours, or normals and a label. What is none of these becomes `features` (N, C). A first
+    intensity; 6 add normals if those are of unit length, else colors if they look like colors; 7 are x y z,
+    intensity and colors, or normals and a label. What is none of these becomes `features` (N, C). A first
     line with a single number is the count of points.
 
     Raises:
@@ -65,11 +65,11 @@ def write_text(cloud: Cloud, path: str | PathLike[str]) -> None:
 
     .csv: a header and every attribute. .txt and .asc: every attribute; a comment line names the columns where
     `read_text` could not know them. .xyz: normals if there are any. .xyzn, .xyzrgb: as their names say, with
-    colours in [0, 1]. .pts: the count first, then x y z [intensity] [r g b]. What a format cannot hold is
+    colors in [0, 1]. .pts: the count first, then x y z [intensity] [r g b]. What a format cannot hold is
     left out.
 
     Raises:
-        FileError: the file cannot be written, or .xyzn has no normals, .xyzrgb no colours.
+        FileError: the file cannot be written, or .xyzn has no normals, .xyzrgb no colors.
     """
     path = Path(path)
     try:
@@ -175,7 +175,7 @@ def _layout(cloud: Cloud, suffix: str) -> tuple[str, Columns]:
         names += ((INTENSITY,) if INTENSITY in columns else ()) + (colors if has_colors else ())
     elif suffix == ".xyzrgb":
         if not has_colors:
-            raise CloudError("the cloud has no colours; write .xyz instead")
+            raise CloudError("the cloud has no colors; write .xyz instead")
         as_float = cloud.colors_as_float()
         assert as_float is not None
         columns.update(zip(colors, as_float.T, strict=True))

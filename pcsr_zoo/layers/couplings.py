@@ -2,7 +2,7 @@
 
 Two kinds. The free one is the paper's: convolutions of length 1, and dense feature extraction before those of G and H.
 The one of vectors (ours) takes channels for what they are, vectors in space, three channels each: what it adds is a sum
-of vectors that are there, the offsets to neighbours among them, with factors that networks like those of the free kind
+of vectors that are there, the offsets to neighbors among them, with factors that networks like those of the free kind
 choose. So new points are affine combinations of old ones: planes stay planes, and a smooth surface is met as by a
 subdivision scheme.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .dense_edge_conv import DenseFeatures, in_parts
-from .graph import NeighbourGraph, shortening
+from .graph import NeighborGraph, shortening
 from .picking import gather
 
 _FAR = 4.0
@@ -67,7 +67,7 @@ class FreeHead(nn.Module):
         self.shift = stack(features, hidden, out, 1)
         self.scale = stack(features, hidden, out, 1)
 
-    def forward(self, features: Tensor, latent: Tensor, graph: NeighbourGraph) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, latent: Tensor, graph: NeighborGraph) -> tuple[Tensor, Tensor]:
         """Both (B, n, out).
 
         Args:
@@ -79,7 +79,7 @@ class FreeHead(nn.Module):
 
 
 class VectorHead(nn.Module):
-    """H and G like `FreeHead`, where H is sums of the offsets to neighbours and of the point's own latent vectors."""
+    """H and G like `FreeHead`, where H is sums of the offsets to neighbors and of the point's own latent vectors."""
 
     def __init__(self, features: int, kept: int, out: int, hidden: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class VectorHead(nn.Module):
         self.latent_factors = nn.Linear(features, edge) if kept else None
         self.latent_out = _zero(nn.Linear(edge, out // 3, bias=False)) if kept else None
 
-    def forward(self, features: Tensor, latent: Tensor, graph: NeighbourGraph) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, latent: Tensor, graph: NeighborGraph) -> tuple[Tensor, Tensor]:
         own, other = self.own(features), self.other(features)
         vectors = in_parts(graph, lambda a, b: self._sums(own[:, a:b], other, graph.part(a, b)))
         if self.into is not None and self.latent_factors is not None and self.latent_out is not None:
@@ -100,8 +100,8 @@ class VectorHead(nn.Module):
             vectors = vectors + self.latent_out(mine * torch.tanh(self.latent_factors(features))[:, :, None]).mT
         return _shortened(vectors).flatten(2), self.scale(features).repeat_interleave(3, dim=2)
 
-    def _sums(self, own: Tensor, other: Tensor, graph: NeighbourGraph) -> Tensor:
-        """Sums (B, n, out / 3, 3) of the offsets to neighbours."""
+    def _sums(self, own: Tensor, other: Tensor, graph: NeighborGraph) -> Tensor:
+        """Sums (B, n, out / 3, 3) of the offsets to neighbors."""
         assert graph.edges is not None
         edges = own[:, :, None] + gather(other, graph.index) + self.offset(graph.edges)
         factors = bounded(self.factors(nn.functional.silu(edges)))
@@ -115,7 +115,7 @@ def shift_of(vectors: bool, channels: int, out: int, hidden: int) -> nn.Module:
     return (VectorShift if vectors else FreeShift)(channels, out, hidden)
 
 
-class Neighbourhood(nn.Module):
+class Neighborhood(nn.Module):
     """H and G whole: kept points -> what is added to offsets (B, n, out), and what goes into their scales.
 
     Args:
@@ -131,7 +131,7 @@ class Neighbourhood(nn.Module):
         self.features = DenseFeatures(kept, 2 * growth, growth, blocks=dense, relative=True)
         self.head = (VectorHead if vectors else FreeHead)(self.features.out_channels, kept, out, hidden)
 
-    def forward(self, latent: Tensor, graph: NeighbourGraph) -> tuple[Tensor, Tensor]:
+    def forward(self, latent: Tensor, graph: NeighborGraph) -> tuple[Tensor, Tensor]:
         return self.head(self.features(bounded(latent), graph), latent, graph)
 
 

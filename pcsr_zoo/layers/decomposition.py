@@ -11,22 +11,22 @@ from .picking import farthest_points, gather, nearest
 
 SPACES = ("positions", "features")
 
-# In feature space the neighbours are sought among so many nearest in space: linear cost, and they stay local.
+# In feature space the neighbors are sought among so many nearest in space: linear cost, and they stay local.
 _AMONG = 16
 
 
 class Decomposed(NamedTuple):
     """Attributes:
     kept: Q_s (B, n, d).
-    offsets: Q_r (B, n, k d), neighbour by neighbour.
+    offsets: Q_r (B, n, k d), neighbor by neighbor.
     picks: (B, n), which points were kept, in the order of farthest point sampling.
-    neighbours: (B, n, k), which ones the offsets lead to.
+    neighbors: (B, n, k), which ones the offsets lead to.
     """
 
     kept: Tensor
     offsets: Tensor
     picks: Tensor
-    neighbours: Tensor
+    neighbors: Tensor
 
 
 def decompose(
@@ -40,7 +40,7 @@ def decompose(
     """Features (B, N, d), whose first 3 channels are positions, become n that are kept and the offsets of k others.
 
     Farthest point sampling of the positions keeps n. Each of these gets the offsets, in all d channels, to its k
-    nearest among the N - n that are discarded. A discarded point that is nobody's neighbour is lost. Where fewer than
+    nearest among the N - n that are discarded. A discarded point that is nobody's neighbor is lost. Where fewer than
     k are discarded they count several times, where none is the offsets are zero.
 
     Args:
@@ -68,8 +68,8 @@ def decompose(
     if local.shape[2] < k:
         local = torch.cat([local, local[:, :, -1:].expand(batch, n, k - local.shape[2])], dim=2)
     offsets = gather(among, local) - kept[:, :, None]
-    neighbours = others.gather(1, local.flatten(1)).view(batch, n, k)
-    return Decomposed(kept, offsets.flatten(2), picks, neighbours)
+    neighbors = others.gather(1, local.flatten(1)).view(batch, n, k)
+    return Decomposed(kept, offsets.flatten(2), picks, neighbors)
 
 
 def candidates(kept: Tensor, offsets: Tensor) -> Tensor:

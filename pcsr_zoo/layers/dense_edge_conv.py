@@ -1,8 +1,8 @@
 """Dense EdgeConv: the feature extraction of MPU (Wang et al., CVPR 2019, sec. 3.2), which PU-GAN, SSPU-Net and
 PointLIE took over.
 
-A block has n layers of `growth` channels over the edges (x_i, x_j - x_i) of a neighbour graph, each seeing all before
-it, and takes the greatest message of the neighbours. Blocks see all before them too, compressed to `width` channels.
+A block has n layers of `growth` channels over the edges (x_i, x_j - x_i) of a neighbor graph, each seeing all before
+it, and takes the greatest message of the neighbors. Blocks see all before them too, compressed to `width` channels.
 What a layer computes of x_i and of x_j it computes once for each point, not for each edge: the same sums, k times
 cheaper.
 """
@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .graph import NeighbourGraph
+from .graph import NeighborGraph
 from .picking import gather, nearest
 
 _CHUNK = 1 << 14  # points at a time where no gradient is asked for: a cloud of a million points has 13 million edges
 
 
 class DenseEdgeConv(nn.Module):
-    """Features (B, N, C) -> (B, N, C + layers * growth), what the neighbours said first.
+    """Features (B, N, C) -> (B, N, C + layers * growth), what the neighbors said first.
 
     Args:
         channels: C.
@@ -43,13 +43,13 @@ class DenseEdgeConv(nn.Module):
     def out_channels(self) -> int:
         return self.own.in_features + self.own.out_features
 
-    def forward(self, features: Tensor, graph: NeighbourGraph) -> Tensor:
+    def forward(self, features: Tensor, graph: NeighborGraph) -> Tensor:
         """Features (B, N, C) of points and their graph -> (B, N, `out_channels`)."""
         own, other = self.own(features), self.other(features)
         heard = in_parts(graph, lambda a, b: self._heard(own[:, a:b], other, graph.part(a, b)))
         return torch.cat([heard, features], dim=2)
 
-    def _heard(self, own: Tensor, other: Tensor, graph: NeighbourGraph) -> Tensor:
+    def _heard(self, own: Tensor, other: Tensor, graph: NeighborGraph) -> Tensor:
         mine = own[:, :, None].split(self.growth, dim=3)
         first = gather(other, graph.index) + mine[0]
         if self.offset is not None:
@@ -70,7 +70,7 @@ class DenseFeatures(nn.Module):
         width: channels of a block's input; 24 is the papers'.
         growth, layers: of a block, see `DenseEdgeConv`.
         blocks: how many; 4 are the papers'.
-        neighbours: k, of the graphs that the module makes itself, in the space of each block's input, as the papers
+        neighbors: k, of the graphs that the module makes itself, in the space of each block's input, as the papers
             have it.
         relative: positions are seen through the offsets of the graph's edges alone, so that the features do not change
             when the cloud moves; the input should hold no positions then, and the graph must be given. Otherwise
@@ -86,11 +86,11 @@ class DenseFeatures(nn.Module):
         growth: int = 12,
         layers: int = 3,
         blocks: int = 4,
-        neighbours: int = 16,
+        neighbors: int = 16,
         relative: bool = False,
     ) -> None:
         super().__init__()
-        self.neighbours = neighbours
+        self.neighbors = neighbors
         self.first = nn.Linear(channels, width) if channels else None
         self.offset = nn.Linear(4, width) if relative else None
         self.blocks = nn.ModuleList(DenseEdgeConv(width, growth, layers, relative) for _ in range(blocks))
@@ -102,22 +102,22 @@ class DenseFeatures(nn.Module):
         self.compress = nn.ModuleList(compress[1:])
         self.out_channels: int = out
 
-    def forward(self, features: Tensor, graph: NeighbourGraph | None = None) -> Tensor:
+    def forward(self, features: Tensor, graph: NeighborGraph | None = None) -> Tensor:
         """Features of points.
 
         Args:
             features: (B, N, channels).
-            graph: for all blocks; without one, each block looks for its own neighbours.
+            graph: for all blocks; without one, each block looks for its own neighbors.
         """
         out = x = self._first(features, graph)
         for k, block in enumerate(self.blocks):
             if k:
                 x = torch.relu(self.compress[k - 1](out))
-            over = graph or NeighbourGraph(nearest(x, x, self.neighbours + 1)[:, :, 1:])
+            over = graph or NeighborGraph(nearest(x, x, self.neighbors + 1)[:, :, 1:])
             out = torch.cat([block(x, over), out], dim=2)
         return out
 
-    def _first(self, features: Tensor, graph: NeighbourGraph | None) -> Tensor:
+    def _first(self, features: Tensor, graph: NeighborGraph | None) -> Tensor:
         x: Tensor | None = self.first(features) if self.first is not None else None
         if self.offset is None:
             assert x is not None
@@ -126,12 +126,12 @@ class DenseFeatures(nn.Module):
         around = in_parts(graph, lambda a, b: self._around(graph.part(a, b)))
         return around if x is None else x + around
 
-    def _around(self, graph: NeighbourGraph) -> Tensor:
+    def _around(self, graph: NeighborGraph) -> Tensor:
         assert self.offset is not None
         return greatest(torch.relu(self.offset(graph.edges)), graph)
 
 
-def in_parts(graph: NeighbourGraph, work: Callable[[int, int], Tensor]) -> Tensor:
+def in_parts(graph: NeighborGraph, work: Callable[[int, int], Tensor]) -> Tensor:
     """work(begin, end), (B, end - begin, ...), of parts of the points, joined; all at once with gradients."""
     if torch.is_grad_enabled() or graph.size <= _CHUNK:
         return work(0, graph.size)
@@ -139,7 +139,7 @@ def in_parts(graph: NeighbourGraph, work: Callable[[int, int], Tensor]) -> Tenso
     return torch.cat([work(begin, min(begin + _CHUNK, graph.size)) for begin in begins], dim=1)
 
 
-def greatest(messages: Tensor, graph: NeighbourGraph) -> Tensor:
+def greatest(messages: Tensor, graph: NeighborGraph) -> Tensor:
     """The greatest of each point's messages (B, N, k, C), each times its weight, channel by channel: (B, N, C)."""
     weighted = messages if graph.weight is None else messages * graph.weight[..., None]
     return weighted.max(dim=2).values

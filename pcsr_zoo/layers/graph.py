@@ -1,4 +1,4 @@
-"""Neighbour graphs whose messages come and go continuously."""
+"""Neighbor graphs whose messages come and go continuously."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FAR = 4.0
 
 
 @dataclass(frozen=True)
-class NeighbourGraph:
+class NeighborGraph:
     """Who hears of whom in a batch of clouds.
 
     Attributes:
@@ -31,23 +31,23 @@ class NeighbourGraph:
     def size(self) -> int:
         return self.index.shape[1]
 
-    def part(self, begin: int, end: int) -> NeighbourGraph:
+    def part(self, begin: int, end: int) -> NeighborGraph:
         """The graph of what points begin to end - 1 hear."""
         edges = None if self.edges is None else self.edges[:, begin:end]
         weight = None if self.weight is None else self.weight[:, begin:end]
-        return NeighbourGraph(self.index[:, begin:end], edges, weight)
+        return NeighborGraph(self.index[:, begin:end], edges, weight)
 
 
-def neighbour_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighbourGraph:
+def neighbor_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighborGraph:
     """The graph of points (B, N, 3) to themselves and k others, with edges in multiples of `unit`.
 
     Edges longer than a few units are shortened, to 4 units at most: a point far from all others, which the networks
     have hardly seen, is no reason for large numbers.
 
-    The message of a neighbour at distance d weighs max(0, 1 - d^2 / c^2), where c is the distance of the neighbour
+    The message of a neighbor at distance d weighs max(0, 1 - d^2 / c^2), where c is the distance of the neighbor
     k + 1, the first one left out: whoever comes in or goes out weighs nothing just then. So whatever is computed from
     the messages is continuous in the positions, and does not jump when two almost equal distances change places. With
-    fewer points, all others are neighbours.
+    fewer points, all others are neighbors.
     """
     index = nearest(points, points, k + 2)
     offsets = gather(points, index) - points[:, :, None]
@@ -59,7 +59,7 @@ def neighbour_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighbourGraph
         cut = 2 * squared[:, :, -1:]
     weight = torch.relu(1 - squared / cut.clamp(min=1e-30))
     edges = torch.cat([offsets, (squared + 1e-12)[..., None].sqrt()], dim=3) / unit
-    return NeighbourGraph(index, edges * shortening(edges[..., 3:]), weight)
+    return NeighborGraph(index, edges * shortening(edges[..., 3:]), weight)
 
 
 def shortening(length: Tensor) -> Tensor:

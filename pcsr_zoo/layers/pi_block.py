@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .couplings import Neighbourhood, bounded, shift_of, stack
-from .graph import neighbour_graph
+from .couplings import Neighborhood, bounded, shift_of, stack
+from .graph import neighbor_graph
 
 FORMS = ("additive", "map")
 
@@ -21,14 +21,14 @@ class PIBlock(nn.Module):
     it is 0. Scales are clamped to exp(+-clamp). The last layers begin with zeros, and so the block as the identity.
 
     Ours: a cloud that moves takes its kept points along and changes nothing else. For that the 3 positions among the
-    channels are never scaled, and G and H see them only as offsets between neighbours, over a graph of the positions
+    channels are never scaled, and G and H see them only as offsets between neighbors, over a graph of the positions
     in Q_s', which the inverse knows. H is the dense feature extraction with a head, and G another head of it.
 
     Args:
         kept: d, the first 3 of which are positions.
         offsets: kd.
         hidden: channels of F, P and the heads.
-        growth, dense, neighbours: of the dense feature extraction: growth, blocks, k.
+        growth, dense, neighbors: of the dense feature extraction: growth, blocks, k.
         unit: the spacing of the kept points in units of the positions.
         form: "additive" or "map".
         vectors: sums of vectors in place of free channels, see `couplings`.
@@ -42,19 +42,19 @@ class PIBlock(nn.Module):
         hidden: int = 48,
         growth: int = 12,
         dense: int = 1,
-        neighbours: int = 12,
+        neighbors: int = 12,
         unit: float = 1.0,
         form: str = "additive",
         vectors: bool = False,
         clamp: float = 1.0,
     ) -> None:
         super().__init__()
-        self.neighbours, self.unit, self.clamp = neighbours, unit, clamp
+        self.neighbors, self.unit, self.clamp = neighbors, unit, clamp
         self.repeats = 3 if vectors else 1  # the three channels of a vector have one scale
         self.shift_kept = shift_of(vectors, offsets, kept, hidden)
         mapped = form == "map" and kept > 3
         self.scale_kept = stack(offsets, hidden, (kept - 3) // self.repeats, 2) if mapped else None
-        self.neighbourhood = Neighbourhood(kept - 3, offsets, hidden, growth, dense, vectors)
+        self.neighbourhood = Neighborhood(kept - 3, offsets, hidden, growth, dense, vectors)
 
     def forward(self, kept: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Q_s', Q_r', and the logarithms of the scales of Q_r (B, n, kd) and of Q_s (B, n, d - 3); None for zeros."""
@@ -83,7 +83,7 @@ class PIBlock(nn.Module):
 
     def _of_offsets(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """H(Q_s') and G(Q_s')."""
-        graph = neighbour_graph(kept[:, :, :3], self.neighbours, self.unit)
+        graph = neighbor_graph(kept[:, :, :3], self.neighbors, self.unit)
         shift, scale = self.neighbourhood(kept[:, :, 3:], graph)
         return shift, self._clamped(scale)
 

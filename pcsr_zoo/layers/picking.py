@@ -1,4 +1,4 @@
-"""Batches of points: farthest point picks, nearest neighbours, gathering."""
+"""Batches of points: farthest point picks, nearest neighbors, gathering."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def _farthest(points: np.ndarray, n: int, start: int | None) -> np.ndarray:
     return picks
 
 
-def spacing(points: Tensor, neighbours: int = 8) -> Tensor:
+def spacing(points: Tensor, neighbors: int = 8) -> Tensor:
     """The point spacing (B,) of clouds (B, N, 3): the side of the square that the median point has to itself.
 
-    A disk out to the k-th neighbour has k points' squares in it. One for a single point, or where most are equal.
+    A disk out to the k-th neighbor has k points' squares in it. One for a single point, or where most are equal.
     """
-    k = min(neighbours, points.shape[1] - 1)
+    k = min(neighbors, points.shape[1] - 1)
     if k < 1:
         return points.new_ones(len(points))
     points = points.detach()

@@ -20,7 +20,7 @@ class RescaleLayer(nn.Module):
         blocks: M.
         k: offsets of each kept point.
         unit: the spacing of the kept points in units of the positions.
-        space: where neighbours are sought, see `decompose`.
+        space: where neighbors are sought, see `decompose`.
         options: of each `PIBlock`.
     """
 
@@ -49,10 +49,10 @@ class RescaleLayer(nn.Module):
         Returns:
             kept (B, n, d), offsets (B, n, kd), the volume of both (B, n, d + kd), picks (B, n).
         """
-        kept, offsets, picks, neighbours = decompose(features, n, self.k, self.space, picks, start)
+        kept, offsets, picks, neighbors = decompose(features, n, self.k, self.space, picks, start)
         rows = torch.arange(len(features), device=features.device)[:, None]
         volume_kept = volume[rows, picks]
-        volume_offsets = volume[rows[:, :, None], neighbours].flatten(2) + self.scale.log_scale
+        volume_offsets = volume[rows[:, :, None], neighbors].flatten(2) + self.scale.log_scale
         offsets = self.scale(offsets)
         for block in self.blocks:
             kept, offsets, scale_offsets, scale_kept = block(kept, offsets)

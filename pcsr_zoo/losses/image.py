@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..soft_rendering.cameras import Cameras
-from ..soft_rendering.unit import render_clouds
+from ..differentiable_rendering.cameras import Cameras
+from ..differentiable_rendering.unit import render_clouds
 
 
 def image_loss(

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..layers.picking import gather, nearest
 
 
-def repulsion_loss(points: Tensor, unit: Tensor | float = 1.0, h: float = 1.0, neighbours: int = 4) -> Tensor:
+def repulsion_loss(points: Tensor, unit: Tensor | float = 1.0, h: float = 1.0, neighbors: int = 4) -> Tensor:
     """Mean over all points and their 4 nearest others of eta(d) w(d), eta(d) = -d, w(d) = exp(-d^2 / h^2).
 
     It falls with d up to h / sqrt 2, so that nearer points push each other apart, and is flat far away. PU-Net's own h
@@ -18,9 +18,9 @@ def repulsion_loss(points: Tensor, unit: Tensor | float = 1.0, h: float = 1.0, n
         points: (B, N, 3).
         unit: point spacing, or one for each example (B,): distances are divided by it.
         h: in units.
-        neighbours: of each point.
+        neighbors: of each point.
     """
-    others = nearest(points, points, neighbours + 1)[:, :, 1:]
+    others = nearest(points, points, neighbors + 1)[:, :, 1:]
     away = gather(points, others) - points[:, :, None]
     unit = torch.as_tensor(unit, dtype=points.dtype, device=points.device)
     squares = (away * away).sum(dim=3) / (unit.view(-1, 1, 1) if unit.ndim else unit) ** 2

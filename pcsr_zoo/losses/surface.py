@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from ..geometry.frames import local_frames
-from ..layers.graph import neighbour_graph
+from ..layers.graph import neighbor_graph
 from ..layers.picking import gather, nearest
 
 _AROUND = 3  # points between whose normals one interpolates
 
 
-def cloud_normals(points: Tensor, neighbours: int = 10) -> Tensor:
+def cloud_normals(points: Tensor, neighbors: int = 10) -> Tensor:
     """Unit normals (B, N, 3) of clouds (B, N, 3), by principal components; no sign is meant."""
-    graph = neighbour_graph(points.double(), neighbours)
+    graph = neighbor_graph(points.double(), neighbors)
     assert graph.edges is not None
     assert graph.weight is not None
     axes = local_frames(graph.edges[..., :3].flatten(0, 1), graph.weight.flatten(0, 1))[1]

@@ -38,8 +38,8 @@ def uniform_loss(
     others = gather(points, nearest(points, points, 2)[:, :, 1])
     gap = ((points - others).square().sum(dim=2) + 1e-12).sqrt()
     with torch.no_grad():
-        centres = gather(points, farthest_points(points, max(1, round(seeds * size))))
-        away = torch.cdist(centres, points, compute_mode="donot_use_mm_for_euclid_dist")
+        centers = gather(points, farthest_points(points, max(1, round(seeds * size))))
+        away = torch.cdist(centers, points, compute_mode="donot_use_mm_for_euclid_dist")
     total = points.new_zeros(())
     for p in fractions:
         expected = p * size

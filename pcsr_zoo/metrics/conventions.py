@@ -1,6 +1,6 @@
 """The named conventions of upsampling tables: a number without its convention is worthless.
 
-Published tables mix squared and plain, summed and halved distances in several normalised frames. Each
+Published tables mix squared and plain, summed and halved distances in several normalized frames. Each
 convention here has an id, and every number that this package prints carries it. Values are in plain units:
 multiply by 1000 to print.
 """
@@ -46,7 +46,7 @@ class Convention:
     halved_hausdorff: bool
     description: str
 
-    def normalise(
+    def normalize(
         self, prediction: NDArray[np.float64], ground_truth: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Both clouds in the frame that the convention asks for.
@@ -54,11 +54,11 @@ class Convention:
         Raises:
             CloudError: the cloud that defines a frame has radius 0 (one point, or all points equal).
         """
-        centre, radius = _frame(ground_truth, "the ground truth", self.id)
-        normalised = (ground_truth - centre) / radius
+        center, radius = _frame(ground_truth, "the ground truth", self.id)
+        normalized = (ground_truth - center) / radius
         if self.own_frames:
-            centre, radius = _frame(prediction, "the prediction", self.id)
-        return (prediction - centre) / radius, normalised
+            center, radius = _frame(prediction, "the prediction", self.id)
+        return (prediction - center) / radius, normalized
 
 
 def _frame(points: NDArray[np.float64], name: str, convention: str) -> tuple[NDArray[np.float64], float]:
@@ -66,10 +66,10 @@ def _frame(points: NDArray[np.float64], name: str, convention: str) -> tuple[NDA
     local = points - points[0]  # exact zeros where all points are equal, and no digits lost far from the origin
     if not local.any():
         raise CloudError(
-            f"all points of {name} are equal, so it has no radius to be normalised by (convention '{convention}')"
+            f"all points of {name} are equal, so it has no radius to be normalized by (convention '{convention}')"
         )
-    centre = local.mean(axis=0)
-    return points[0] + centre, float(np.linalg.norm(local - centre, axis=1).max())
+    center = local.mean(axis=0)
+    return points[0] + center, float(np.linalg.norm(local - center, axis=1).max())
 
 
 CONVENTIONS: dict[str, Convention] = {
@@ -140,14 +140,14 @@ def evaluate(
           convention's frame, and with a mesh "p2f": (N,) in the raw frame.
 
     Raises:
-        CloudError: a cloud is empty, not finite, or has no extent to be normalised by; sizes do not suit `emd`.
+        CloudError: a cloud is empty, not finite, or has no extent to be normalized by; sizes do not suit `emd`.
         OptionError: the convention is unknown.
         FileError: a file cannot be read.
     """
     rules = get_convention(convention)
     raw = as_points(prediction, "the prediction")
     truth = as_points(ground_truth, "the ground truth")
-    a, b = rules.normalise(raw, truth)
+    a, b = rules.normalize(raw, truth)
     forward, backward = nearest_distances(a, b), nearest_distances(b, a)
     result: dict[str, Any] = {
         "convention": rules.id,

@@ -11,7 +11,7 @@ from .nearest import nearest_distances
 
 
 def hausdorff_distance(a: Any, b: Any, *, squared: bool = False, summed: bool = False, halved: bool = False) -> float:
-    """The largest nearest-neighbour distance between a (N, 3) and b (M, 3), in the frame of the input.
+    """The largest nearest-neighbor distance between a (N, 3) and b (M, 3), in the frame of the input.
 
     By default the textbook definition, max(max_i min_j |a_i - b_j|, max_j min_i |a_i - b_j|).
 

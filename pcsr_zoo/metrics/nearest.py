@@ -1,4 +1,4 @@
-"""One-sided nearest-neighbour distances: what Chamfer and Hausdorff are made of."""
+"""One-sided nearest-neighbor distances: what Chamfer and Hausdorff are made of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cloud import as_cloud
+from ..io import as_cloud
 
 
 def as_points(x: Any, name: str = "the cloud", min_points: int = 1) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from .surface import as_surface
 def point_to_surface(points: Any, mesh: Any, *, chunk: int = 1_000_000) -> NDArray[np.float64]:
     """The Euclidean distance of each point to the nearest point of the mesh: (N,), in the input's unit.
 
-    Open3D's ray-casting scene computes in float32. So the mesh and the points are moved to the mesh's centre
+    Open3D's ray-casting scene computes in float32. So the mesh and the points are moved to the mesh's center
     and scaled to its size in float64 first, and the result is scaled back: it is good to about 1e-7 of the
     mesh's size, wherever the mesh lies.
 
@@ -32,17 +32,17 @@ def point_to_surface(points: Any, mesh: Any, *, chunk: int = 1_000_000) -> NDArr
     surface = as_surface(mesh)
     used = surface.vertices[np.unique(surface.triangles)]  # a stray vertex must not spoil the scale
     low, high = used.min(axis=0), used.max(axis=0)
-    centre = (low + high) / 2
+    center = (low + high) / 2
     scale = float((high - low).max()) / 2 or 1.0
     o3d = import_open3d()
     scene = o3d.t.geometry.RaycastingScene()
     scene.add_triangles(
-        o3d.core.Tensor(((surface.vertices - centre) / scale).astype(np.float32)),
+        o3d.core.Tensor(((surface.vertices - center) / scale).astype(np.float32)),
         o3d.core.Tensor(surface.triangles.astype(np.uint32)),
     )
     distances = np.empty(len(points))
     for start in range(0, len(points), chunk):
         part = slice(start, start + chunk)
-        query = o3d.core.Tensor(((points[part] - centre) / scale).astype(np.float32))
+        query = o3d.core.Tensor(((points[part] - center) / scale).astype(np.float32))
         distances[part] = scene.compute_distance(query).numpy()
     return distances * scale

@@ -8,7 +8,7 @@ expected points,
     U_clutter(S_j)   = sum_k (d_jk - d)^2 / d,    d = sqrt(2 pi r^2 / (|S_j| sqrt 3))
     U                = mean over j of U_imbalance(S_j) U_clutter(S_j)
 
-where d_jk is the distance of the k-th point of S_j to its nearest neighbour and d what it is in a hexagonal
+where d_jk is the distance of the k-th point of S_j to its nearest neighbor and d what it is in a hexagonal
 lattice.
 
 Choices, where the paper leaves one or its evaluator needs a compiler:
@@ -72,28 +72,28 @@ def uniformity(
     points = (points - points.mean(axis=0)) / np.sqrt(area)
     tree = cKDTree(points)
     nearest = tree.query(points, k=2, workers=-1)[0][:, 1]
-    centres = points[farthest_point_sample(points, min(seeds, len(points)))]
+    centers = points[farthest_point_sample(points, min(seeds, len(points)))]
     values = []
     for p in fractions:
         radius = float(np.sqrt(p / np.pi))
-        sizes, clutters = disk_clutter(tree, nearest, centres, radius)
+        sizes, clutters = disk_clutter(tree, nearest, centers, radius)
         imbalance = (sizes - p * len(points)) ** 2 / (p * len(points))
         values.append(np.mean(imbalance * (clutters / sizes if clutter == "mean" else clutters)))
     return np.array(values)
 
 
 def disk_clutter(
-    tree: Any, nearest: NDArray[np.float64], centres: NDArray[np.float64], radius: float
+    tree: Any, nearest: NDArray[np.float64], centers: NDArray[np.float64], radius: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """|S_j| (J,) and U_clutter(S_j) (J,) of the balls around `centres` (J, 3), which hold one point at least.
+    """|S_j| (J,) and U_clutter(S_j) (J,) of the balls around `centers` (J, 3), which hold one point at least.
 
     Args:
         tree: `scipy.spatial.cKDTree` of the points (N, 3).
-        nearest: distance of each point to its nearest neighbour (N,).
-        centres: of the disks.
+        nearest: distance of each point to its nearest neighbor (N,).
+        centers: of the disks.
         radius: of the disks.
     """
-    members = tree.query_ball_point(centres, radius, workers=-1, return_sorted=False)
+    members = tree.query_ball_point(centers, radius, workers=-1, return_sorted=False)
     sizes = np.array([len(m) for m in members], dtype=np.int64)
     lattice = np.sqrt(2 * np.pi * radius**2 / (sizes * np.sqrt(3)))
     disk = np.repeat(np.arange(len(sizes)), sizes)
@@ -105,7 +105,7 @@ def disk_clutter(
 def estimate_area(points: Any, k: int = 30) -> float:
     """The area of the surface that a cloud (N, 3) samples: sum_i pi r_i^2 / (k + 1/2).
 
-    The disk of radius r_i around point i, up to its k-th neighbour, holds the point itself, k - 1 points
+    The disk of radius r_i around point i, up to its k-th neighbor, holds the point itself, k - 1 points
     inside and the k-th on its rim, which counts half. Good to a few per cent on an even sampling without
     thin parts, too small where points clump.
 

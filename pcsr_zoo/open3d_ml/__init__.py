@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 def register() -> dict[str, list[str]]:
     """Make the zoo's models, pipelines and data sets known to Open3D-ML; as often as you like.
 
-    Models registered with `pcsr_zoo.registry.register_model` before the call are among them.
+    Models registered with `pcsr_zoo.models.registry.register_model` before the call are among them.
 
     Returns:
         The names of each kind, under the keys "model", "pipeline" and "dataset".

@@ -1,6 +1,6 @@
 """What our pipelines share: they join a model with a data set for inference, test and training.
 
-A checkpoint is a folder of ours (`pcsr_zoo.checkpoints`), its weights safetensors; results are files that any viewer
+A checkpoint is a folder of ours (`pcsr_zoo.checkpoints.folder`), its weights safetensors; results are files that any viewer
 opens.
 """
 
@@ -11,8 +11,10 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .. import registry
-from ..checkpoints import WEIGHTS, is_checkpoint, save_checkpoint
+from ..cards.card import save_with_card
+from ..catalog import resolve
+from ..checkpoints.config import WEIGHTS
+from ..checkpoints.folder import is_checkpoint
 from ..errors import OptionError
 from ..metrics.conventions import get_convention
 from .bases import BasePipeline
@@ -202,12 +204,12 @@ class ZooPipeline(BasePipeline):
         """
         if ckpt_path is not None:
             self.model.load_weights(ckpt_path)
-            folder = registry.find_checkpoint(ckpt_path)
+            folder = resolve(ckpt_path).folder
             log.info("Loaded checkpoint %s", folder)
             return folder
         if not self.model.is_learned or not is_resume:
             return None
-        published = registry.find_checkpoint(self.model.zoo_class.name)
+        published = resolve(self.model.zoo_class.name, paths=False).folder
         for folder in [*self._written(), *([published] if published else [])]:
             try:
                 self.model.load_weights(folder)
@@ -228,7 +230,7 @@ class ZooPipeline(BasePipeline):
         """
         self.model.require_parameters()
         folder = Path(self.cfg.logs_dir, "checkpoint", f"ckpt_{epoch:05d}")
-        save_checkpoint(folder, self.model.zoo, **{"epoch": epoch, **about})
+        save_with_card(folder, self.model.zoo, **{"epoch": epoch, **about})
         log.info("Epoch %3d: save ckpt to %s", epoch, folder)
         return folder
 

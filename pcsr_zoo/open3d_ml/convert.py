@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..cloud import COLORS, LABELS, Cloud, as_cloud
+from ..cloud import COLORS, LABELS, Cloud
 from ..errors import CloudError
+from ..io import as_cloud
 
 GROUND_TRUTH, MESH = "gt", "mesh"  # what our data sets add for `run_test`
 _FEATURES = ("feat", COLORS, "features")  # what may become `feat`, first come
@@ -39,7 +40,7 @@ def to_cloud(data: Any) -> tuple[Cloud, np.dtype]:
 
 
 def to_data(cloud: Cloud, dtype: Any = np.float64) -> dict[str, Any]:
-    """{"point": (N, 3), "feat": colours or features or None, "label", ...: the other attributes}."""
+    """{"point": (N, 3), "feat": colors or features or None, "label", ...: the other attributes}."""
     rest = dict(cloud.attributes)
     found = next((name for name in _FEATURES if name in rest), None)
     data: dict[str, Any] = {"point": cloud.positions.astype(dtype), "feat": None if found is None else rest.pop(found)}
@@ -47,7 +48,7 @@ def to_data(cloud: Cloud, dtype: Any = np.float64) -> dict[str, Any]:
 
 
 def result_cloud(data: Mapping[str, Any]) -> Cloud:
-    """The cloud of a result as a file should hold it: colours as colours, in the range of their type."""
+    """The cloud of a result as a file should hold it: colors as colors, in the range of their type."""
     cloud = to_cloud(data)[0]
     feat = cloud.attributes.pop(COLORS, cloud.attributes.pop("feat", None))
     if feat is not None and feat.ndim == 2 and feat.shape[1] == 3 and feat.min(initial=0) >= 0:
@@ -87,7 +88,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _attribute(key: str, column: np.ndarray, data: Mapping[str, Any]) -> str:
-    """The attribute that an entry becomes: integer colours blend, other integers would jump."""
+    """The attribute that an entry becomes: integer colors blend, other integers would jump."""
     if key == "feat":
         is_color = column.ndim == 2 and column.shape[1] == 3 and column.dtype.kind in "iu" and COLORS not in data
         return COLORS if is_color else key

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..cloud import Cloud
 from ..errors import OptionError
-from ..io import WRITE_SUFFIXES, find_clouds, read
+from ..io import WRITE_SUFFIXES, find_clouds, read, write
 from .bases import BaseDataset, BaseDatasetSplit
 from .convert import GROUND_TRUTH, MESH, result_cloud, to_data
 
@@ -80,7 +80,7 @@ class ZooDataset(BaseDataset):
 
     @staticmethod
     def get_label_to_names() -> dict[int, str]:
-        """Nothing: points are made here, not labelled."""
+        """Nothing: points are made here, not labeled."""
         return {}
 
     def get_split(self, split: str) -> ZooSplit:
@@ -126,7 +126,7 @@ class ZooDataset(BaseDataset):
         """
         path = self.result_path(attr)
         path.parent.mkdir(parents=True, exist_ok=True)
-        result_cloud(results).write(path)
+        write(result_cloud(results), path)
 
     def _no_split(self, split: str, has: str, remedy: str = "") -> OptionError:
         return OptionError(f"{type(self).__name__} has no split '{split}', it has {has}{remedy}")
@@ -158,7 +158,7 @@ class PUGAN(ZooDataset):
         **others: Any,
     ) -> None:
         from ..datasets.pugan import PUGANTestSet
-        from ..pipelines.benchmark_tasks import get_task
+        from ..datasets.pugan_tasks import get_task
 
         super().__init__(dataset_path, name=name, task=task, shapes=shapes, **others)
         self.task = get_task(task)

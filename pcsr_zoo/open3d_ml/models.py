@@ -1,7 +1,7 @@
 """A class of Open3D-ML's kind for each model of the registry, made on demand: a new model needs no code here.
 
 `open3d_class("jet")` is the class `Jet`, a `torch.nn.Module`. A learned model's network is its submodule `network`, so
-`state_dict`, `to(device)`, optimisers and Open3D-ML's own way of saving all see the parameters.
+`state_dict`, `to(device)`, optimizers and Open3D-ML's own way of saving all see the parameters.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .. import registry
+from ..catalog import resolve
 from ..cloud import Cloud
 from ..errors import OptionError
 from ..geometry.frames import UnitFrame
 from ..models.base import Learned, tasks_of
+from ..models.registry import model_classes
+from ..zoo import load
 from .bases import BaseModel
 from .convert import to_cloud, to_data
 from .weights import fill, fingerprint, load_learned
@@ -157,7 +159,8 @@ class ZooModel(BaseModel):
         parameter = next(self.parameters(), None)
         if parameter is not None:
             options.setdefault("device", str(parameter.device))
-        return getattr(self.zoo, verb)(x, None if "n" in options else ratio, **options)
+        loaded = load(self.zoo, allow_untrained=True)
+        return getattr(loaded, verb)(x, None if "n" in options else ratio, **options)
 
     def _call(self, verb: str, x: Any, ratio: Any, options: dict[str, Any]) -> Any:
         if not isinstance(x, Mapping):
@@ -197,7 +200,7 @@ class ZooModel(BaseModel):
         return loss
 
     def get_optimizer(self, cfg_pipeline: Any) -> tuple[Any, Any]:
-        """The trainer's optimiser of the network and a scheduler for each step, for a training loop of your own.
+        """The trainer's optimizer of the network and a scheduler for each step, for a training loop of your own.
 
         Args:
             cfg_pipeline: `training` is read, if it is there: see `pcsr_zoo.training.settings.Settings`.
@@ -250,12 +253,12 @@ def open3d_class(name: str) -> Any:
     Raises:
         OptionError: no such model.
     """
-    return _class_of(registry.model_class(name))
+    return _class_of(resolve(name, paths=False).model_class)
 
 
 def open3d_classes() -> list[Any]:
     """The classes of all models, one for each class of the zoo."""
-    return list({_class_of(registry.model_class(name)): None for name in registry.list_models()})
+    return [_class_of(cls) for cls in model_classes().values()]
 
 
 _classes: dict[type, type] = {}

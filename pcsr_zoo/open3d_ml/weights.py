@@ -6,9 +6,9 @@ import json
 import zlib
 from typing import Any
 
-from .. import registry
 from ..errors import OptionError
 from ..models.base import Learned
+from ..zoo import load
 
 
 def load_learned(checkpoint: Any, zoo_class: Any, arguments: dict[str, Any]) -> Any:
@@ -25,10 +25,10 @@ def load_learned(checkpoint: Any, zoo_class: Any, arguments: dict[str, Any]) -> 
     """
     if not issubclass(zoo_class, Learned):
         raise OptionError(f"'{zoo_class.name}' has no parameters, so it takes no checkpoint; leave ckpt_path empty")
-    folder = registry.find_checkpoint(checkpoint)
-    if folder is None:
-        raise OptionError(f"no checkpoint is called '{checkpoint}'; name one, or the folder of one")
-    model = registry.load(folder)
+    loaded = load(checkpoint)
+    if loaded.config is None:
+        raise OptionError(f"'{checkpoint}' is not a checkpoint; name one, or the folder of one")
+    model = loaded.model
     if type(model) is not zoo_class:
         raise OptionError(f"the checkpoint '{checkpoint}' holds a {type(model).__name__}, not a {zoo_class.__name__}")
     for key, value in arguments.items():

@@ -11,10 +11,6 @@ from ..errors import CloudError, OptionError
 from ..geometry.grid import MOST_BITS
 
 
-def silent(stage: str, fraction: float) -> None:
-    """Progress that nobody asked for."""
-
-
 def as_ratio(ratio: Any, below_one: str) -> float:
     """The ratio as a number of at least 1; `below_one` is what to say of one that is less."""
     try:
@@ -63,24 +59,6 @@ def sparser_count(
     if n > size:
         raise OptionError(f"cannot sample {n} of {size} points; use upsample to add points")
     return n
-
-
-def as_device(device: Any, model: Any = None) -> str:
-    """A device that torch can use here, as a string.
-
-    None is the device with which the model was loaded, else the CPU, for which torch is not imported.
-    """
-    device = device if device is not None else getattr(model, "device", None)
-    if device in (None, "cpu"):
-        return "cpu"
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise OptionError(f"the device '{device}' cannot be used: {reason}; use 'cpu'") from None
-    return str(device)
 
 
 def as_bits(bits: Any) -> int | None:

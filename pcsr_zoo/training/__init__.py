@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from ..models.recipe import Recipe
 from .api import finetune, train
-from .recipe import Recipe
 from .settings import Settings
 
 __all__ = ["Recipe", "Settings", "finetune", "train"]

@@ -9,18 +9,18 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoint_config import CONFIG
+from ..checkpoints.config import CONFIG
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
-from ..models.base import Progress
+from ..models.base import Learned, Progress, ignore
+from ..zoo import load
 from .config import as_table
 from .options import make_recipe, untrained
 from .seeding import seeded
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..models.base import Learned
-    from .recipe import Recipe
+    from ..models.recipe import Recipe
     from .trainer import Outcome
 
 Report = Callable[[str], None]
@@ -71,7 +71,6 @@ def train(
         DependencyError: Lightning Fabric is not installed.
         KeyboardInterrupt, SystemExit: at SIGINT and SIGTERM, with the state saved; a second signal ends at once.
     """
-    from ..models.base import Learned
     from .devices import make_fabric
 
     chosen = Settings.of(settings)
@@ -102,41 +101,36 @@ def finetune(
         data: training files; meshes or tables of them; dense point clouds, each of which becomes a shape; folders.
             What is made of them is kept in the output folder, which is never part of the data. A tenth is held out,
             at least one shape of two; a single shape is validated on as well. But if it is a single scan, and the
-            model's recipe needs no truth, the model is adapted to that scan: see `adapt_folder`.
+            model's recipe needs no ground truth, the shapes are regions of that scan, see `scans.cut_scan`.
         recipe, settings: what differs from the checkpoint's own recipe and the gentle defaults (`GENTLE`; a tenth of
             the checkpoint's learning rate, its batch).
 
     The rest, and the errors, are as in `train`. `Outcome.before` has the figures of the checkpoint; where no step is
     better on the held-out shapes, its weights stay the best.
     """
-    from ..checkpoints import read_config
-    from ..models.base import Learned
-    from ..registry import find_checkpoint, load
-    from .adapt_folder import adapt_folder
     from .devices import make_fabric
     from .own_data import single_scan, training_file
 
-    folder = find_checkpoint(checkpoint)
-    learned = load(checkpoint)
-    if not isinstance(learned, Learned):
+    loaded = load(checkpoint)
+    learned, folder, config = loaded.model, loaded.resolved.folder, loaded.config
+    if folder is None or config is None:
         raise OptionError(f"'{checkpoint}' has no network, so there is nothing to train")
-    if folder is None:
-        raise OptionError(f"'{checkpoint}' has no trained weights to begin with; see pcsr train")
     if Path(output).exists() and folder.resolve() == Path(output).resolve():
         raise OptionError(f"{output} is the checkpoint itself; name another folder for the result")
-    config = read_config(folder)
     chosen = Settings.of({**_gentle(folder, config), **as_table(settings, "settings")})
-    options = {**recipe_of(folder, config), **as_table(recipe, "recipe")}
+    known, asked = recipe_of(folder, config), as_table(recipe, "recipe")
+    options = {**known, **asked}
     inputs = [str(path) for path in ([data] if isinstance(data, (str, PathLike)) else data)]
     fabric = make_fabric(device, chosen.precision)
     with seeded(fabric, chosen.seed):
         first = _checked_recipe(learned, options, chosen, fabric)  # mistakes come out before any work on the data
-    if first.learns_from_scans and (scan := single_scan(inputs, Path(output))) is not None:
-        return adapt_folder(checkpoint, scan, Path(output), recipe, settings, device, restart, report, progress)
+    scan = single_scan(inputs, Path(output)) if first.learns_from_scans else None
     made = ""
     if fabric.is_global_zero:
-        made = str(training_file(inputs, Path(output) / "data", report or _silent, without=Path(output)))
+        made = str(training_file(inputs, Path(output) / "data", report or ignore, without=Path(output), scan=scan))
     made = fabric.broadcast(made) if fabric.world_size > 1 else made
+    if scan is not None:
+        options = {**known, **first.for_scan(int(TrainingSet.load(made).about["points"])), **asked}
     name = config["name"] if config["name"].endswith("-finetuned") else f"{config['name']}-finetuned"
     origin = {"name": config["name"], "sha256": config["sha256"]}
     with seeded(fabric, chosen.seed):
@@ -144,7 +138,7 @@ def finetune(
             learned, Path(made), Path(output), options, chosen, fabric, restart, report, progress, name, origin
         )
     if fabric.is_global_zero:
-        _compare(outcome, report or _silent)
+        _compare(outcome, report or ignore)
     return outcome
 
 
@@ -161,12 +155,12 @@ def _run(
     name: str | None = None,
     origin: dict[str, Any] | None = None,
 ) -> Outcome:
-    from ..cards import data_facts
+    from ..cards.card import data_facts
     from .devices import hardware
     from .facts import file_facts, versions
     from .trainer import Job, Trainer
 
-    say = report if report is not None and fabric.is_global_zero else _silent
+    say = report if report is not None and fabric.is_global_zero else ignore
     recipe = _checked_recipe(learned, options, settings, fabric)
     data = TrainingSet.load(path)
     file = file_facts(path, data)
@@ -250,7 +244,3 @@ def _compare(outcome: Outcome, say: Report) -> None:
         say(f"{name}: {before:.5g} before, {after:.5g} after{change}")
     if outcome.step == 0:
         say("no step was better on the shapes that are validated on: the weights that it began with are kept")
-
-
-def _silent(line: str) -> None:
-    pass

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..errors import FileError, OptionError
+from ..errors import FileError, OptionError, suggestion
 from ..io.files import read_bytes
-from ..own_modules import import_modules
+from ..models.plugins import import_modules
 from .settings import Settings
 
 KEYS = ("model", "arguments", "recipe", "data", "training", "import")
@@ -59,11 +58,9 @@ def load_config(path: str | PathLike[str], changes: Sequence[str] = ()) -> RunCo
     values = with_changes(values, changes)
     for key in values:
         if key not in KEYS:
-            close = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.6)
-            if not close and key in Settings().as_dict():
+            if key in Settings().as_dict():
                 raise OptionError(f"{path}: unknown key '{key}'; it belongs under 'training'")
-            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(KEYS)}"
-            raise OptionError(f"{path}: unknown key '{key}'; {hint}")
+            raise OptionError(f"{path}: unknown key '{key}'; {suggestion(key, KEYS)}")
     for key, what in (("model", "the name of a model, see pcsr models"), ("data", "a training file")):
         if values.get(key) is None:
             raise OptionError(f"{path}: '{key}' is missing; it must be {what}")

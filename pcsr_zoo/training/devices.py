@@ -8,6 +8,7 @@ import platform
 import warnings
 from typing import Any
 
+from ..devices import as_device
 from ..errors import DependencyError, OptionError
 
 _log = logging.getLogger("pcsr_zoo")
@@ -61,16 +62,10 @@ def _find(device: str | None, processes: int) -> tuple[str, int]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device is None:
         return ("cuda", 0) if count >= processes else ("cpu", 0)
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        raise OptionError(f"'{device}' is no device; use cpu, cuda, cuda:0, ... or mps") from None
-    index = wanted.index or 0
-    there = {"cpu": True, "cuda": max(index + 1, processes) <= count, "mps": torch.backends.mps.is_available()}
-    if not there.get(wanted.type, False):
-        found = f"torch sees {count or 'no'} CUDA device{'' if count == 1 else 's'}"
-        raise OptionError(f"the device '{device}' is not there for {processes} process(es): {found}; use cpu")
-    return wanted.type, index
+    wanted = torch.device(as_device(device))
+    if wanted.type == "cuda" and count < processes:
+        raise OptionError(f"device '{device}': {processes} processes need one each, torch finds {count}")
+    return wanted.type, wanted.index or 0
 
 
 def _mixed(precision: str, kind: str) -> Any:

@@ -1,4 +1,4 @@
-"""One step of training: losses, gradients, optimisers, over all processes.
+"""One step of training: losses, gradients, optimizers, over all processes.
 
 Gradients are averaged here, in one message a part, and not by DistributedDataParallel: its hooks want every parameter
 used in every step, through `forward` alone and once. Recipes may alternate parts, call other methods, or leave a head
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..models.recipe import Examples, Recipe
 from .devices import on_device
 from .ema import EMA
 from .optimizers import make_optimizer
-from .recipe import Examples, Recipe
 from .schedule import rate_factor
 from .settings import Settings
 
@@ -39,11 +39,11 @@ class Step:
 
 
 class Engine:
-    """The networks of a recipe and their optimisers, on the devices.
+    """The networks of a recipe and their optimizers, on the devices.
 
     Attributes:
         modules: the bare networks, part -> module.
-        optimizers: part -> optimiser.
+        optimizers: part -> optimizer.
     """
 
     def __init__(self, recipe: Recipe, settings: Settings, fabric: Any) -> None:
@@ -57,7 +57,7 @@ class Engine:
         }
 
     def step(self, pieces: Sequence[Examples], step: int, stop: bool = False) -> Step:
-        """Optimise every part once, on the mean loss of all pieces in all processes.
+        """Optimize every part once, on the mean loss of all pieces in all processes.
 
         Args:
             pieces: this process's examples, in `accumulate` pieces.

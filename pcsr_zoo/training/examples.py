@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError, PcsrError
-from .recipe import Examples, Recipe
+from ..models.recipe import Examples, Recipe
 from .settings import Settings
 from .workers import prepare_worker, shielded
 

@@ -1,9 +1,8 @@
-"""What a checkpoint says of its training: data, licences, versions."""
+"""What a checkpoint says of its training: data, licenses, versions."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import platform
 from collections import Counter
 from importlib import metadata
@@ -12,31 +11,19 @@ from typing import Any
 
 from .._version import __version__
 from ..datasets.training_set import TrainingSet
-from ..errors import FileError
-
-
-def file_sha256(path: Path) -> str:
-    """The digest of a file; a FileError if it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as handle:
-            while block := handle.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
+from ..io.files import file_sha256
 
 
 def file_facts(path: Path, data: TrainingSet) -> dict[str, Any]:
-    """The training file: name, sha256, points a shape, numbers of shapes, and how many are under each licence."""
+    """The training file: name, sha256, points a shape, numbers of shapes, and how many are under each license."""
     return {
         "file": path.name,
         "sha256": file_sha256(path),
         "points": int(data.about["points"]),
         "shapes": len(data.shapes),
         "held_out": sum(shape.held_out for shape in data.shapes),
-        "licences": dict(Counter(shape.licence or "unknown" for shape in data.shapes).most_common()),
-        "licence_classes": dict(Counter(shape.licence_class or "unknown" for shape in data.shapes).most_common()),
+        "licenses": dict(Counter(shape.license or "unknown" for shape in data.shapes).most_common()),
+        "license_classes": dict(Counter(shape.license_class or "unknown" for shape in data.shapes).most_common()),
     }
 
 

@@ -48,7 +48,7 @@ class Interrupts:
     def leave(self, saved: bool = False) -> None:
         """End as the signal would have: KeyboardInterrupt (`SAVED` if it is), or exit with 128 + its number.
 
-        A process that stops because another one was signalled ends as by SIGTERM.
+        A process that stops because another one was signaled ends as by SIGTERM.
         """
         if self.number == signal.SIGINT:
             raise KeyboardInterrupt(SAVED) if saved else KeyboardInterrupt

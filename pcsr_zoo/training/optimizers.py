@@ -1,4 +1,4 @@
-"""The optimiser of a part."""
+"""The optimizer of a part."""
 
 from __future__ import annotations
 

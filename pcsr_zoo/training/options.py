@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError, PcsrError
+from ..catalog import resolve
+from ..errors import OptionError, PcsrError, suggestion
+from ..models.base import Learned
 
 if TYPE_CHECKING:
-    from ..models.base import Learned
-    from .recipe import Recipe
+    from ..models.recipe import Recipe
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _BAD_VALUES = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError)  # what code makes of bad values
@@ -23,10 +23,7 @@ def untrained(name: Any, arguments: Mapping[str, Any]) -> Learned:
     Raises:
         OptionError: no such model, it has no network, or it does not take the arguments.
     """
-    from ..models.base import Learned
-    from ..registry import model_class
-
-    cls = model_class(name)
+    cls = resolve(name).model_class
     if not issubclass(cls, Learned):
         raise OptionError(f"'{name}' has no network, so there is nothing to train")
     signature = inspect.signature(cls)
@@ -126,9 +123,7 @@ def refuse_unknown(what: str, given: Mapping[str, Any], known: Sequence[str]) ->
     """Raise an OptionError that begins with `what` if a key is not among the known ones."""
     for key in given:
         if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=2, cutoff=0.6)
-            hint = f"did you mean {' or '.join(close)}? " if close else ""
-            raise OptionError(f"{what} '{key}'; {hint}it has: {', '.join(known) or 'none'}")
+            raise OptionError(f"{what} '{key}'; {suggestion(key, known)}")
 
 
 def _names(signature: inspect.Signature) -> list[str]:

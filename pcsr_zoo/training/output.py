@@ -8,7 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints import is_checkpoint, save_checkpoint
+from ..cards.card import save_with_card
+from ..checkpoints.folder import is_checkpoint
 from ..errors import FileError, TrainingError
 from ..models.base import Learned
 from .lock import FolderLock
@@ -94,4 +95,4 @@ class OutputFolder:
             "skipped_steps": state.skipped,
             "validation": {name: value for name, value in figures.items() if math.isfinite(value)},
         }
-        save_checkpoint(folder, self._model, name=self._name, **about)
+        save_with_card(folder, self._model, name=self._name, **about)

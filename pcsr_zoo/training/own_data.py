@@ -17,11 +17,11 @@ from ..cloud import NORMALS
 from ..datasets.build import POINTS, build
 from ..datasets.meshes import MESH_SUFFIXES, check_not_test
 from ..datasets.patches import even_subset
-from ..datasets.quantise import pack_normals, pack_positions
+from ..datasets.quantize import pack_normals, pack_positions
 from ..datasets.training_set import PackedShape, TrainingSet, is_training_file, write_training_set
 from ..errors import FileError, OptionError, PcsrError
 from .facts import file_sha256
-from .scans import FEWEST, pack_scan
+from .scans import FEWEST, cut_scan, pack_scan
 
 HELD_OUT = 0.1
 
@@ -45,6 +45,7 @@ def training_file(
     report: Callable[[str], None],
     seed: int = 0,
     without: Path | None = None,
+    scan: Path | None = None,
 ) -> Path:
     """A training file made of `inputs`, or the one that they are.
 
@@ -55,6 +56,7 @@ def training_file(
         folder: made if need be.
         report: told what is done.
         without: see `find_sources`.
+        scan: the only input, a point cloud whose regions become the shapes.
 
     Raises:
         FileError: an input cannot be read, or belongs to a test set.
@@ -68,7 +70,7 @@ def training_file(
     if target.exists():
         return target
     report(f"making a training file of {len(sources.all())} file(s)")
-    shapes, points = _shapes(sources, report, seed)
+    shapes, points = _regions(scan, report, seed) if scan is not None else _shapes(sources, report, seed)
     about = {"seed": seed, "points": points, "held_out": HELD_OUT}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -179,6 +181,16 @@ def _shapes(sources: Sources, report: Callable[[str], None], seed: int) -> tuple
         report(f"{path}: {len(cloud)} points, {points} kept; normals {'estimated' if normals is None else 'from it'}")
     if not shapes:
         raise OptionError("nothing in these files can be trained on")
+    return shapes, points
+
+
+def _regions(scan: Path, report: Callable[[str], None], seed: int) -> tuple[list[PackedShape], int]:
+    """Regions of a single scan as shapes; see `scans.cut_scan`."""
+    from ..io import read
+
+    shapes = cut_scan(read(scan).validate(str(scan)).positions, scan.name, seed)
+    held, points = sum(shape.info.held_out for shape in shapes), len(shapes[0].coarse)
+    report(f"{scan}: {len(shapes)} regions of {points} points, {held} of them held out")
     return shapes, points
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..datasets.training_set import PackedShape, pack_shape
@@ -13,8 +15,11 @@ from ..geometry.knn import KNN
 from ..geometry.thin import poisson_disk_sample
 
 FEWEST = 1024  # points that can be a ground truth
+_FEWEST_TO_CUT = 512  # distinct points of a scan that regions are cut from
+_SHARES = 5  # a region has at most so small a part of the scan,
+_REGION, _MOST_REGIONS = 4096, 48  # ... and of a large one so many points
 _CANDIDATES = 8  # random points for each one that is kept evenly
-_NEIGHBOURS = 18  # of a normal's jet
+_NEIGHBORS = 18  # of a normal's jet
 _CHUNK = 16_384
 
 
@@ -27,7 +32,7 @@ def pack_scan(
         positions: (N, 3), finite; equal points count once, and at least `points` must be left.
         normals: (N, 3), or None to take those of jets; they need not have unit length.
         points: to the shape.
-        name, source: see `ShapeInfo`; the licence is unknown.
+        name, source: see `ShapeInfo`; the license is unknown.
 
     Raises:
         CloudError: too few distinct points.
@@ -47,8 +52,8 @@ def pack_scan(
         jet_normals(kept) if directions is None else directions,
         area=surface_area(kept) * frame.scale**2,
         name=name,
-        licence="unknown",
-        licence_class="unknown",
+        license="unknown",
+        license_class="unknown",
         source=source,
         vertices=len(positions),
         faces=0,
@@ -57,15 +62,52 @@ def pack_scan(
     )
 
 
+def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedShape]:
+    """A single scan as shapes of equal size: overlapping regions to learn from, and others that share no point with them.
+
+    Args:
+        positions: (N, 3), finite; equal points count once.
+        source: the file.
+        seed: of the regions.
+
+    Raises:
+        CloudError: too few distinct points.
+    """
+    positions = np.asarray(positions, np.float64)
+    distinct = positions[first_occurrences(positions)]
+    if len(distinct) < _FEWEST_TO_CUT:
+        raise CloudError(
+            f"{source} has {len(distinct)} distinct points; {_FEWEST_TO_CUT} are needed to learn from a part of a scan and "
+            "to judge by another"
+        )
+    points = UnitFrame.of(distinct).to_unit(distinct)
+    rng = np.random.default_rng([seed, 31])
+    size = min(_REGION, len(points) // _SHARES)
+    tree, free = KNN(points), np.ones(len(points), bool)
+    regions, held = [], max(1, round(len(points) / (10 * size)))
+    for middle in rng.choice(len(points), min(held, _MOST_REGIONS // 8), replace=False):
+        regions.append(tree.query(points[middle][None], size)[1][0])
+        free[regions[-1]] = False
+    count, left = len(regions), np.flatnonzero(free)
+    tree = KNN(points[left])
+    for middle in rng.choice(left, min(_MOST_REGIONS, -(-2 * len(left) // size)), replace=False):
+        regions.append(left[tree.query(points[middle][None], size)[1][0]])
+    return [
+        replace(shape, info=replace(shape.info, held_out=k < count))
+        for k, index in enumerate(regions)
+        for shape in [pack_scan(distinct[index], None, size, f"region {k}", source, seed)]
+    ]
+
+
 def jet_normals(points: np.ndarray) -> np.ndarray:
-    """Unit normals (N, 3) of the quadrics fitted to the neighbourhoods of distinct points (N, 3); no sign is meant."""
+    """Unit normals (N, 3) of the quadrics fitted to the neighborhoods of distinct points (N, 3); no sign is meant."""
     import torch
 
     tree = KNN(points)
     found = []
     for begin in range(0, len(points), _CHUNK):
         here = points[begin : begin + _CHUNK]
-        distance, index = tree.query(here, _NEIGHBOURS)
+        distance, index = tree.query(here, _NEIGHBORS)
         offsets = (points[index] - here[:, None]) / distance[:, -1][:, None, None]
         jets = fit_jets(torch.from_numpy(offsets))
         found.append(jets.normals(torch.zeros(len(here), 3, dtype=torch.float64)).numpy())
@@ -73,7 +115,7 @@ def jet_normals(points: np.ndarray) -> np.ndarray:
 
 
 def surface_area(points: np.ndarray, k: int = 12) -> float:
-    """Area of the surface that even points (N, 3) cover: pi r^2 / (k + 1/2) a point, r to the k-th neighbour.
+    """Area of the surface that even points (N, 3) cover: pi r^2 / (k + 1/2) a point, r to the k-th neighbor.
 
     The median point stands for all, or the borders of an open scan would count twice.
     """

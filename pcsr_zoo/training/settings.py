@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, suggestion
 
 _FAST = 1e6  # no rate is higher; beyond float32 torch fails in words of its own
 # A run may be resumed with other values of these: they do not change what the weights become.
@@ -17,7 +16,7 @@ FREE = ("workers", "save_every", "save_seconds", "log_every", "validate_every", 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is optimised.
+    """How a network is optimized.
 
     Attributes:
         steps: how many in all.
@@ -28,7 +27,7 @@ class Settings:
         lr: the learning rate after the warm-up.
         part_lr: other rates for single parts of the recipe, part -> rate.
         weight_decay: not applied to biases, norms and other vectors.
-        betas: of the optimiser.
+        betas: of the optimizer.
         warmup: steps over which the rate rises linearly.
         schedule: "constant"; "cosine", down to `lr_end` lr; or "step", times `decay` at each of `milestones`.
         lr_end: fraction of lr.
@@ -100,9 +99,7 @@ class Settings:
         converted = {}
         for key, value in values.items():
             if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=2, cutoff=0.6)
-                hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
-                raise OptionError(f"{where}: unknown key '{key}'; {hint}")
+                raise OptionError(f"{where}: unknown key '{key}'; {suggestion(key, known)}")
             entry = known[key]
             default = entry.default if entry.default is not MISSING else {}
             try:

@@ -14,13 +14,13 @@ import torch
 from ..datasets.training_set import TrainingSet
 from ..errors import TrainingError
 from ..models.base import Learned, Progress
+from ..models.recipe import Examples, Recipe
 from .ema import EMA
 from .engine import Engine, step_seed
 from .examples import example_stream
 from .interrupts import Interrupts
 from .log import NO_TENSORBOARD, MetricLog, time_text
 from .output import OutputFolder
-from .recipe import Examples, Recipe
 from .settings import Settings
 from .state import State, check_identity, misfit
 

@@ -1,0 +1,1 @@
+"""Models measured: on the tasks of PU-GAN's test shapes, and in round trips beside codecs."""

@@ -1,0 +1,65 @@
+"""Places for new points: on the edges between neighbors and in the triangles of their neighborhoods."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...geometry.edges import neighbor_edges
+from ...geometry.knn import KNN
+
+_EDGES = 16  # neighbors to which edges lead
+_NEAR_EDGES = 12  # ... where time counts
+_EMPTINESS = 0.6
+_CORNERS = 12  # neighbors that are corners of triangles
+
+
+def on_edges(points: np.ndarray, tree: KNN | None) -> NDArray[np.float64]:
+    """Places (M, 3) on the empty edges (see `neighbor_edges`) between neighbors.
+
+    Their middles, and of the longer three quarters the third points; about 9 for each point.
+    """
+    ends = points[neighbor_edges(points, _NEAR_EDGES, tree, _EMPTINESS)]
+    length = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
+    a, b = ends[length >= np.quantile(length, 0.25)].swapaxes(0, 1) if len(ends) else ends.swapaxes(0, 1)
+    return np.concatenate([ends.mean(axis=1), (2 * a + b) / 3, (a + 2 * b) / 3])
+
+
+def in_triangles(points: np.ndarray, tree: KNN, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """`count` random places in random triangles of points and two of their near neighbors each."""
+    start = rng.integers(len(points), size=count)
+    _, near = tree.query(points[start], _CORNERS + 1)
+    row = np.arange(count)
+    b, c = (points[near[row, rng.integers(min(1, near.shape[1] - 1), near.shape[1], count)]] for _ in range(2))
+    share = rng.dirichlet([1, 1, 1], count)
+    return share[:, :1] * points[start] + share[:, 1:2] * b + share[:, 2:] * c
+
+
+def training_places(
+    points: np.ndarray, tree: KNN, dense: np.ndarray, count: int, rng: np.random.Generator, with_points: bool
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Places (count, 3) of all the kinds that inference asks for, and which of them know nothing of the surface.
+
+    On edges (half of these in the middle), in triangles, near the surface (where relaxation asks), and with
+    `with_points` the points themselves; a half is displaced, with a
+    standard deviation of a third of the point spacing at most.
+    """
+    shares = [0.45, 0.25, 0.2, 0.1] if with_points else [0.5, 0.3, 0.2, 0.0]
+    a, b, c, d = rng.multinomial(count, shares)
+    edges = neighbor_edges(points, _EDGES, tree, _EMPTINESS)
+    ends = points[edges[rng.integers(len(edges), size=a)]]
+    t = np.where(rng.random(a) < 0.5, 0.5, rng.uniform(0.2, 0.8, a))[:, None]
+    spacing = float(np.median(tree.query(points[:512], 7)[0][:, -1])) / np.sqrt(6 / np.pi)
+    surface = dense[rng.integers(len(dense), size=c)] + rng.normal(size=(c, 3)) * (0.1 * spacing)
+    places = np.concatenate(
+        [
+            t * ends[:, 0] + (1 - t) * ends[:, 1],
+            in_triangles(points, tree, b, rng),
+            surface,
+            points[rng.integers(len(points), size=d)],
+        ]
+    )
+    displaced = (rng.random(count) < 0.5) & (np.arange(count) < count - d)
+    size = 0.33 * spacing * rng.random(count) ** 2 * displaced
+    places += rng.normal(size=places.shape) * size[:, None]
+    return places, np.arange(count) < a + b

@@ -1,0 +1,162 @@
+"""The network of `jetnet`: every point's patch becomes features, and any place near the cloud is moved by them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...geometry.jets import monomials
+from ...geometry.patches import Patches
+
+_CLAMP = 1.0  # in patch radii: quadrics far from home say anything
+_HEARD = 16  # neighbors whose features a patch hears of
+_OWN = 18  # what a patch knows of itself: two quadrics, two misfits, a normal, the noise
+_SEEN = 10  # what it knows of each neighbor: see `_first`
+_TOLD = 13  # ... and of one that it hears of: see `_hear`
+_CHUNK = 1 << 9  # patches, which see 24 neighbors each: more would not fit the processor's caches
+# What the decoder knows of a patch beside its features: see `Patches`, and how many numbers.
+_SHAPE = {
+    **{"frame": 9, "radius": 1, "bent": 1},
+    **{"near": 6, "near_origin": 3, "near_axes": 9},
+    **{"wide": 6, "wide_origin": 3, "wide_axes": 9},
+}
+
+
+class JetNetwork(nn.Module):
+    """Patches -> a table of what is known of each (`encode`); places, and rows of the table -> moves (`decode`).
+
+    Everything is computed in the patches' frames and in units of their radii, so that the moves turn and scale with
+    the cloud.
+
+    Args:
+        width: channels of the features of a patch.
+        hidden: channels inside the encoder, for each neighbor.
+        decoder: channels of the decoder.
+        messages: rounds in which patches hear of their neighbors' features.
+        flat: where the neighbors' heights are small against this (in patch radii), the learned residual fades: exact
+            planes stay exact planes, and dense smooth clouds are left to their quadrics.
+    """
+
+    def __init__(
+        self, width: int = 96, hidden: int = 48, decoder: int = 64, messages: int = 2, flat: float = 0.01
+    ) -> None:
+        super().__init__()
+        self.flat = flat
+        self.local = _Pool(_SEEN, hidden, width, _OWN)
+        self.messages = nn.ModuleList(_Pool(_TOLD, hidden, width, width, width) for _ in range(messages))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(messages))
+        self.to_decoder = nn.Linear(width, decoder)
+        self.place = nn.Linear(10, decoder)
+        self.decoder = nn.Sequential(nn.SiLU(), nn.Linear(decoder, decoder), nn.SiLU(), nn.Linear(decoder, 6))
+        for parameter in self.decoder[-1].parameters():
+            nn.init.zeros_(parameter)  # it begins as an average of the quadrics
+        self.sharpness = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, patches: Patches, noise: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """`encode` and `decode` in one."""
+        return self.decode(self.encode(patches, noise), offsets, index)
+
+    def encode(self, patches: Patches, noise: Tensor) -> Tensor:
+        """What `decode` must know of the N patches of a cloud, or of several whose `index` counts on: a table (N, C).
+
+        Its first columns are learned features, the others the frames and quadrics of the patches.
+
+        Args:
+            noise: (N,), in point spacings, as `fit_patches` had it.
+        """
+        parts = [slice(begin, begin + _CHUNK) for begin in range(0, len(patches), _CHUNK)]
+        features = torch.cat([self._first(patches, noise, part) for part in parts])
+        for pool, norm in zip(self.messages, self.norms, strict=True):
+            told = pool.other(norm(features))  # type: ignore[operator]
+            heard = [self._hear(pool, patches, features, told, part) for part in parts]
+            features = features + torch.cat(heard)
+        bent = patches.relief / (patches.relief + self.flat)
+        shapes = [bent if name == "bent" else getattr(patches, name) for name in _SHAPE]
+        return torch.cat([self.to_decoder(features) + self.place.bias, *(shape.flatten(1) for shape in shapes)], dim=1)
+
+    def decode(self, table: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Moves (M, 3) of M places onto the surface, and the logarithm (M,) of the error expected of each.
+
+        Args:
+            table: of `encode`.
+            offsets: (M, m, 3) from each of a place's m nearest points to the place, in units of the cloud.
+            index: (M, m), which points they are.
+
+        Returns:
+            moves in units of the cloud; errors in units of the point spacing.
+        """
+        width = self.to_decoder.out_features
+        known = table[index.flatten()]
+        # Coordinates come first from here on, and views last: sums of long rows are several times faster.
+        rows = dict(zip(_SHAPE, known[:, width:].T.contiguous().split([_SHAPE[name] for name in _SHAPE]), strict=True))
+        frame, radius, bent = rows["frame"].view(3, 3, -1), rows["radius"], rows["bent"]
+        local = (frame * (offsets.flatten(0, 1).T / radius)[:, None]).sum(dim=0)
+        near = _onto(local, rows["near"], rows["near_origin"], rows["near_axes"].view(3, 3, -1))
+        wide = _onto(local, rows["wide"], rows["wide_origin"], rows["wide_axes"].view(3, 3, -1))
+        square = (local * local).sum(dim=0, keepdim=True)
+        away = (square.sqrt() * radius).view(index.shape)
+        share = (away / (away.mean(dim=1, keepdim=True) + 1e-12)).view(1, -1)
+        place = torch.cat([local, near.sum(dim=0, keepdim=True), near[:1], wide, square, share])
+        out = self.decoder(torch.addmm(known[:, :width], place.T, self.place.weight.T)).T
+
+        votes = out[:2] - self.sharpness * square - out.new_tensor([[0.0], [1.0]])
+        votes = votes.view(2, *index.shape).transpose(0, 1).flatten(1).softmax(dim=1)
+        for_near, for_wide = votes.view(len(index), 2, -1).unbind(dim=1)
+        both = (for_near + for_wide).reshape(1, -1)
+        move = for_near.reshape(1, -1) * near + for_wide.reshape(1, -1) * wide + both * bent * out[2:5]
+        move = (frame * move).sum(dim=1) * radius
+        return move.view(3, *index.shape).sum(dim=2).T, (both * out[5:6]).view(index.shape).sum(dim=1)
+
+    def _first(self, patches: Patches, noise: Tensor, part: slice) -> Tensor:
+        offsets, residuals = patches.offsets[part], patches.residuals[part]
+        lengths = offsets.norm(dim=2, keepdim=True)
+        own = torch.cat(
+            [
+                patches.near[part].clamp(-2, 2),
+                patches.wide[part].clamp(-2, 2),
+                patches.misfit[part] * 4,
+                patches.wide_axes[part, :, 0],
+                noise[part, None] * 4,
+            ],
+            dim=1,
+        )
+        first, last = lengths[:, 1:2].expand_as(lengths), lengths[:, -1:].expand_as(lengths)
+        seen = torch.cat([offsets, residuals, lengths, (residuals * 4).clamp(-2, 2), first, last], dim=2)
+        return self.local(seen, own)
+
+    def _hear(self, pool: nn.Module, patches: Patches, features: Tensor, told: Tensor, part: slice) -> Tensor:
+        offsets, near = patches.offsets[part, :_HEARD], patches.index[part, :_HEARD]
+        turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbors' axes in one's own frame
+        scale = (patches.radius[near] / patches.radius[part][:, None]).clamp(0.1, 10).log()
+        lengths = offsets.norm(dim=2, keepdim=True)
+        seen = torch.cat([offsets, patches.residuals[part, :_HEARD], lengths, turn[..., :2].flatten(2), scale], dim=2)
+        return pool(seen, features[part], told[near])
+
+
+class _Pool(nn.Module):
+    """Features of a set and its owner: a network for each member, then sums by learned shares."""
+
+    heads = 4
+
+    def __init__(self, channels: int, hidden: int, width: int, own: int, other: int = 0) -> None:
+        super().__init__()
+        self.other = nn.Linear(other, hidden, bias=False) if other else None
+        self.member = nn.Sequential(nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.own = nn.Linear(own, hidden)
+        self.share = nn.Linear(hidden, self.heads)
+        self.out = nn.Sequential(nn.Linear((self.heads + 1) * hidden, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, members: Tensor, own: Tensor, told: Tensor | None = None) -> Tensor:
+        """(n, k, channels), (n, own) and, from `other`, (n, k, hidden) -> (n, width)."""
+        mine = self.own(own)
+        said = self.member[0](members) + mine[:, None]
+        said = self.member[1:](said if told is None else said + told)
+        share = self.share(said).softmax(dim=1)
+        return self.out(torch.cat([(share.mT @ said).flatten(1), mine], dim=1))
+
+
+def _onto(local: Tensor, coefficients: Tensor, origin: Tensor, axes: Tensor) -> Tensor:
+    """Moves (3, n) of points (3, n) along the axes' normals onto quadrics (6, n), at most a radius long."""
+    in_axes = ((local - origin)[:, None] * axes).sum(dim=0)
+    height = (monomials(in_axes[1], in_axes[2], dim=0) * coefficients).sum(dim=0)
+    return (height - in_axes[0]).clamp(-_CLAMP, _CLAMP) * axes[:, 0]

@@ -1,0 +1,28 @@
+"""The paper of PointLIE, and its own rows in its tables 1 and 2."""
+
+from __future__ import annotations
+
+from ..base import Paper, PublishedRow
+
+PAPER = Paper(
+    method="PointLIE",
+    venue="IJCAI 2021",
+    bibtex="""@inproceedings{zhao2021pointlie,
+  title     = {{PointLIE}: Locally Invertible Embedding for Point Cloud Sampling and Recovery},
+  author    = {Zhao, Weibing and Yan, Xu and Gao, Jiantao and Zhang, Ruimao and Zhang, Jiayan and Li, Zhen and Wu, Song
+               and Cui, Shuguang},
+  booktitle = {Proceedings of the Thirtieth International Joint Conference on Artificial Intelligence (IJCAI)},
+  year      = {2021},
+  note      = {arXiv:2104.14769}
+}""",
+)
+
+_TABLE_1, _TABLE_2 = "PointLIE (IJCAI 2021), table 1", "PointLIE (IJCAI 2021), table 2"
+
+PUBLISHED = {
+    "pcsr4": PublishedRow("PointLIE", 0.21, 1.71, 2.20, _TABLE_1),
+    "pcsr8": PublishedRow("PointLIE", 0.35, 4.68, 3.37, _TABLE_1),
+    "pcsr16": PublishedRow("PointLIE", 0.61, 9.20, 6.80, _TABLE_1),
+    "up4": PublishedRow("PointLIE", 0.32, 4.93, None, _TABLE_2),
+    "up16-512": PublishedRow("PointLIE", 1.98, 12.08, None, _TABLE_2),
+}

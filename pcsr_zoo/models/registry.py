@@ -1,0 +1,112 @@
+"""Model classes by name: the families of this package, those that other packages offer, and those that a script adds.
+
+- A family of this package is a folder of `pcsr_zoo/models/` with a `model.py`; its model classes are found there.
+- Another package offers its classes through the entry-point group `pcsr_zoo.models`, one `name = "module:Class"` each.
+- `register_model` adds a class for the running process, and goes before the others.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import pkgutil
+from importlib import metadata
+from typing import Any, TypeVar
+
+from ..errors import OptionError, suggestion
+from . import __path__ as _FOLDERS
+from .base import Learned, Recoverer, Sampler, Upsampler, tasks_of
+
+GROUP = "pcsr_zoo.models"
+
+T = TypeVar("T", bound=type)
+
+_log = logging.getLogger("pcsr_zoo")
+_registered: dict[str, type] = {}
+
+
+def register_model(cls: T) -> T:
+    """Class decorator: makes a model class known by its `name` to `load`, the pipelines and the benchmark.
+
+    Raises:
+        OptionError: the class has no name, or is not a model.
+    """
+    if not tasks_of(cls) or not isinstance(getattr(cls, "name", None), str):
+        raise OptionError(f"{cls.__name__} is not a model: derive it from Upsampler or Sampler, and give it a name")
+    _registered[cls.name] = cls  # type: ignore[attr-defined]
+    return cls
+
+
+def is_registered(name: str) -> bool:
+    """Whether `register_model` added a class of that name, which goes before checkpoints of the same name."""
+    return name in _registered
+
+
+def model_names() -> list[str]:
+    """The names of all model classes; classes of other packages are not imported for it."""
+    return sorted({*_own(), *_offered(), *_registered})
+
+
+def registered_class(name: str) -> type:
+    """The class of that name.
+
+    Raises:
+        OptionError: no class has it, or the package that offers it cannot be imported.
+    """
+    if name in _registered:
+        return _registered[name]
+    if name in _own():
+        return _own()[name]
+    if name in _offered():
+        return _import(_offered()[name])
+    raise OptionError(f"no model is called '{name}'; {suggestion(name, model_names())}")
+
+
+def model_classes() -> dict[str, Any]:
+    """Name -> class of every model; a class of another package that cannot be imported is left out with a warning."""
+    found = {}
+    for name in model_names():
+        try:
+            found[name] = registered_class(name)
+        except OptionError as error:
+            _log.warning("%s", error)
+    return found
+
+
+@functools.cache
+def families() -> dict[str, list[type]]:
+    """Folder of `pcsr_zoo/models/` -> the model classes that its model.py defines, in their order there."""
+    found: dict[str, list[type]] = {}
+    for entry in pkgutil.iter_modules(_FOLDERS):
+        if entry.ispkg:
+            module = importlib.import_module(f".{entry.name}.model", __package__)
+            found[entry.name] = [cls for cls in vars(module).values() if _is_model_of(cls, module.__name__)]
+    return found
+
+
+def _is_model_of(value: Any, module: str) -> bool:
+    contract = (Upsampler, Sampler, Recoverer, Learned)
+    return (
+        isinstance(value, type) and issubclass(value, contract) and value.__module__ == module and "name" in vars(value)
+    )
+
+
+@functools.cache
+def _own() -> dict[str, type]:
+    return {cls.name: cls for classes in families().values() for cls in classes}  # type: ignore[attr-defined]
+
+
+@functools.cache
+def _offered() -> dict[str, metadata.EntryPoint]:
+    return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
+
+
+def _import(entry: metadata.EntryPoint) -> type:
+    try:
+        cls = entry.load()
+    except Exception as error:  # whatever the module does
+        raise OptionError(f"the model '{entry.name}' of {entry.value} cannot be imported: {error}") from error
+    if getattr(cls, "name", None) != entry.name or not tasks_of(cls):
+        raise OptionError(f"{entry.value}, offered as the model '{entry.name}', is not a model class of that name")
+    return cls
