@@ -1,0 +1,387 @@
+"""Model cards: their front matter by the Hub's own reader, their facts and numbers against those that went in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from huggingface_hub import ModelCard
+from toy_model import Toy, toy  # noqa: F401
+
+from pcsr_zoo.cards.card import data_facts, render_card, update_card
+from pcsr_zoo.checkpoints.folder import load_checkpoint, read_config, save_checkpoint
+from pcsr_zoo.checkpoints.shipped import bundled, described
+from pcsr_zoo.cli import main
+from pcsr_zoo.datasets.training_set import ShapeInfo
+from pcsr_zoo.errors import FileError, OptionError
+from pcsr_zoo.models import registry
+from pcsr_zoo.models.base import tasks_of
+from pcsr_zoo.zoo import model_class
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+FACTS = {
+    "license": "Apache-2.0",
+    "summary": "moves points a little.",
+    "data": [
+        {"source": "a/repo@12", "license": "MIT", "shapes": 40, "held_out": 4},
+        {"source": "generated", "license": "Apache-2.0", "shapes": 20, "held_out": 0},
+        "one of our own",
+    ],
+    "seed": 3,
+    "steps": 120_000,
+    "hours": 1.25,
+    "hardware": "2 cores",
+    "settings": {"batch": 32, "schedule": "cosine"},
+    "parent": "toy-x2",
+    "paper": "the idea",
+    "ours": "the rest",
+}
+
+
+def row(cd: float, p2f: float | None, weights: str | None = None, seconds: float | None = 0.5) -> dict:
+    numbers = {"cd": cd, "hd": 10 * cd, "p2f": p2f, "p2f_std": p2f, "shapes": 27, "p2f_shapes": 21 if p2f else 0}
+    return {**numbers, "seconds": seconds, "weights": weights, "per_shape": {"camel": {"cd": cd}}}
+
+
+def result(models: dict, task: str = "up4", seed: int = 0) -> dict:
+    """As `run_benchmark` gives it."""
+    names = " ".join(f"--model {name}" for name in models)
+    return {
+        "convention": "pugan-2019",
+        "seed": seed,
+        "package": "pcsr-zoo 0.9",
+        "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "python": "3.11.9"},
+        "command": f"pcsr benchmark --data DATA --task {task} {names} --convention pugan-2019 --seed {seed}",
+        "tasks": {task: {"protocol": "-", "models": models}},
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    return save_checkpoint(tmp_path / "mine", Toy(), name="toy-x4", **FACTS)
+
+
+def weights(folder: Path) -> str:
+    return f"sha256:{read_config(folder)['sha256']}"
+
+
+def card(folder: Path) -> str:
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
+def table(text: str, heading: str) -> dict[str, list[str]]:
+    """The rows under a heading, by their first cell."""
+    lines = text.partition(f"### {heading}\n")[2].partition("\n#")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return {cells[0]: cells[1:] for cells in rows[2:]}
+
+
+def test_the_front_matter_is_the_hubs(folder):
+    data = ModelCard(card(folder)).data.to_dict()
+    assert data == {
+        "license": "apache-2.0",
+        "library_name": "pcsr-zoo",
+        "tags": ["point-cloud", "point-cloud-upsampling", "3d", "toy"],
+        "datasets": ["a-repo", "generated"],
+    }
+
+
+def test_the_front_matter_has_the_measured_rows(folder):
+    models = {"fps+toy-x4": row(0.5, None, weights(folder)), "fps+jet": row(0.23, 1.7), "floor": row(0.1, 1.0)}
+    update_card(folder, [result({"toy-x4": row(0.20456789, 1.123, weights(folder))}), result(models, task="pcsr4")])
+    data = ModelCard(card(folder)).data
+    assert data.metrics == ["chamfer-distance", "hausdorff-distance", "point-to-surface-distance"]
+    assert data.model_name == "toy-x4"
+    assert {(found.dataset_name, found.task_type) for found in data.eval_results} == {
+        ("the 27 test shapes of PU-GAN", "point-cloud-upsampling")
+    }
+    assert [(found.task_name, found.metric_name, found.metric_value) for found in data.eval_results] == [
+        ("up4", "CD x 1000 (pugan-2019, up4)", 0.204568),
+        ("up4", "HD x 1000 (pugan-2019, up4)", 2.04568),
+        ("up4", "P2F x 1000 (pugan-2019, up4)", 1.123),
+        ("pcsr4, sampled by fps", "CD x 1000 (pugan-2019, pcsr4)", 0.5),
+        ("pcsr4, sampled by fps", "HD x 1000 (pugan-2019, pcsr4)", 5.0),
+    ]
+
+
+@pytest.mark.parametrize("name", bundled() | described())
+def test_card_configuration_weights_and_figures_of_a_checkpoint_agree(name):
+    """Of each in hub_configs; the remedy is to measure it again, then `pcsr card hub_configs/NAME --benchmark FILE`."""
+    place = (bundled() | described())[name]
+    config, text = read_config(place), card(place)
+    cls = model_class(name)
+    assert text == render_card(config, cls.source, tasks_of(cls), place), f"write it anew: pcsr card {place}"
+    if (place / "model.safetensors").exists():
+        content = (place / "model.safetensors").read_bytes()
+        assert config["sha256"] == hashlib.sha256(content).hexdigest()
+    about = config["about"]
+    for needed in ("license", "data", "seed", "hours", "hardware", "settings", "measured", "failures", "ours", "paper"):
+        assert about.get(needed) is not None, f"config.json of {name} has no '{needed}'"
+    own = [row for row in about["measured"] if row["model"].rpartition("+")[2] == name]
+    assert own
+    assert {row["weights"] for row in own} == {f"sha256:{config['sha256']}"}
+    data = ModelCard(text).data
+    assert (data.library_name, data.model_name) == ("pcsr-zoo", name)
+    assert data.license == about["license"].lower()
+    published = [found.metric_value for found in data.eval_results]
+    figures = [row[key] for row in own for key in ("cd", "hd", "p2f") if row[key] is not None]
+    assert published == pytest.approx(figures, rel=1e-5)
+    for row in own:  # and what people read
+        cells = table(text, f"{row['task']} ({row['convention']})")[f"`{row['model']}`"]
+        shown = [None if cell == "–" else float(cell) for cell in cells[1:4]]
+        for value, key, half in zip(shown, ("cd", "hd", "p2f"), (5e-4, 5e-3, 5e-3), strict=True):
+            assert (value is None) == (row[key] is None)
+            assert value is None or abs(value - row[key]) <= half * 1.01
+
+
+@pytest.mark.parametrize(
+    ("license", "expected"),
+    [
+        ("MIT", {"license": "mit"}),
+        ("CC BY 4.0", {"license": "cc-by-4.0"}),
+        ("our own: [ask]", {"license": "other", "license_name": "our-own-ask"}),
+        (None, {"license": "unknown"}),
+    ],
+)
+def test_licenses(folder, license, expected):
+    config = read_config(folder)
+    config["about"]["license"] = license
+    found = ModelCard(render_card(config)).data.to_dict()
+    assert {key: found[key] for key in found if key.startswith("license")} == expected
+
+
+def test_all_facts_are_there(folder):
+    text = card(folder)
+    for words in (
+        "# toy-x4\n",
+        "moves points a little.\n",
+        "75 parameters. License of the weights: Apache-2.0.",
+        "- a/repo@12; license: MIT; 40 shapes (4 of them held out)\n",
+        "- generated; license: Apache-2.0; 20 shapes\n",
+        "- one of our own\n",
+        "| seed | 3 |",
+        "| steps | 120,000 |",
+        "| hours | 1.25 |",
+        "| hardware | 2 cores |",
+        "| parent | toy-x2 |",
+        '"schedule": "cosine"',
+        "- From the paper: the idea.",
+        "- Ours: the rest.",
+        read_config(folder)["sha256"],
+    ):
+        assert words in text
+    assert "not recorded" not in text
+
+
+def test_the_usage_is_five_lines_that_run(folder, tmp_path, monkeypatch):
+    code = card(folder).partition("```python\n")[2].partition("```")[0]
+    assert len(code.strip().splitlines()) <= 5
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+        "0 0 0\n1 0 0\n0 1 0\n0 0 1\n"
+    )
+    assert 'load("path/to/mine")' in code
+    (tmp_path / "path" / "to").mkdir(parents=True)
+    folder.rename(tmp_path / "path" / "to" / "mine")
+    exec(code, {})
+    assert b"vertex 16" in (tmp_path / "scan_x4.ply").read_bytes()[:300]
+
+
+def test_only_what_comes_with_the_package_is_loaded_by_name(folder, tmp_path, monkeypatch):
+    own = "Somebody's own training of the model `toy`"
+    assert own in card(folder)
+    assert "-m path/to/mine`" in card(folder)
+    ours = save_checkpoint(tmp_path / "hub_configs" / "toy-x4", Toy(), name="toy-x4")
+    monkeypatch.setattr("pcsr_zoo.checkpoints.shipped.bundled", lambda: {"toy-x4": ours})
+    for place, loaded in ((ours, "toy-x4"), (folder, "path/to/mine")):  # both are named toy-x4
+        update_card(place)
+        assert f'pcsr_zoo.load("{loaded}")' in card(place)
+        assert f"-x 4 -m {loaded}`" in card(place)
+        assert (own in card(place)) == (place == folder)
+
+
+def test_the_cards_of_the_package_show_their_names():
+    for name, place in bundled().items():
+        assert f'pcsr_zoo.load("{name}")' in card(place), f"write it anew: pcsr card {place}"
+
+
+def test_what_nobody_recorded_is_said_to_be_missing(tmp_path):
+    text = card(save_checkpoint(tmp_path, Toy()))
+    for words in (
+        "License of the weights: not recorded.",
+        "Data:\n\n- not recorded\n",
+        "Settings: not recorded.",
+        "- From the paper: nobody, 2000.\n- Ours: not recorded.",
+        "Not measured",
+        "None recorded, which does not mean",
+        *(f"| {key} | not recorded |" for key in ("seed", "steps", "hours", "hardware")),
+    ):
+        assert words in text
+
+
+def test_measured_rows(folder):
+    models = {
+        str(folder): row(0.20456, 1.123, weights(folder)),
+        "jet": row(0.23, 1.72),
+        "floor": row(0.1, None, seconds=None),
+        "somebody-elses": row(0.01, 0.01),
+    }
+    config = update_card(folder, [result(models)])
+    text = card(folder)
+    rows = table(text, "up4 (pugan-2019)")
+    assert list(rows) == ["`toy-x4`", "`jet`", "`floor`", "`midpoint`"]
+    place = "pcsr-zoo 0.9, Linux x86_64, 2 cores, seed 0"
+    assert rows["`toy-x4`"] == ["pugan-2019", "0.205", "2.05", "1.12", "27 (P2F 21)", "0.50", place]
+    assert rows["`floor`"][3:6] == ["–", "27 (P2F 0)", "–"]
+    assert rows["`midpoint`"][1] == "not measured"
+    assert str(folder) not in text
+    assert "--task up4 --model toy-x4 --model jet" in text
+    assert read_config(folder) == config
+    assert [row["model"] for row in config["about"]["measured"]] == ["toy-x4", "jet", "floor"]
+    assert config["about"]["measured"][0]["cd"] == 0.20456
+    assert "per_shape" not in config["about"]["measured"][0]
+    assert config["about"]["hours"] == 1.25
+    load_checkpoint(folder)
+
+
+def test_later_rows_replace_and_others_stay(folder):
+    first = result({"toy-x4": row(0.3, 1.0, weights(folder)), "jet": row(0.4, 1.0)})
+    second = result({"toy-x4": row(0.2, 1.0, weights(folder))}, seed=1)
+    third = result({"fps+toy-x4": row(0.5, 1.0, weights(folder)), "fps+midpoint": row(0.6, 1)}, task="pcsr4")
+    update_card(folder, [first])
+    update_card(folder, [second, third])
+    up4, pcsr4 = table(card(folder), "up4 (pugan-2019)"), table(card(folder), "pcsr4 (pugan-2019)")
+    assert (up4["`toy-x4`"][1], up4["`jet`"][1]) == ("0.200", "0.400")
+    assert (pcsr4["`fps+toy-x4`"][1], pcsr4["`fps+midpoint`"][1]) == ("0.500", "0.600")
+    assert pcsr4["`jet`"][1] == "not measured"
+    assert card(folder).count("pcsr benchmark") == 3  # first (for jet), second, third
+
+
+def test_rows_of_other_weights_are_refused_and_dropped(folder):
+    before = card(folder), read_config(folder)
+    with pytest.raises(OptionError, match="other weights"):
+        update_card(folder, [result({"toy-x4": row(0.3, 1.0, "sha256:" + "0" * 64)})])
+    with pytest.raises(OptionError, match=r"no row of 'toy-x4'.*there are: other"):
+        update_card(folder, [result({"other": row(0.3, 1.0), "jet": row(0.3, 1.0)})])
+    assert (card(folder), read_config(folder)) == before
+    update_card(folder, [result({"toy-x4": row(0.3, 1.0, weights(folder))})])
+    torch.manual_seed(1)
+    save_checkpoint(folder, Toy(), name="toy-x4", **read_config(folder)["about"])  # trained on
+    update_card(folder, [result({"toy-x4": row(0.2, 1.0, weights(folder))}, task="up16")])
+    assert [row["task"] for row in read_config(folder)["about"]["measured"]] == ["up16"]
+
+
+def test_failures(folder):
+    update_card(folder, failures=["rounds off edges", "slow"])
+    assert "## Known failures\n\n- rounds off edges\n- slow\n" in card(folder)
+    update_card(folder)
+    assert "- rounds off edges\n" in card(folder)
+    update_card(folder, failures=["slow"])
+    assert "rounds" not in card(folder)
+
+
+def test_text_that_would_break_a_table(folder):
+    config = read_config(folder)
+    config["about"] |= {"hardware": "a | b\nc", "steps": -(10**400), "failures": ["one\n- and two"]}
+    config["arguments"]["ratio"] = "many"
+    text = render_card(config)
+    assert "| hardware | a \\| b c |" in text
+    assert "| steps | -10,000," in text
+    assert "\n- one - and two\n" in text
+    assert '.ply"), 4)' in text
+
+
+@pytest.mark.parametrize("fact", ["license", "failures", "measured", "ablations", "ours"])
+def test_a_fact_that_was_edited_into_nonsense_is_named_and_nothing_is_written(folder, fact):
+    text = (folder / "config.json").read_text(encoding="utf-8")
+    config = json.loads(text)
+    config["about"][fact] = {"a": 1}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    before = [(folder / name).read_bytes() for name in ("config.json", "README.md")]
+    with pytest.raises(FileError, match=rf"config\.json: '{fact}' under 'about' is no .*mend it there"):
+        update_card(folder, failures=["slow"] if fact != "failures" else None)
+    assert [(folder / name).read_bytes() for name in ("config.json", "README.md")] == before
+
+
+def test_a_row_with_little_in_it(folder):
+    config = read_config(folder)
+    little = {"task": "up4", "model": "toy-x4", "convention": "pugan-2019", "command": "pcsr benchmark"}
+    config["about"] |= {"measured": [little], "ablations": [{**little, "what": "less\nthan | all"}]}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    update_card(folder)
+    assert table(card(folder), "up4 (pugan-2019)")["`toy-x4`"][1:4] == ["–", "–", "–"]
+    assert "| less than \\| all | `toy-x4` |" in card(folder)
+
+
+def test_data_facts():
+    def shape(source: str, license: str, held_out: bool) -> ShapeInfo:
+        return ShapeInfo("-", license, "permissive", source, 3, 1, "outward", 1.0, held_out)
+
+    found = data_facts([shape("a", "MIT", False), shape("b", "MIT", True), shape("a", "MIT", True)])
+    assert found == [
+        {"source": "a", "license": "MIT", "shapes": 2, "held_out": 1},
+        {"source": "b", "license": "MIT", "shapes": 1, "held_out": 1},
+    ]
+
+
+def test_the_command(folder, tmp_path):
+    def pcsr(*arguments) -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["card", *map(str, arguments)])
+        return done.exit_code, done.output
+
+    (tmp_path / "a.json").write_text(json.dumps(result({"toy-x4": row(0.3, 1.0, weights(folder))})))
+    code, said = pcsr(folder, "--benchmark", tmp_path / "a.json", "--failure", "slow", "--failure", "shy")
+    assert (code, "toy-x4, 1 measured rows" in said) == (0, True), said
+    assert "- slow\n- shy\n" in card(folder)
+    assert "0.300" in card(folder)
+    for arguments, message in (
+        ((folder, "--benchmark", tmp_path / "b.json"), "b.json"),
+        ((tmp_path,), "config.json"),
+        ((folder, "--benchmark", folder / "config.json"), "not a result of pcsr benchmark"),
+    ):
+        code, said = pcsr(*arguments)
+        assert (code, message in said) == (1, True), said
+
+
+def test_a_class_that_is_not_known_here_still_has_a_card(folder, monkeypatch):
+    monkeypatch.delitem(registry._registered, "toy")
+    update_card(folder, failures=["slow"])
+    assert "- slow\n" in card(folder)
+    with pytest.raises(FileError, match="'toy'"):
+        load_checkpoint(folder)
+
+
+def test_ablations_stand_in_the_card_with_their_command(folder, tmp_path):
+    from pcsr_zoo.errors import OptionError
+
+    other = {"/somewhere/runs/narrow": row(0.31, 2.5), "fps+/somewhere/runs/narrow": row(0.29, 2.4), "jet": row(0.2, 1)}
+    found = result(other)
+    found["command"] = "pcsr benchmark --model /somewhere/runs/narrow --model fps+/somewhere/runs/narrow --model jet "
+    update_card(folder, ablations={"half the width": found})
+    text = card(folder)
+    rows = [line for line in text.splitlines() if line.startswith("| half the width |")]
+    assert [line.split("|")[2].strip() for line in rows] == ["`narrow`", "`fps+narrow`"]
+    assert rows[0].split("|")[4].strip() == "0.310"
+    assert "pcsr benchmark --model narrow --model fps+narrow --model jet" in text
+    assert "/somewhere" not in text + (folder / "config.json").read_text()
+    update_card(folder, ablations={"half the width": result({"narrow": row(0.5, 3.0)})})
+    assert card(folder).count("| half the width |") == 1
+    with pytest.raises(OptionError, match="'nothing': its results have no row"):
+        update_card(folder, ablations={"nothing": result({"jet": row(0.2, 1)})})
+
+
+def test_the_papers_rows_and_the_citation_stand_in_the_cards():
+    text = card(bundled()["pointlie-x8"])
+    row = next(line for line in text.splitlines() if line.startswith("| *PointLIE, published*"))
+    assert [cell.strip() for cell in row.split("|")][3:6] == ["0.350", "4.68", "3.37"]  # table 1 of the paper
+    assert "@inproceedings{zhao2021pointlie" in text
+    assert "| *SSPU-Net, published* | its own | 0.370 | 3.47 | 4.43 |" in card(bundled()["sspu-net-x4"])
+    assert "published*" not in card(bundled()["jetnet"])
+    assert "there is no paper" in card(bundled()["jetnet"])

@@ -1,0 +1,166 @@
+"""`pcsr sample` and `pcsr recover` on files."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from cli_run import run
+from halving import Halving, halving
+from model_contract import torus_cloud, with_attributes
+
+from pcsr_zoo import Cloud, read, recover, sample, write
+from pcsr_zoo.checkpoints.folder import save_checkpoint
+
+__all__ = ["halving"]
+
+
+@pytest.fixture
+def scan(tmp_path):
+    write(Cloud(torus_cloud(800), with_attributes(torus_cloud(800)).attributes), tmp_path / "scan.ply")
+    return tmp_path / "scan.ply"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_sample_then_recover_and_nothing_else_said(scan):
+    run("sample", scan, "-x", 8)
+    out, err = run("recover", scan.with_name("scan_sampled_x8.ply"))
+    assert err == ""
+    assert "scan_sampled_x8_recovered.ply: 100 -> 800 points in " in out
+    assert out.rstrip().endswith("(jetnet)")
+    dense, few = read(scan.with_name("scan_sampled_x8_recovered.ply")), read(scan.with_name("scan_sampled_x8.ply"))
+    assert len(dense) == 800
+    assert list(dense.attributes) == list(few.attributes)
+    assert {name: a.dtype for name, a in dense.attributes.items()} == {
+        name: a.dtype for name, a in few.attributes.items()
+    }
+    np.testing.assert_array_equal(dense.positions[:100], few.positions)
+    assert "pcsr" not in dense.metadata
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".xyz"])
+def test_sample_prints_the_sizes_of_the_files(scan, suffix):
+    small = scan.with_name(f"small{suffix}")
+    out, _ = run("sample", scan, "-n", 100, "-o", small)
+    before, after = os.stat(scan).st_size, os.stat(small).st_size
+    if suffix == ".xyz":  # the note beside it counts
+        after += os.stat(f"{small}.pcsr.json").st_size
+    said = out.splitlines()[1].strip()
+    assert said == (
+        f"{before:,} -> {after:,} bytes, {before / 100:.2f} -> {8 * after / 100:.2f} bits per point, "
+        f"{after / 100:.2f} per point of the input"
+    )
+
+
+def test_a_mesh_has_no_bits_per_point(tmp_path):
+    faces = "3 0 1 2\n3 0 3 1\n3 0 2 3\n3 1 3 2\n"
+    (tmp_path / "tetra.off").write_text(f"OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n{faces}")
+    out, _ = run("sample", tmp_path / "tetra.off", "-x", 4, "--points", 160)
+    size = os.stat(tmp_path / "tetra_sampled_x4.ply").st_size
+    said = f"{size:,} bytes, {8 * size / 40:.2f} bits per point, {size / 20:.2f} per point of the input"
+    assert out.splitlines()[1].strip() == said
+
+
+def test_bits_and_snap_reach_the_file(scan, halving):
+    out, _ = run("sample", scan, "-x", 4, "--bits", 9, "--snap", "-m", "halving", "-o", scan.with_name("s.ply"))
+    few = read(scan.with_name("s.ply"))
+    expected = sample(read(scan), 4, bits=9, snap=True, model="halving")
+    np.testing.assert_allclose(few.positions, expected.positions, rtol=1e-6)
+    assert few.metadata["pcsr"]["bits"] == 9
+    assert few.metadata["pcsr"]["model"] == "halving"
+    assert "800 -> 200 points" in out
+    run("recover", scan.with_name("s.ply"))
+    assert len(read(scan.with_name("s_recovered.ply"))) == 800
+
+
+@pytest.mark.usefixtures("halving")
+def test_a_model_of_one_ratio_needs_none(scan):
+    run("sample", scan, "-m", "halving")
+    few = read(scan.with_name("scan_sampled_x8.ply"))
+    assert len(few) == 100
+    assert few.metadata["pcsr"]["model"] == "halving"
+    _, err = run("sample", scan, "-m", "fps", code=2)
+    assert "-x RATIO or -n POINTS" in err
+
+
+def test_recover_as_it_is_told(scan):
+    run("sample", scan, "-x", 8)
+    small = scan.with_name("scan_sampled_x8.ply")
+    out, _ = run("recover", small, "-n", 333, "-m", "jet", "--seed", 4, "-o", scan.with_name("a.xyz"))
+    expected = recover(read(small), n=333, model="jet", seed=4)
+    np.testing.assert_allclose(read(scan.with_name("a.xyz")).positions, expected.positions, atol=1e-6)
+    assert "(jet)" in out
+    run("recover", small, "-x", 2.5, "-m", "midpoint")
+    assert len(read(scan.with_name("scan_sampled_x8_recovered_x2.5.ply"))) == 250
+
+
+@pytest.mark.usefixtures("halving")
+def test_draws(scan):
+    run("sample", scan, "-m", "halving", "-o", scan.with_name("s.ply"))
+    out, _ = run("recover", scan.with_name("s.ply"), "--draws", 2, "--temperature", 0.5, "--seed", 3)
+    assert names(scan.parent) == ["s.ply", "s_recovered_draw1.ply", "s_recovered_draw2.ply", "scan.ply"]
+    assert len(out.splitlines()) == 2
+    for draw in (1, 2):
+        expected = recover(read(scan.with_name("s.ply")), seed=2 + draw, temperature=0.5)
+        found = read(scan.with_name(f"s_recovered_draw{draw}.ply"))
+        np.testing.assert_allclose(found.positions, expected.positions, atol=1e-6)
+    assert "s_recovered_draw1.ply exists already" in run("recover", scan.with_name("s.ply"), "--draws", 3, code=1)[1]
+    assert len(names(scan.parent)) == 4
+
+
+def test_several_files_and_a_folder(scan):
+    run("sample", scan, "-x", 8, "-o", scan.with_name("small.ply"))
+    run("sample", scan, "-x", 4, "-o", scan.with_name("fewer.npz"))
+    out, _ = run("recover", scan.with_name("small.ply"), scan.with_name("fewer.npz"), "-o", scan.parent / "dense")
+    assert names(scan.parent / "dense") == ["fewer_recovered.npz", "small_recovered.ply"]
+    assert out.count("-> 800 points") == 2
+
+
+def test_a_changed_checkpoint_is_told(scan, halving, tmp_path, monkeypatch):
+    folder = save_checkpoint(tmp_path / "hub" / "halving", Halving())
+    monkeypatch.setattr("pcsr_zoo.models.registry.bundled", lambda: {"halving": folder})
+    monkeypatch.setitem(__import__("pcsr_zoo").registry._registered, "halving", "halving:Halving")
+    run("sample", scan, "-m", "halving", "-o", scan.with_name("s.ply"))
+    assert run("recover", scan.with_name("s.ply"))[1] == ""
+    changed = Halving()
+    changed.network.weight.data.fill_(0.03)
+    save_checkpoint(folder, changed)
+    _, err = run("recover", scan.with_name("s.ply"), "--overwrite")
+    assert err.startswith("Warning: 'halving' has other weights (sha256:")
+    assert run("recover", scan.with_name("s.ply"), "--overwrite", "-m", "halving")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "said", "code"),
+    [
+        ("recover", (), "does not remember how many points it had", 1),
+        ("recover", ("-x", 2, "-n", 5), "-x RATIO or -n POINTS", 2),
+        ("recover", ("-x", 0.5), "use: pcsr sample -x 2", 2),
+        ("recover", ("-n", 5), "cannot recover 800 points to 5", 1),
+        ("recover", ("-x", 2, "--model", "fps"), "'fps' is a model for pcsr sample, not recover", 2),
+        ("recover", ("-x", 2, "--model", "jett"), "did you mean jet", 2),
+        ("recover", ("-x", 2, "--draws", 0), "--draws", 2),
+        ("recover", ("-x", 2, "--temperature", -1), "--temperature", 2),
+        ("recover", ("-x", 2, "--device", "gpu9"), "--device", 2),
+        ("recover", ("-x", 2, "-o", "out.docx"), "-o", 2),
+        ("sample", ("-x", 2, "--bits", 0), "--bits", 2),
+        ("sample", ("-x", 2, "--bits", 25), "25 is not from 1 to 24", 2),
+        ("sample", ("-x", 2, "--bits", "many"), "--bits", 2),
+    ],
+)
+def test_options_that_make_no_sense(scan, command, options, said, code):
+    out, err = run(command, scan, *options, code=code)
+    assert said in err
+    assert out == ""
+    assert names(scan.parent) == ["scan.ply"]
+
+
+def test_files_that_cannot_be_recovered(tmp_path):
+    (tmp_path / "broken.ply").write_bytes(b"ply\nformat ascii 1.0\nelement ver")
+    for name in ("broken.ply", "missing.ply"):
+        assert name in run("recover", tmp_path / name, "-x", 2, code=1)[1]
+    assert names(tmp_path) == ["broken.ply"]

@@ -1,0 +1,74 @@
+"""Figures in the documentation and the README are those of the checkpoints' config.json and of the published tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pcsr_zoo.benchmark.published import PUBLISHED
+
+ROOT = Path(__file__).resolve().parents[2]
+if not (ROOT / "docs").is_dir():
+    pytest.skip("the documentation comes with the checkout", allow_module_level=True)
+
+TASKS = ("up4", "up4-independent", "up16", "up16-512", "pcsr4", "pcsr8", "pcsr16")
+
+
+def known() -> dict[tuple[str, str], set[tuple[str, ...]]]:
+    """(task, model) -> CD, HD and P2F as tables print them; published rows as "PU-GAN, published"."""
+    found: dict[tuple[str, str], set[tuple[str, ...]]] = defaultdict(set)
+    for path in (ROOT / "hub_configs").glob("*/config.json"):
+        about = json.loads(path.read_text(encoding="utf-8"))["about"]
+        for row in [*about.get("measured", []), *about.get("ablations", [])]:
+            assert row["convention"] == "pugan-2019"
+            found[row["task"], row["model"]].add(printed(row["cd"], row["hd"], row["p2f"]))
+    for task, rows in PUBLISHED.items():
+        for row in rows:
+            found[task, f"{row.name}, published"].add(printed(row.cd, row.hd, row.p2f))
+    return found
+
+
+def printed(cd: float, hd: float, p2f: float | None) -> tuple[str, ...]:
+    return f"{cd:.3f}", f"{hd:.2f}", "–" if p2f is None else f"{p2f:.2f}"
+
+
+def tables(text: str) -> Iterator[list[list[str]]]:
+    """The Markdown tables of a page as rows of cells, without the line below the heading."""
+    for block in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
+        rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in block.splitlines()]
+        yield [rows[0], *rows[2:]]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "models").glob("*.md")), ids=lambda page: page.stem)
+def test_rows_of_the_models_pages_are_measured_ones(page):
+    rows = known()
+    shown = [table for table in tables(page.read_text(encoding="utf-8")) if table[0][:2] == ["model", "task"]]
+    assert shown
+    for heading, *lines in shown:
+        assert heading == ["model", "task", "CD", "HD", "P2F"]
+        for model, task, *values in lines:
+            assert tuple(values) in rows[task, model.strip("`*")], (model, task)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/recovery.md"])
+def test_overviews_have_measured_figures(page):
+    """Cells like .169 / 1.54 / 0.67 below the names of tasks; "`a-x4`, `-x8`" may have either's."""
+    rows, checked = known(), 0
+    for heading, *lines in tables((ROOT / page).read_text(encoding="utf-8")):
+        tasks = [name.strip("`") for name in heading]
+        if not set(tasks) & set(TASKS):
+            continue
+        for name, *cells in lines:
+            first, *others = re.findall(r"`([^`]+)`", name) or [name.strip("*")]
+            names = [first, *(re.sub(r"-x\d+$", other, first) for other in others)]
+            for task, cell in zip(tasks[1:], cells, strict=True):
+                if " / " in cell:
+                    values = tuple(f"{float(value):.{3 - (i > 0)}f}" for i, value in enumerate(cell.split(" / ")))
+                    assert any(values in rows[task, one] for one in names), (name, task)
+                    checked += 1
+    assert checked > 10

@@ -1,0 +1,96 @@
+"""Python and commands in the README, CONTRIBUTING and docs/: they run, or at least have options that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pcsr_zoo import read, write
+from pcsr_zoo.cli import main
+from pcsr_zoo.models import registry
+
+ROOT = Path(__file__).resolve().parents[2]
+if not (ROOT / "docs").is_dir():
+    pytest.skip("the documentation comes with the checkout", allow_module_level=True)
+
+PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MODELS = sorted(path.stem for path in (ROOT / "docs" / "models").glob("*.md"))
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def sampled_points(tmp_path, monkeypatch) -> Path:
+    """A folder with what snippets begin with, small."""
+    few = read(ROOT / "examples" / "data" / "sculpture.ply")[:400]
+    (tmp_path / "examples" / "data").mkdir(parents=True)
+    write(few, tmp_path / "examples" / "data" / "sculpture.ply")
+    write(few, tmp_path / "scan.ply")
+    shutil.copytree(ROOT / "hub_configs" / "jetnet", tmp_path / "runs" / "mine")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_python_of_the_readme(place):
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "README.md", "python")[0], names)
+    assert [len(names[name]) for name in ("cloud", "dense", "small", "again", "fast")] == [400, 1600, 1000, 4000, 1000]
+    assert len(names["mine"]) == 1600
+    assert len(read("dense.ply")) == 1600
+
+
+def test_python_of_sampling_and_recovery(place):
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "docs" / "recovery.md", "python")[0], names)
+    assert [len(names[name]) for name in ("few", "dense")] == [50, 400]
+
+
+@pytest.mark.parametrize("page", MODELS)
+def test_python_of_the_models_pages(page):
+    """Adapting aside, which takes a minute and is tested elsewhere."""
+    (code,) = blocks(ROOT / "docs" / "models" / f"{page}.md", "python")
+    code = code.replace("n=1000", "n=100").partition("found = ")[0]
+    names: dict[str, Any] = {"cloud": read(ROOT / "examples" / "data" / "sculpture.ply")[:200]}
+    exec(code, names)
+    if page == "samplers":
+        assert len(names["small"]) == 100
+    elif "few" in names:  # sampled x8 and recovered
+        assert [len(names[name]) for name in ("few", "dense")] == [25, 200]
+    else:
+        assert len(names["dense"]) == 800
+
+
+def test_the_model_of_contributing(monkeypatch):
+    """It puts two points on each edge."""
+    monkeypatch.setattr(registry, "_MODELS", dict(registry._registered))
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "CONTRIBUTING.md", "python")[0], names)
+    np = names["np"]
+    line = np.array([[0.0, 0, 0], [3, 0, 0]])
+    found = registry.load("thirds").upsample(line, 2)
+    np.testing.assert_allclose(np.sort(found[:, 0]), [0, 1, 2, 3], atol=1e-9)
+
+
+def commands(path: Path) -> list[list[str]]:
+    text = "\n".join(blocks(path, "bash")).replace("\\\n", " ")
+    lines = [line.partition(" # ")[0] for line in re.split(r"\n|&&", text)]
+    words = [shlex.split(line) for line in lines if "pcsr " in line]
+    return [found[found.index("pcsr") + 1 :] for found in words if "pcsr" in found]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_have_options_that_exist(path):
+    for words in commands(path):
+        command: Any = main
+        while hasattr(command, "commands") and words and words[0] in command.commands:
+            command, words = command.commands[words[0]], words[1:]
+        assert command is not main or words[0].startswith("-"), words
+        known = {name for option in command.params for name in option.opts} | {"--help", "--version"}
+        assert {word for word in words if word.startswith("-")} <= known, words

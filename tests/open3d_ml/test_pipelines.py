@@ -1,0 +1,292 @@
+"""Pipelines under the real Open3D-ML: inference, tests over a data set, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from halving import halving  # noqa: F401
+from open3d_ml_case import get, make, require_open3d_ml, shift, sphere, write_spheres  # noqa: F401
+from scipy.spatial.distance import cdist
+
+import pcsr_zoo
+from pcsr_zoo import Cloud, read, write
+from pcsr_zoo.checkpoints.folder import read_config
+from pcsr_zoo.errors import CloudError, FileError, OptionError
+
+require_open3d_ml()
+
+
+@pytest.fixture
+def clouds(tmp_path) -> Path:
+    """A folder with two clouds, one of them with colors."""
+    folder = tmp_path / "clouds"
+    folder.mkdir()
+    colors = np.random.default_rng(0).integers(0, 256, (400, 3)).astype(np.uint8)
+    write(Cloud(sphere(400) * 3 + 1e5, {"colors": colors}), folder / "ball.ply")
+    write(Cloud(sphere(300, 1) * [1, 2, 3]), folder / "egg.xyz")
+    return folder
+
+
+# -- inference ----------------------------------------------------------------------------------------------------
+
+
+def test_inference_takes_a_dict_an_array_a_cloud_and_a_path(make, clouds):  # noqa: F811
+    pipeline = make("PointCloudUpsampling", ratio=2.5, seed=3)
+    cloud = read(clouds / "ball.ply")
+    wanted = pcsr_zoo.upsample(cloud, 2.5, model="jet", seed=3)
+    assert len(wanted) == 1000
+    data = {"point": cloud.positions, "feat": cloud.attributes["colors"]}
+    for given in (data, cloud, clouds / "ball.ply"):
+        result = pipeline.run_inference(given)
+        assert np.array_equal(result["point"], wanted.positions)
+        assert np.array_equal(result["feat"], wanted.attributes["colors"])
+    result = pipeline.run_inference(cloud.positions)
+    assert np.array_equal(result["point"], wanted.positions)
+    assert result["feat"] is None
+
+
+def test_options_of_the_section_reach_the_model(make):  # noqa: F811
+    points = sphere(100)
+    assert len(make("PointCloudUpsampling", n=333).run_inference(points)["point"]) == 333
+    moved = make("PointCloudUpsampling", keep_input=False).run_inference(points)["point"]
+    assert np.array_equal(moved, pcsr_zoo.upsample(points, 4, model="jet", keep_input=False))
+    assert cdist(points, moved).min(axis=1).max() > 0
+    sampled = make("PointCloudSampling", "Random", ratio=10, seed=7).run_inference(points)["point"]
+    assert np.array_equal(sampled, pcsr_zoo.sample(points, 10, model="random", seed=7))
+    assert len(make("PointCloudRecovery", ratio=3).run_inference(points)["point"]) == 300
+
+
+def test_a_generator_is_a_seed_as_open3d_mls_script_gives_it(make):  # noqa: F811
+    a, b = (
+        make("PointCloudSampling", "Random", seed=np.random.default_rng(5)).run_inference(sphere(50)) for _ in range(2)
+    )
+    assert np.array_equal(a["point"], b["point"])
+
+
+def test_the_wrong_model_is_told_at_once(make):  # noqa: F811
+    with pytest.raises(OptionError, match="FPS cannot upsample, it can sample"):
+        make("PointCloudUpsampling", "FPS")
+    with pytest.raises(OptionError, match="Midpoint cannot sample, it can upsample and recover"):
+        make("PointCloudSampling", "Midpoint")
+    with pytest.raises(OptionError, match="takes a model of the zoo, got Linear"):
+        make("PointCloudUpsampling", torch.nn.Linear(1, 1))
+
+
+def test_a_model_that_samples_and_recovers_does_both(make, halving):  # noqa: F811
+    from pcsr_zoo.open3d_ml.models import open3d_class
+
+    points = sphere(400)
+    pipeline = make("PointCloudRecovery", open3d_class("halving")(), ratio=8, seed=3)
+    few = pipeline.sample({"point": points, "feat": None})["point"]
+    assert np.array_equal(few, pcsr_zoo.sample(points, 8, model=pipeline.model.zoo, seed=3))
+    dense = pipeline.run_inference(few)["point"]
+    assert np.array_equal(dense, pcsr_zoo.recover(few, 8, model=pipeline.model.zoo, seed=3))
+    pipeline.model.perform("sample")
+    assert pipeline.model.options == {"ratio": 8}  # the model's own
+    with pytest.raises(OptionError, match="Halving cannot upsample, it can sample and recover"):
+        make("PointCloudUpsampling", open3d_class("halving")())
+
+
+def test_an_unknown_option_is_told_and_open3d_mls_are_not(make, caplog):  # noqa: F811
+    make("PointCloudUpsampling", batch_size=4, device_ids=[0], split="train", max_epoch=3, summary={})
+    assert caplog.messages == []
+    make("PointCloudUpsampling", ration=8)
+    assert "no option 'ration'" in caplog.text
+    assert "ratio" in caplog.text
+
+
+def test_bad_points_are_told_with_their_row(make):  # noqa: F811
+    points = sphere(20)
+    points[7, 1] = np.nan
+    with pytest.raises(CloudError, match="row 7"):
+        make("PointCloudUpsampling").run_inference({"point": points})
+
+
+# -- tests over a data set ----------------------------------------------------------------------------------------
+
+
+def plain_distances(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """CD and HD of the convention "plain" by their definitions: in the frame of b, halved mean and maximum."""
+    center = b.mean(axis=0)
+    distance = cdist(a, b) / np.linalg.norm(b - center, axis=1).max()
+    forward, backward = distance.min(axis=1), distance.min(axis=0)
+    return (forward.mean() + backward.mean()) / 2, max(forward.max(), backward.max())
+
+
+def results(data, name: str, suffix: str = "ply") -> Cloud:
+    return read(Path(data.cfg.test_result_folder, data.name, f"{name}.{suffix}"))
+
+
+def test_upsampling_is_measured_on_what_was_saved(make, clouds, tmp_path, caplog):  # noqa: F811
+    data = get("dataset", "CloudFolder", clouds, ratio=4, test_result_folder=str(tmp_path / "out"))
+    pipeline = make("PointCloudUpsampling", dataset=data, convention="plain")
+    with caplog.at_level(logging.INFO, logger="pcsr_zoo"):
+        report = pipeline.run_test()
+    for name, size in (("ball", 400), ("egg", 300)):
+        result, truth = results(data, name), read(next(clouds.glob(f"{name}.*")))
+        row = report["per_shape"][name]
+        assert (row["points_in"], row["points_out"], len(result)) == (size // 4, size, size)
+        cd, hd = plain_distances(result.positions, truth.positions)
+        assert row["cd"] == pytest.approx(1e3 * cd, rel=1e-6)
+        assert row["hd"] == pytest.approx(1e3 * hd, rel=1e-6)
+    assert results(data, "ball").attributes["colors"].dtype == np.uint8
+    assert report["convention"] == "plain"
+    assert report["cd"] == pytest.approx(np.mean([row["cd"] for row in report["per_shape"].values()]))
+    assert (report["shapes"], report["measured"], report["p2f_shapes"], report["p2f"]) == (2, 2, 0, None)
+    logs = Path(pipeline.cfg.logs_dir)
+    assert logs.name == "Jet_CloudFolder_torch"
+    (text,), (saved,) = logs.glob("log_test_*.txt"), logs.glob("log_test_*.json")
+    assert json.loads(saved.read_text()) == report
+    assert "Overall (plain" in text.read_text()
+    assert f"{report['cd']:.3f}" in text.read_text()
+    assert all(data.is_tested(data.get_split("test").get_attr(i)) for i in range(2))
+
+
+def test_without_a_ground_truth_results_are_saved_and_nothing_is_measured(make, clouds, tmp_path):  # noqa: F811
+    data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"), result_format="npz")
+    report = make("PointCloudUpsampling", dataset=data, ratio=2).run_test()
+    assert report["cd"] is None
+    assert report["measured"] == 0
+    assert report["per_shape"].keys() == {"ball", "egg"}
+    assert len(results(data, "egg", "npz")) == 600
+
+
+def test_sampling_is_measured_against_the_dense_cloud(make, clouds, tmp_path):  # noqa: F811
+    data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"))
+    report = make("PointCloudSampling", "FPS", data, ratio=4, convention="plain").run_test()
+    dense, thin = read(clouds / "ball.ply").positions, results(data, "ball").positions
+    assert len(thin) == 100
+    assert (cdist(thin, dense).min(axis=1) == 0).all()
+    assert report["per_shape"]["ball"]["cd"] == pytest.approx(1e3 * plain_distances(thin, dense)[0], rel=1e-6)
+
+
+def test_recovery_samples_and_recovers_the_dense_cloud(make, clouds, tmp_path):  # noqa: F811
+    data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"))
+    report = make("PointCloudRecovery", dataset=data, sampler="voxel", ratio=8, convention="plain", seed=2).run_test()
+    dense = read(clouds / "ball.ply")
+    thin = pcsr_zoo.sample(dense, 8, model="voxel", seed=2)
+    wanted = pcsr_zoo.upsample(thin, n=400, model="jet", seed=2)
+    assert np.array_equal(results(data, "ball").positions, wanted.positions)
+    assert report["per_shape"]["ball"]["hd"] == pytest.approx(
+        1e3 * plain_distances(wanted.positions, dense.positions)[1], rel=1e-6
+    )
+    with pytest.raises(OptionError, match="'jet' does not sample"):
+        make("PointCloudRecovery", dataset=data, sampler="jet").run_test()
+
+
+def test_a_training_file_is_tested_on_its_held_out_shapes(make, tmp_path):  # noqa: F811
+    data = get(
+        "dataset",
+        "TrainingFile",
+        write_spheres(tmp_path / "t.npz"),
+        num_points=128,
+        ratio=4,
+        test_result_folder=str(tmp_path / "out"),
+    )
+    report = make("PointCloudUpsampling", "Midpoint", data, convention="plain").run_test()
+    held_out = {shape.name.replace("/", "_") for shape in data.training_set.shapes if shape.held_out}
+    assert report["per_shape"].keys() == held_out
+    split = data.get_split("test")
+    item, name = split.get_data(0), split.get_attr(0)["name"]
+    assert report["per_shape"][name]["cd"] == pytest.approx(
+        1e3 * plain_distances(results(data, name).positions, item["gt"])[0], rel=1e-6
+    )
+
+
+def test_a_broken_item_is_named(make, clouds):  # noqa: F811
+    (clouds / "egg.xyz").write_text("1 2\n")
+    data = get("dataset", "CloudFolder", clouds)
+    with pytest.raises(FileError, match=r"egg: .*egg\.xyz"):
+        make("PointCloudUpsampling", dataset=data).run_test()
+
+
+def test_a_truth_as_small_as_the_input_is_no_test_of_upsampling(make, clouds):  # noqa: F811
+    data = get("dataset", "CloudFolder", clouds, ratio=1)
+    with pytest.raises(OptionError, match=r"ball: .*PointCloudRecovery samples first"):
+        make("PointCloudUpsampling", dataset=data).run_test()
+    with pytest.raises(OptionError, match="without a data set"):
+        make("PointCloudUpsampling").run_test()
+
+
+# -- checkpoints --------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_checkpoint_is_found_again(make, shift):  # noqa: F811
+    first = make("PointCloudUpsampling", shift(seed=1))
+    for epoch in (2, 10):
+        with torch.no_grad():
+            first.model.network.shift.fill_(epoch)
+        folder = first.save_ckpt(epoch)
+    assert folder.name == "ckpt_00010"
+    assert read_config(folder)["about"]["epoch"] == 10
+    assert torch.equal(pcsr_zoo.load(folder).network.shift, first.model.network.shift)
+
+    second = make("PointCloudUpsampling", shift(seed=2))
+    assert second.load_ckpt(is_resume=False) is None
+    assert second.load_ckpt() == folder
+    parameter = second.model.network.shift
+    assert torch.equal(parameter, first.model.network.shift)
+    second.load_ckpt(str(folder.with_name("ckpt_00002")))
+    assert second.model.network.shift is parameter, "an optimizer that holds the parameter would lose it"
+    assert (parameter == 2).all()
+    with pytest.raises(FileError, match="ckpt_00003"):
+        second.load_ckpt(str(folder.with_name("ckpt_00003")))
+
+
+def test_inference_does_not_use_random_weights_where_there_are_better(make, shift, caplog):  # noqa: F811
+    points = sphere(30)
+    untrained = make("PointCloudUpsampling", shift(seed=1))
+    untrained.run_inference(points)
+    assert "Shift has untrained weights" in caplog.text
+    trained = make("PointCloudUpsampling", shift(seed=2))
+    trained.save_ckpt(0)
+    pipeline = make("PointCloudUpsampling", shift(seed=3))
+    assert np.array_equal(pipeline.run_inference(points)["point"], trained.model.upsample(points, 4))
+
+    pipeline = make("PointCloudUpsampling", shift(seed=3))
+    with torch.no_grad():
+        pipeline.model.network.shift += 1  # somebody trained it
+    mine = pipeline.model.network.shift.detach().clone()
+    pipeline.run_inference(points)
+    assert torch.equal(pipeline.model.network.shift, mine)
+
+
+def test_a_model_with_other_arguments_is_left_alone(make, shift):  # noqa: F811
+    make("PointCloudUpsampling", shift(width=5)).save_ckpt(0)
+    pipeline = make("PointCloudUpsampling", shift(width=2))
+    assert pipeline.load_ckpt() is None
+    with pytest.raises(OptionError, match="width=5, the model with width=2"):
+        pipeline.load_ckpt(Path(pipeline.cfg.logs_dir, "checkpoint", "ckpt_00000"))
+
+
+def test_models_without_a_network_have_no_checkpoints(make):  # noqa: F811
+    pipeline = make("PointCloudUpsampling")
+    assert pipeline.load_ckpt() is None
+    with pytest.raises(OptionError, match="Jet has no parameters"):
+        pipeline.save_ckpt(1)
+
+
+def test_a_ratio_that_a_test_leaves_aside_is_told_once(make, clouds, caplog):  # noqa: F811
+    """In a test the ground truth says how many points there are to make."""
+    for ratio, told in ((8, 1), (5, 0), (4, 0)):  # 4 is the default, which nobody need have asked for
+        caplog.clear()
+        pipeline = make("PointCloudUpsampling", "Midpoint", get("dataset", "CloudFolder", clouds, ratio=5), ratio=ratio)
+        with caplog.at_level("WARNING", "pcsr_zoo"):
+            report = pipeline.run_test()
+        assert report["per_shape"]["ball"]["points_out"] == 400
+        assert sum("ratio 8 is left aside" in message for message in caplog.messages) == told
+
+
+def test_a_test_without_items_says_why(make, tmp_path, monkeypatch):  # noqa: F811
+    data = get("dataset", "TrainingFile", write_spheres(tmp_path / "t.npz"), num_points=64)
+    data.training_set.held_out = []
+    with pytest.raises(OptionError, match=r"t\.npz holds out no shapes.*--held-out"):
+        make("PointCloudUpsampling", "Midpoint", data).run_test()
+    monkeypatch.setattr(type(data), "get_split_list", lambda self, split: [])
+    with pytest.raises(OptionError, match="the test split of the data set 'TrainingFile' is empty"):
+        make("PointCloudUpsampling", "Midpoint", data).run_test()
