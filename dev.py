@@ -1,13 +1,14 @@
 """One command from a fresh clone to a result. Needs Python 3.10 or later and nothing else.
 
-    python3 dev.py demo     upsample the sample cloud four times, write the result and a picture
-    python3 dev.py test     run the tests (further arguments go to pytest: python3 dev.py test -k ply)
-    python3 dev.py check    ruff and mypy
-    python3 dev.py setup    only install
+    python3 dev.py demo       upsample the sample cloud four times, write the result and a picture
+    python3 dev.py test       run the tests (further arguments go to pytest: python3 dev.py test -k ply)
+    python3 dev.py check      ruff and mypy
+    python3 dev.py generate   write what is made from the model classes: README's table, examples/open3d_ml/NAME.yml
+    python3 dev.py setup      only install
 
 Each sets up what it needs first: a virtual environment in .venv (or where PCSR_VENV says), with the package
 in editable mode and the versions of constraints.txt. It is brought up to date when pyproject.toml or
-constraints.txt change.
+constraints.txt change. To enter it: source .venv/bin/activate (on Windows: .venv\\Scripts\\activate).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("PCSR_VENV") or ROOT / ".venv").absolute()
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+ENTER = VENV / "Scripts" / "activate" if os.name == "nt" else f"source {VENV / 'bin' / 'activate'}"
 # System libraries that Open3D's Linux wheels link to and slim images lack (libusb comes with a wheel).
 OPEN3D_NEEDS = "libegl1 libgl1 libx11-6"
 INSTALL = ["-m", "pip", "install", "-c", "constraints.txt", "-e", ".[dev]"]
@@ -68,9 +70,9 @@ def demo() -> None:
     )
     pcsr = [PYTHON, "-m", "pcsr_zoo"]
     run(*pcsr, "upsample", sparse, "-x", "4", "-o", dense, "--overwrite")
-    look = ["--color-by", "colors", "--view=-60,15", "--size", "520x500"]
+    look = ["--view=-60,15", "--size", "520x500"]
     run(*pcsr, "render", sparse, dense, "-o", picture, *look, "--overwrite")
-    print(f"The result: {dense}\nThe picture: {picture}")
+    print(f"The result: {dense}\nThe picture: {picture}\nTo use pcsr yourself, enter the environment: {ENTER}")
 
 
 def test(arguments: list[str]) -> None:
@@ -95,15 +97,19 @@ def main(arguments: list[str]) -> None:
     if sys.version_info < (3, 10):  # noqa: UP036 - reached before pip could refuse
         sys.exit(f"Python 3.10 or later is needed, this is {sys.version.split()[0]}; try: python3.11 dev.py")
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if command not in ("demo", "test", "check", "setup") or (rest and command != "test"):
+    if command not in ("demo", "test", "check", "generate", "setup") or (rest and command != "test"):
         sys.exit(__doc__)
     setup()
     if command == "demo":
         demo()
     elif command == "check":
         check()
+    elif command == "generate":
+        run(PYTHON, "docs/overview.py")
     elif command == "test":
         test(rest)
+    else:
+        print(f"To enter the environment: {ENTER}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
-"""What the site does beyond plain mkdocs: model cards, files of the repository, a nav that may be ahead of the pages.
+"""What the site does beyond plain mkdocs: pages from elsewhere, tables, model cards, links that work in both places.
 
+- The page of each family of models, `pcsr_zoo/models/FAMILY/page.md`, becomes models/NAME.md, and an entry of the
+  section Models of the navigation.
+- `<!-- models -->` becomes the table of all models.
 - `<!-- cards: sspu-net* -->` becomes the model cards of the checkpoints in hub_configs whose names match, folded.
 - `<!-- commands -->` becomes the help of all commands.
-- A link out of docs/, as to ../CONTRIBUTING.md, leads to a copy in the site, so that it works on both.
-- Entries of nav whose file does not exist are left out.
+- Links are written for the repository, relative to the file that they stand in. Here they lead to the same page of the
+  site, or to a copy of the file, as of ../CONTRIBUTING.md.
 """
 
 from __future__ import annotations
 
+import os
+import posixpath
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -15,41 +20,38 @@ from pathlib import Path
 from typing import Any
 
 import click
+import overview  # the module beside this one
 from mkdocs.structure.files import File, Files
 
 from pcsr_zoo.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
+SECTION = "Models"  # of mkdocs.yml's nav, where the pages of the families belong
 COPIES = "repository"
 _CARDS = re.compile(r"<!-- cards: (\S+) -->")
 _COMMANDS = "<!-- commands -->"
-_OUTWARD = re.compile(r"\]\(((?:\.\./)+)([^)#\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
+_WHOLE_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://)[^)\s]+\)")
 
 
 def on_config(config: Any) -> Any:
-    config.nav = _existing(config.nav, Path(config.docs_dir))
+    (section,) = (entry for entry in config.nav if SECTION in entry)
+    section[SECTION] = [*section[SECTION], *overview.navigation()]
     return config
 
 
-def _existing(entries: list[Any], docs: Path) -> list[Any]:
-    kept = []
-    for entry in entries:
-        ((title, value),) = entry.items()
-        if isinstance(value, list):
-            kept.append({title: _existing(value, docs)})
-        elif (docs / value).exists():
-            kept.append(entry)
-    return kept
-
-
 def on_files(files: Files, config: Any) -> Files:
-    """Add the files of the repository that pages link to, and those that the added pages link to."""
-    queue = [(page.src_uri, page.content_string) for page in files.documentation_pages()]
+    """Add the pages of the families, the files of the repository that pages link to, and those that these link to."""
+    for page in overview.pages().values():
+        files.append(File.generated(config, page.uri, abs_src_path=str(page.path)))
+    queue = [(_source(page.src_uri), page.content_string) for page in files.documentation_pages()]
     while queue:
-        where, text = queue.pop()
-        for target in _targets(where, text):
-            if files.get_file_from_path(f"{COPIES}/{target}") is None and (ROOT / target).is_file():
-                copy = File.generated(config, f"{COPIES}/{target}", abs_src_path=str(ROOT / target))
+        source, text = queue.pop()
+        for target, _ in _LINK.findall(text):
+            uri = _uri(source, target)
+            if uri is not None and uri.startswith(f"{COPIES}/") and files.get_file_from_path(uri) is None:
+                path = ROOT / uri.removeprefix(f"{COPIES}/")
+                copy = File.generated(config, uri, abs_src_path=str(path))
                 copy.inclusion = copy.inclusion.NOT_IN_NAV
                 files.append(copy)
     return files
@@ -58,32 +60,38 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     where = page.file.src_uri
     if where.startswith(f"{COPIES}/"):
-        return _LINK.sub(lambda found: found[1], markdown)  # copies are read by themselves
+        return _WHOLE_LINK.sub(lambda found: found[1], markdown)  # copies are read by themselves
+    source = _source(where)
+    if overview.BEGIN in markdown:
+        markdown = markdown.replace(overview.BEGIN, overview.model_table("../" * source.count("/")))
     markdown = _CARDS.sub(lambda found: _cards(found[1]), markdown)
     if _COMMANDS in markdown:
         markdown = markdown.replace(_COMMANDS, "\n\n".join(_help(main, None, "pcsr")))
-    up = "../" * where.count("/")
-    return _OUTWARD.sub(lambda found: _inward(where, up, found), markdown)
+
+    def inward(found: re.Match[str]) -> str:
+        uri = _uri(source, found[1])
+        if uri is None:
+            return found[0]
+        return f"]({posixpath.relpath(uri, posixpath.dirname(where) or '.')}{found[2] or ''})"
+
+    return _LINK.sub(inward, markdown)
 
 
-_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://)[^)\s]+\)")
+def _source(uri: str) -> str:
+    """The file of a page, as a path in the repository."""
+    moved = {page.uri: page.path for page in overview.pages().values()}
+    return Path(os.path.relpath(moved[uri], ROOT)).as_posix() if uri in moved else f"docs/{uri}"
 
 
-def _targets(where: str, text: str) -> list[str]:
-    """Paths of files in the repository, outside docs/, that a page links to."""
-    found = (_resolved(where, up, path) for up, path, _ in _OUTWARD.findall(text))
-    return [target for target in found if target]
-
-
-def _resolved(where: str, up: str, path: str) -> str | None:
-    """The path from the root of the repository; None for a page of docs/."""
-    depth = where.count("/") + 1  # of the page, below the root
-    return path if up.count("../") == depth else None
-
-
-def _inward(where: str, up: str, found: re.Match[str]) -> str:
-    target = _resolved(where, found[1], found[2])
-    return found[0] if target is None else f"]({up}{COPIES}/{target}{found[3] or ''})"
+def _uri(source: str, target: str) -> str | None:
+    """Where a link of a file of the repository leads in the site; None if there is no such file."""
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+    if not (ROOT / path).is_file():
+        return None
+    for page in overview.pages().values():
+        if page.path.samefile(ROOT / path):
+            return page.uri
+    return path.removeprefix("docs/") if path.startswith("docs/") else f"{COPIES}/{path}"
 
 
 def _cards(pattern: str) -> str:

@@ -1,9 +1,13 @@
-"""Makes the sample data: `python examples/make_samples.py [--truth DIR]`.
+"""Makes the sample data: `python examples/make_samples.py [-o DIR] [--overwrite] [--truth DIR]`.
 
-Writes `data/sculpture.ply` (4096 points by farthest point sampling, colors and normals) and
-`data/street.laz` (one turn of a simulated scanner, intensity and classes, UTM coordinates). Both come from
+Writes `sculpture.ply` (4096 points by farthest point sampling, colors and normals) and `street.laz` (one turn of a
+simulated scanner, intensity and classes, UTM coordinates) to DIR, by default runs/samples. Both come from
 formulas with fixed seeds: they are free of anybody's rights, and the exact surface of the sculpture is known.
-With `--truth`, that surface goes to DIR as a mesh and as 16,384 points, to measure against (two minutes):
+
+The sculpture is that of examples/data, byte by byte. The street is not: the ray caster rounds differently on each kind
+of processor, by up to a hundredth of a millimeter, and the header has the date. So no file is replaced without
+`--overwrite`. With `--truth`, the exact surface goes to DIR as a mesh and as 16,384 points, to measure against (two
+minutes):
 
     python examples/make_samples.py --truth runs/truth
     pcsr upsample examples/data/sculpture.ply -x 4 -o runs/sculpture-x4.ply
@@ -13,6 +17,7 @@ With `--truth`, that surface goes to DIR as a mesh and as 16,384 points, to meas
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +28,6 @@ from isosurface import isosurface
 from pcsr_zoo import Cloud, write
 from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.geometry.fps import farthest_point_sample
-
-DATA = Path(__file__).parent / "data"
 
 
 def sculpture_cloud(count: int, seed: int) -> Cloud:
@@ -50,22 +53,29 @@ def street_cloud() -> Cloud:
     return Cloud(positions, {"intensity": intensity, "labels": classes})
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", default=Path("runs/samples"), help="where they go")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="also write the sculpture's exact surface to DIR")
-    options = parser.parse_args()
-    DATA.mkdir(exist_ok=True)
-    write(sculpture_cloud(4096, seed=1), DATA / "sculpture.ply")
-    write(street_cloud(), DATA / "street.laz")
-    if options.truth is not None:
+    options = parser.parse_args(arguments)
+    sculpture_file, street_file = options.output / "sculpture.ply", options.output / "street.laz"
+    truth = [options.truth / name for name in ("sculpture-16384.ply", "sculpture-mesh.ply")] if options.truth else []
+    there = [path for path in (sculpture_file, street_file, *truth) if path.exists()]
+    if there and not options.overwrite:
+        sys.exit(f"Error: {there[0]} exists; name another folder (-o DIR), or replace it with --overwrite")
+    options.output.mkdir(parents=True, exist_ok=True)
+    write(sculpture_cloud(4096, seed=1), sculpture_file)
+    write(street_cloud(), street_file)
+    if truth:
         o3d = import_open3d()
         options.truth.mkdir(parents=True, exist_ok=True)
-        write(sculpture_cloud(16_384, seed=2), options.truth / "sculpture-16384.ply")
+        write(sculpture_cloud(16_384, seed=2), truth[0])
         vertices, triangles = sculpture_mesh()
         mesh = o3d.geometry.TriangleMesh(
             o3d.utility.Vector3dVector(vertices), o3d.utility.Vector3iVector(triangles.astype(np.int32))
         )
-        o3d.io.write_triangle_mesh(str(options.truth / "sculpture-mesh.ply"), mesh)
+        o3d.io.write_triangle_mesh(str(truth[1]), mesh)
 
 
 if __name__ == "__main__":

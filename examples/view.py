@@ -25,8 +25,8 @@ NO_SCREEN = "Error: no window can be opened here; draw into a file instead: pcsr
 
 def drawable(cloud: Cloud) -> Any:
     """An Open3D cloud about the origin (viewers compute in float32), with normals to be lit by."""
-    centerd = Cloud(cloud.positions - cloud.positions.mean(axis=0), cloud.attributes, cloud.metadata)
-    shown = centerd.to_open3d()
+    centered = Cloud(cloud.positions - cloud.positions.mean(axis=0), cloud.attributes, cloud.metadata)
+    shown = centered.to_open3d()
     if not shown.has_normals():
         shown.estimate_normals()
     if not shown.has_colors():

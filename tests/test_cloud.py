@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from pcsr_zoo._open3d import import_open3d
-from pcsr_zoo.cloud import Cloud
+from pcsr_zoo.cloud import Cloud, as_cloud
 from pcsr_zoo.errors import CloudError, FileError
-from pcsr_zoo.io import as_cloud
-
-torch = pytest.importorskip("torch")
+from pcsr_zoo.io import open_cloud, write
 
 
 @pytest.fixture(scope="module")
@@ -298,17 +297,18 @@ def test_lists_and_paths(tmp_path, cloud):
     given, back = as_cloud([[1, 2, 3], [4, 5, 6.5]])
     assert isinstance(back(given), np.ndarray)
     np.testing.assert_array_equal(back(given), [[1, 2, 3], [4, 5, 6.5]])
-    cloud.write(tmp_path / "a.ply")
+    write(cloud, tmp_path / "a.ply")
     for path in (tmp_path / "a.ply", str(tmp_path / "a.ply")):
-        read, back = as_cloud(path)
+        read, back = open_cloud(path)
         assert back(read) is read
         np.testing.assert_array_equal(read.positions, cloud.positions)
     with pytest.raises(FileError, match=r"none\.ply"):
-        as_cloud(tmp_path / "none.ply")
+        open_cloud(tmp_path / "none.ply")
 
 
-def test_a_cloud_is_passed_through(cloud):
-    given, back = as_cloud(cloud)
+@pytest.mark.parametrize("convert", [as_cloud, open_cloud])
+def test_a_cloud_is_passed_through(cloud, convert):
+    given, back = convert(cloud)
     assert given is cloud
     assert back(cloud) is cloud
 

@@ -39,7 +39,11 @@ def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.command(short_help="Draw clouds side by side, without a display.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", required=True, metavar="PNG", help="Picture to write (.png, .jpg, .webp).")
-@click.option("--color-by", metavar="WHAT", help="shaded, colors, normals, distance, x, y, z, or an attribute.")
+@click.option(
+    "--color-by",
+    metavar="WHAT",
+    help="shaded, colors, normals, distance, x, y, z, or an attribute; by default colors, if any.",
+)
 @click.option("--reference", metavar="FILE", help="Cloud or mesh that --color-by distance measures to.")
 @click.option("--size", default="600x560", show_default=True, callback=_size, metavar="WxH", help="Of one cloud.")
 @click.option("--view", "views", multiple=True, callback=_views, metavar="AZ,EL", help="Degrees; repeat for rows.")

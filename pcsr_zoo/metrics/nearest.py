@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io import as_cloud
+from ..io import open_cloud
 
 
 def as_points(x: Any, name: str = "the cloud", min_points: int = 1) -> NDArray[np.float64]:
-    """Positions (N, 3) in float64 of anything that `pcsr_zoo.cloud.as_cloud` takes.
+    """Positions (N, 3) in float64 of anything that `io.open_cloud` takes, such as a path.
 
     Raises:
         CloudError: fewer than `min_points` points, or a position that is not finite; the message names the
             row.
     """
-    return as_cloud(x)[0].validate(name, min_points).positions
+    return open_cloud(x)[0].validate(name, min_points).positions
 
 
 def nearest_distances(source: Any, target: Any) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""From an upsampler's candidates to exactly as many new points as are wanted, by steps of at most its `max_step`."""
+"""From an upsampler's candidates to an exact number of new points, by steps of at most the model's `max_step`."""
 
 from __future__ import annotations
 
@@ -9,37 +9,53 @@ import numpy as np
 from ..errors import CloudError
 from ..geometry.distinct import distinct_points, first_occurrences
 from ..geometry.fps import farthest_point_sample
+from ..geometry.knn import KNN
 from .base import Context, Upsampler
 
 
-def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, wanted: int, context: Context) -> np.ndarray:
-    """`wanted` new points (wanted, 3), chosen from the model's candidates so that they cover best."""
+def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
+    """`count` new points (count, 3), selected from the model's candidates so that they cover best.
+
+    Raises:
+        CloudError: the points are so near each other that no floating-point number lies between them.
+    """
     current = distinct_points(base)
-    fresh: list[np.ndarray] = []
+    new_points: list[np.ndarray] = []
     draw = np.random.default_rng(context.seed)
-    steps = max(1, math.ceil(math.log(max((len(base) + wanted) / len(base), 1)) / math.log(model.max_step) - 1e-9))
-    while wanted > 0:
-        growth = (1 + wanted / len(current)) ** (1 / max(1, steps))
-        take = min(wanted, math.ceil(len(current) * (growth - 1)))
+    steps = max(1, math.ceil(math.log(max((len(base) + count) / len(base), 1)) / math.log(model.max_step) - 1e-9))
+    while count > 0:
+        growth = (1 + count / len(current)) ** (1 / max(1, steps))
+        take = min(count, math.ceil(len(current) * (growth - 1)))
         candidates = model.candidates(current, support, take, context)
         context.progress("selection", 0.0)
+        selected = candidates
         if take < len(candidates):
             candidates = draw.permutation(candidates)  # on a grid most distances tie: no side of it goes first
-            candidates = candidates[farthest_point_sample(candidates, take, selected=current)]
+            selected = candidates[farthest_point_sample(candidates, take, selected=current)]
         context.progress("selection", 1.0)
-        candidates = model.relax(candidates, current, support, context)
-        picks = _off(candidates, current)
+        picks = _off(model.relax(selected, current, support, context), current)
+        if len(picks) == 0:  # all of them fell on points that exist
+            picks = _off(candidates, current)[:take]
         if len(picks) == 0:
-            raise CloudError(f"'{model.name}' finds no place for {wanted} more points; ask for fewer")
-        fresh.append(picks)
-        wanted -= len(picks)
+            picks = _between(current, take)
+        if len(picks) == 0:
+            raise CloudError(f"'{model.name}' cannot place {count} more points: the points are too near each other")
+        new_points.append(picks)
+        count -= len(picks)
         steps -= 1
-        if wanted > 0:
+        if count > 0:
             current = np.concatenate([current, picks])
-    return np.concatenate(fresh) if fresh else np.empty((0, 3))
+    return np.concatenate(new_points) if new_points else np.empty((0, 3))
 
 
-def _off(picks: np.ndarray, current: np.ndarray) -> np.ndarray:
-    """Picks without those that repeat each other or a current point exactly (they would stop the growth)."""
-    first = first_occurrences(np.concatenate([current, picks]))
-    return picks[first[first >= len(current)] - len(current)]
+def _between(points: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` middles between distinct points and their nearest neighbors, those of the longest edges first."""
+    distance, index = KNN(points).query(points, 2)
+    order = np.argsort(-distance[:, -1], kind="stable")
+    return _off((points[order] + points[index[order, -1]]) / 2, points)[:count]
+
+
+def _off(points: np.ndarray, current: np.ndarray) -> np.ndarray:
+    """Points without those that repeat each other or a current point exactly (they would stop the growth)."""
+    first = first_occurrences(np.concatenate([current, points]))
+    return points[first[first >= len(current)] - len(current)]

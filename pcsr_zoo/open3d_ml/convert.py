@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cloud import COLORS, LABELS, Cloud
 from ..errors import CloudError
-from ..io import as_cloud
+from ..io import open_cloud
 
 GROUND_TRUTH, MESH = "gt", "mesh"  # what our data sets add for `run_test`
 _FEATURES = ("feat", COLORS, "features")  # what may become `feat`, first come
@@ -27,7 +27,7 @@ def to_cloud(data: Any) -> tuple[Cloud, np.dtype]:
         CloudError: there is no `point`, or it is no (N, 3) array of numbers.
     """
     if not isinstance(data, Mapping):
-        return as_cloud(data)[0], np.dtype(np.float64)
+        return open_cloud(data)[0], np.dtype(np.float64)
     if data.get("point") is None:
         raise CloudError(f"the data has no 'point', an (N, 3) array; it has: {', '.join(map(str, data)) or 'nothing'}")
     points = _array(data["point"])

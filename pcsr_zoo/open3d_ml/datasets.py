@@ -286,7 +286,7 @@ class CloudFolder(ZooDataset):
         return training_file([self.cfg.dataset_path], folder, report)
 
     def read_item(self, item: Any) -> dict[str, Any]:
-        from ..pipelines.resample import sample
+        from ..zoo import sample
 
         cloud: Cloud = read(item, points=self.cfg.num_points, seed=self.seed)
         if self.cfg.ratio is None:

@@ -13,7 +13,7 @@ from ..cloud import COLORS, NORMALS, Cloud
 from ..errors import CloudError, OptionError
 
 TONE = np.array([0.36, 0.58, 0.78])  # the shaded clouds' blue
-MISSING = np.array([0.62, 0.62, 0.62])  # a value that is NaN, a cloud without colors
+MISSING = np.array([0.62, 0.62, 0.62])  # a value that is NaN, a cloud without colors beside one with colors
 
 # Dark violet over teal to light yellow: lightness L* rises evenly, so that equal steps look equal.
 _RAMP = np.array(
@@ -78,13 +78,16 @@ def coloring(clouds: Sequence[Cloud], color_by: str | None, reference: Any = Non
     """The colors of all clouds, on one common scale.
 
     Args:
-        color_by: None or "shaded"; "colors"; "distance"; "x", "y" or "z"; or an attribute's name.
+        color_by: "shaded"; "colors"; "distance"; "x", "y" or "z"; or an attribute's name. None: "colors" if a cloud
+            has any, else "shaded".
         reference: for "distance": a Cloud, or (vertices (V, 3), triangles (T, 3)).
 
     Raises:
         OptionError: no cloud has such an attribute, or "distance" stands without a reference.
     """
-    if color_by is None or color_by == "shaded":
+    if color_by is None:
+        color_by = COLORS if any(_is_colored(cloud) for cloud in clouds) else "shaded"
+    if color_by == "shaded":
         return Coloring([np.tile(TONE, (len(cloud), 1)) for cloud in clouds], 1.0)
     if color_by == "distance":
         if reference is None:
@@ -94,7 +97,8 @@ def coloring(clouds: Sequence[Cloud], color_by: str | None, reference: Any = Non
     if color_by in (COLORS, NORMALS):
         own = [c.colors_as_float() if color_by == COLORS else _normals_as_rgb(c) for c in clouds]
         if any(rgb is not None for rgb in own):
-            rgb = [np.tile(MISSING, (len(c), 1)) if o is None else o for c, o in zip(clouds, own, strict=True)]
+            known = [np.full((len(c), 3), np.nan) if o is None else o for c, o in zip(clouds, own, strict=True)]
+            rgb = [np.where(np.isfinite(values), values, MISSING) for values in known]
             return Coloring(rgb, 0.25)
     columns = [_column(cloud, color_by) for cloud in clouds]
     if all(column is None for column in columns):
@@ -123,6 +127,11 @@ def distance_to(positions: NDArray[np.float64], reference: Any) -> NDArray[np.fl
     from ..metrics.point_to_surface import point_to_surface
 
     return point_to_surface(positions, reference)
+
+
+def _is_colored(cloud: Cloud) -> bool:
+    """Whether it has colors; black ones throughout are those of a file with room for colors and none in it."""
+    return COLORS in cloud.attributes and bool(np.any(cloud.attributes[COLORS][:, :3]))
 
 
 def _column(cloud: Cloud, name: str) -> NDArray[Any] | None:

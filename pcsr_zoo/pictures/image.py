@@ -14,7 +14,7 @@ from PIL import Image, ImageColor
 
 from ..cloud import NORMALS, Cloud
 from ..errors import FileError, OptionError
-from ..io import as_cloud
+from ..io import open_cloud
 from .camera import Camera, guess_up, look_at, up_matrix
 from .captions import with_captions
 from .coloring import coloring
@@ -42,8 +42,8 @@ def render(
 
     Args:
         clouds: one or more of whatever `pcsr_zoo.upsample` takes; each becomes a column.
-        color_by: None or "shaded" (by light alone), "colors", "normals", "distance", "x", "y", "z", or an
-            attribute's name; values share one scale, shown as a color bar.
+        color_by: "shaded" (by light alone), "colors", "normals", "distance", "x", "y", "z", or an attribute's name;
+            values share one scale, shown as a color bar. None: "colors" if a cloud has any, else "shaded".
         reference: for "distance": a cloud, or a mesh as (vertices (V, 3), triangles (T, 3)).
         views: (azimuth, elevation) in degrees; each becomes a row. Azimuth turns about `up`. None looks from
             the front right and above.
@@ -57,14 +57,14 @@ def render(
         CloudError: a cloud is empty or has rows that are not finite.
         OptionError: an option makes no sense; the message names it.
     """
-    drawn = [as_cloud(cloud)[0] for cloud in clouds]
+    drawn = [open_cloud(cloud)[0] for cloud in clouds]
     _check(drawn, views or (), size, point_size, titles)
     try:
         paper = np.array(ImageColor.getcolor(background, "RGB"), dtype=np.float64) / 255
     except ValueError:
         raise OptionError(f"background '{background}' is no color; use a name or #rrggbb") from None
     if reference is not None and not isinstance(reference, tuple):
-        reference = as_cloud(reference)[0]
+        reference = open_cloud(reference)[0]
     colors = coloring(drawn, color_by, reference)
     positions = [cloud.positions for cloud in drawn]
     if up == "auto":

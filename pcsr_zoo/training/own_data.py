@@ -20,7 +20,7 @@ from ..datasets.patches import even_subset
 from ..datasets.quantize import pack_normals, pack_positions
 from ..datasets.training_set import PackedShape, TrainingSet, is_training_file, write_training_set
 from ..errors import FileError, OptionError, PcsrError
-from .facts import file_sha256
+from ..io.files import file_sha256
 from .scans import FEWEST, cut_scan, pack_scan
 
 HELD_OUT = 0.1
@@ -49,7 +49,7 @@ def training_file(
 ) -> Path:
     """A training file made of `inputs`, or the one that they are.
 
-    What is made lies in `folder` under a name that depends on the inputs' contents, so that it is made once.
+    What is made lies in `folder` under a name that depends on the inputs' contents and on what is made of them, so that it is made once.
 
     Args:
         inputs: training files; meshes, tables of meshes; point clouds, each of which becomes a shape; folders.
@@ -65,7 +65,8 @@ def training_file(
     sources = find_sources(inputs, without)
     if len(sources.training) == 1 and len(sources.all()) == 1:
         return sources.training[0]
-    key = hashlib.sha256(json.dumps([[str(path), file_sha256(path)] for path in sources.all()]).encode())
+    files = [[str(path), file_sha256(path)] for path in sources.all()]
+    key = hashlib.sha256(json.dumps([seed, scan is not None, *files]).encode())
     target = folder / f"{key.hexdigest()[:12]}.npz"
     if target.exists():
         return target

@@ -1,4 +1,4 @@
-"""Examples drawn from a training file, and the field's HDF5 patch files."""
+"""Examples drawn from a training file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from pcsr_zoo.datasets.h5__GONE import read_patches
 from scipy.spatial import cKDTree
 
 from pcsr_zoo.datasets import TrainingSet
 from pcsr_zoo.datasets.patches import NONE, Augmentation, Batch, draw, surface_patch
 from pcsr_zoo.datasets.surface_points import sample_surface
 from pcsr_zoo.datasets.training_set import pack_shape, write_training_set
-from pcsr_zoo.errors import DependencyError, FileError, OptionError
+from pcsr_zoo.errors import OptionError
 
 POINTS = 4096
 
@@ -175,64 +174,5 @@ def test_too_many_points_come_with_a_remedy(data, n_sparse, ratio, remedy):
 def test_drawing_needs_no_open3d(data):
     import subprocess
 
-    code = (
-        "import sys, pcsr_zoo.datasets.patches, pcsr_zoo.datasets.h5; assert not {'open3d', 'torch'} & set(sys.modules)"
-    )
+    code = "import sys, pcsr_zoo.datasets.patches; assert not {'open3d', 'torch'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-# -- HDF5
-
-
-def test_h5py_is_named_when_missing(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(DependencyError, match="pip install h5py"):
-        read_patches(tmp_path / "x.h5")
-
-
-def write_h5(path, **sets):
-    h5py = pytest.importorskip("h5py")
-    with h5py.File(path, "w") as file:
-        for name, values in sets.items():
-            file[name] = values
-    return path
-
-
-def noise(*shape):
-    return np.random.default_rng(0).normal(size=shape)
-
-
-def test_the_fields_names_are_understood(tmp_path):
-    sparse, dense = noise(5, 256, 3), noise(5, 1024, 6)
-    path = write_h5(tmp_path / "gan.h5", poisson_256=sparse, poisson_1024=dense, name=[b"x"] * 5)
-    a, b = read_patches(path)
-    assert a.dtype == b.dtype == np.float32
-    assert np.array_equal(a, sparse.astype(np.float32))
-    assert np.array_equal(b, dense[:, :, :3].astype(np.float32))
-    path = write_h5(
-        tmp_path / "net.h5",
-        mc_1024=noise(2, 1024, 3),
-        poisson_1024=noise(2, 1024, 3) + 9,
-        poisson_4096=noise(2, 4096, 6),
-    )
-    assert read_patches(path)[0].mean() > 8  # Poisson before Monte Carlo
-    assert read_patches(path, "mc_1024")[0].mean() < 1
-
-
-def test_what_does_not_fit_is_said(tmp_path):
-    path = write_h5(tmp_path / "a.h5", poisson_256=noise(5, 256, 3), poisson_1024=noise(4, 1024, 3), other=noise(5, 7))
-    with pytest.raises(FileError, match=r"5 patches.*4"):
-        read_patches(path)
-    with pytest.raises(OptionError, match="no data set 'mc'"):
-        read_patches(path, "mc")
-    with pytest.raises(FileError, match="shape"):
-        read_patches(path, "other", "poisson_1024")
-    with pytest.raises(FileError, match="pair"):
-        read_patches(write_h5(tmp_path / "b.h5", data=noise(5, 2048, 3)))
-    broken = noise(2, 8, 3)
-    broken[1, 3] = np.nan
-    with pytest.raises(FileError, match="patch 1"):
-        read_patches(write_h5(tmp_path / "c.h5", poisson_8=broken, poisson_16=noise(2, 16, 3)))
-    (tmp_path / "d.h5").write_bytes(b"not hdf5")
-    with pytest.raises(FileError, match="HDF5"):
-        read_patches(tmp_path / "d.h5")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcsr_zoo.benchmark.published import PUBLISHED
+from pcsr_zoo.benchmark.published import published_rows
 from pcsr_zoo.datasets import PUGANTestSet
 from pcsr_zoo.datasets.pugan_tasks import TASKS, add_noise, get_task, radius_of
 from pcsr_zoo.errors import FileError, OptionError
 from pcsr_zoo.metrics import point_to_surface
+from pcsr_zoo.models.registry import model_classes
 
 pytest_plugins = ("small_test_set",)
 
@@ -79,9 +80,19 @@ def test_the_registry():
         "up4", "up4-independent", "up16-512", "up16", "pcsr4", "pcsr8", "pcsr16",
         "noise-0.005", "noise-0.01", "noise-0.02",
     ]  # fmt: skip
-    assert set(PUBLISHED) <= set(TASKS)
-    with pytest.raises(OptionError, match="unknown task 'up5'; there are: up4,"):
+    with pytest.raises(OptionError, match="up5.*up4"):
         get_task("up5")
+
+
+def test_published_rows_belong_to_tasks():
+    """A row under a name that is no task would never be shown."""
+    rows = {task: published_rows(task) for task in TASKS}
+    assert [task for task in rows if rows[task]] == ["up4", "up16-512", "up16", "pcsr4", "pcsr8", "pcsr16"]
+    assert {task for cls in model_classes().values() for task in cls.published} <= set(TASKS)
+    assert all(len(set(of_task)) == len(of_task) for of_task in rows.values())
+    for task, name in (("up4", "SSPU-Net"), ("pcsr4", "PointLIE"), ("up16", "Grad-PU")):
+        assert name in [row.name for row in rows[task]]
+    assert published_rows("up5") == []
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name != "up16"])

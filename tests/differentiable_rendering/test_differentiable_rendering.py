@@ -7,11 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from pcsr_zoo.differentiable_rendering import cameras_around, rasterize, render_clouds, tangent_triangles  # noqa: E402
-from pcsr_zoo.errors import OptionError  # noqa: E402
+from pcsr_zoo.differentiable_rendering import cameras_around, rasterize, render_clouds, tangent_triangles
+from pcsr_zoo.errors import OptionError
 
 
 def sphere(n: int, seed: int = 0) -> torch.Tensor:

@@ -47,5 +47,12 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert "pcsr upsample" in page("cli.html")  # of click
     assert "keep_input" in page("api.html")  # of the docstring
     assert "138,147 parameters" in page("models/jetnet.html")  # of the model card
+    assert 'href="../recovery.html"' in page("models/pointlie.html")  # links of a page that lies in another folder
+    assert 'href="jetnet.html"' in page("models/pointlie.html")
+    assert (tmp_path / "models" / "errors_x4.png").is_file()
+    assert 'href="models/pointlie-geo.html"' in page("models.html")  # of the table of models
+    for family in (ROOT / "pcsr_zoo" / "models").glob("*/page.md"):
+        name = family.parent.name.replace("_", "-")
+        assert f'href="models/{name}.html" class="md-nav__link"' in page("index.html"), name
     assert "repository/CONTRIBUTING.html" in page("training.html")  # a link that led out of docs/
     assert (tmp_path / "repository" / "CONTRIBUTING.html").is_file()

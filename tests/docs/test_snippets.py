@@ -12,14 +12,17 @@ import pytest
 
 from pcsr_zoo import read, write
 from pcsr_zoo.cli import main
-from pcsr_zoo.models import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "docs").is_dir():
     pytest.skip("the documentation comes with the checkout", allow_module_level=True)
 
-PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MODELS = sorted(path.stem for path in (ROOT / "docs" / "models").glob("*.md"))
+FAMILIES = sorted((ROOT / "pcsr_zoo" / "models").glob("*/page.md"))
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md", "examples/plugin/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *FAMILIES,
+]
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -27,7 +30,7 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 @pytest.fixture
-def sampled_points(tmp_path, monkeypatch) -> Path:
+def place(tmp_path, monkeypatch) -> Path:
     """A folder with what snippets begin with, small."""
     few = read(ROOT / "examples" / "data" / "sculpture.ply")[:400]
     (tmp_path / "examples" / "data").mkdir(parents=True)
@@ -52,30 +55,29 @@ def test_python_of_sampling_and_recovery(place):
     assert [len(names[name]) for name in ("few", "dense")] == [50, 400]
 
 
-@pytest.mark.parametrize("page", MODELS)
+def test_python_of_models_and_their_weights(place):
+    """Of the first block only what asks no server: names and folders."""
+    first, second = blocks(ROOT / "docs" / "models.md", "python")
+    names: dict[str, Any] = {}
+    exec("\n".join(line for line in first.splitlines() if "hf:" not in line and "cuda" not in line), names)
+    assert names["model"].name == "jetnet"
+    names = {}
+    exec("\n".join(line for line in second.splitlines() if ".push(" not in line), names)
+    assert names["again"].weights == names["mine"].weights
+    assert names["again"].config["about"]["license"] == "MIT"
+
+
+@pytest.mark.parametrize("page", FAMILIES, ids=lambda page: page.parent.name)
 def test_python_of_the_models_pages(page):
-    """Adapting aside, which takes a minute and is tested elsewhere."""
-    (code,) = blocks(ROOT / "docs" / "models" / f"{page}.md", "python")
-    code = code.replace("n=1000", "n=100").partition("found = ")[0]
+    (code,) = blocks(page, "python")
     names: dict[str, Any] = {"cloud": read(ROOT / "examples" / "data" / "sculpture.ply")[:200]}
-    exec(code, names)
-    if page == "samplers":
+    exec(code.replace("n=1000", "n=100"), names)
+    if page.parent.name == "samplers":
         assert len(names["small"]) == 100
     elif "few" in names:  # sampled x8 and recovered
         assert [len(names[name]) for name in ("few", "dense")] == [25, 200]
     else:
         assert len(names["dense"]) == 800
-
-
-def test_the_model_of_contributing(monkeypatch):
-    """It puts two points on each edge."""
-    monkeypatch.setattr(registry, "_MODELS", dict(registry._registered))
-    names: dict[str, Any] = {}
-    exec(blocks(ROOT / "CONTRIBUTING.md", "python")[0], names)
-    np = names["np"]
-    line = np.array([[0.0, 0, 0], [3, 0, 0]])
-    found = registry.load("thirds").upsample(line, 2)
-    np.testing.assert_allclose(np.sort(found[:, 0]), [0, 1, 2, 3], atol=1e-9)
 
 
 def commands(path: Path) -> list[list[str]]:
@@ -94,3 +96,16 @@ def test_commands_have_options_that_exist(path):
         assert command is not main or words[0].startswith("-"), words
         known = {name for option in command.params for name in option.opts} | {"--help", "--version"}
         assert {word for word in words if word.startswith("-")} <= known, words
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(path):
+    """As in the repository; how the site turns them is tested by building it."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", text):
+        there = (path.parent / target).resolve() if target else path
+        assert there.exists(), target
+        if anchor and not anchor.startswith("pcsr_zoo."):  # the reference is made when the site is built
+            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+            assert anchor in slugs, (target, anchor)

@@ -73,15 +73,42 @@ def test_the_viewer_is_given_clouds_that_can_be_seen():
     np.testing.assert_allclose(np.asarray(painted.colors), red / 255)
 
 
-def test_the_table_of_adapting():
-    row = {"size": 2048, "left_out_before": 0.2, "left_out_after": 0.19, "needed": 2.5, "kept": "adapted"}
-    scan = {**row, "other": 0.15, "seconds": 30}
-    table = example("adapt_to_scan").table
-    assert "| car | 2,048 | 0.2000 | 0.1900 | -5.0 % | -2.5 % | adapted | 0.1500 | 30 |" in table({"car": scan})
-    assert "CD" not in table({"car": scan})
-    truth = {"before": [0.1, 1, 2], "after": [0.2, 1, 2], "jetnet": [0.3, 1, 2]}
-    both = table({"car": scan, "camel": {**scan, "truth": truth}})
-    assert both.splitlines()[-1] == "| camel | 0.100 / 1.000 / 2.000 | 0.200 / 1.000 / 2.000 | 0.300 / 1.000 / 2.000 |"
+@pytest.fixture
+def samples(monkeypatch):
+    """make_samples.py beside its modules, with the slow part, the street, left out."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = example("make_samples")
+    monkeypatch.setattr(module, "street_cloud", lambda: Cloud(np.eye(3)))
+    yield module
+    for name in ("sculpture", "street", "isosurface"):
+        sys.modules.pop(name, None)
+
+
+def test_samples_are_made_elsewhere_and_nothing_is_replaced_unasked(samples, monkeypatch, tmp_path):
+    monkeypatch.setattr(samples, "sculpture_cloud", lambda count, seed: Cloud(np.eye(3)))
+    monkeypatch.chdir(tmp_path)
+    samples.main([])
+    made = tmp_path / "runs" / "samples"
+    assert sorted(path.name for path in made.iterdir()) == ["sculpture.ply", "street.laz"]
+    (made / "street.laz").write_bytes(b"mine")
+    (made / "sculpture.ply").unlink()
+    with pytest.raises(SystemExit, match=r"street\.laz.*--overwrite"):
+        samples.main([])
+    assert (made / "street.laz").read_bytes() == b"mine"
+    assert not (made / "sculpture.ply").exists()
+    samples.main(["--overwrite"])
+    assert len(read(made / "street.laz")) == 3
+
+
+def test_samples_that_are_tracked_are_not_replaced(samples):
+    with pytest.raises(SystemExit, match=r"sculpture\.ply.*--overwrite"):
+        samples.main(["-o", str(EXAMPLES / "data")])
+
+
+@pytest.mark.slow
+def test_the_sculpture_comes_out_as_it_is_tracked(samples, tmp_path):
+    samples.main(["-o", str(tmp_path)])
+    assert (tmp_path / "sculpture.ply").read_bytes() == (EXAMPLES / "data" / "sculpture.ply").read_bytes()
 
 
 @pytest.mark.slow

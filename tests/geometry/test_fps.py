@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial import cKDTree
 
 from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.errors import CloudError, OptionError
 from pcsr_zoo.geometry.fps import _fps_torch, farthest_point_sample
-
-torch = pytest.importorskip("torch")
 
 
 def greedy(points, n, start=None, selected=None, weights=1.0):

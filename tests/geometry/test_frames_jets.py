@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from pcsr_zoo.geometry.frames import UnitFrame, local_frames
 from pcsr_zoo.geometry.jets import Jets, fit_jets, monomials
 from pcsr_zoo.geometry.knn import KNN
-
-torch = pytest.importorskip("torch")
 
 
 def neighborhoods(points, centers, k):

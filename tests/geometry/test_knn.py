@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from pcsr_zoo.errors import CloudError, OptionError
 from pcsr_zoo.geometry import knn as module
 from pcsr_zoo.geometry.knn import KNN, _knn_cdist, knn
-
-torch = pytest.importorskip("torch")
 
 
 def brute(points, queries, k):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from model_contract import torus_cloud
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-torch = pytest.importorskip("torch")
-
-from pcsr_zoo.geometry.jets import monomials  # noqa: E402
-from pcsr_zoo.geometry.patches import NEAR, WIDE, Patches, fit_patches  # noqa: E402
+from pcsr_zoo.geometry.jets import monomials
+from pcsr_zoo.geometry.patches import NEAR, WIDE, Patches, fit_patches
 
 
 @pytest.fixture(scope="module")

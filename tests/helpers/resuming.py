@@ -6,9 +6,11 @@ import json
 
 import toy_training
 from forked import Forked
-from toy_training import PatchRecipe, one_thread, write_toy_data  # noqa: F401
 
+# Saving and validating at odd moments; dropout, batch norm, jitter and two parts, so that nothing is left out.
 SETTINGS = {"batch": 4, "warmup": 3, "lr": 1e-2, "ema": 0.8, "workers": 0, "log_every": 1, "save_every": 3}
+RUN = {"settings": {**SETTINGS, "steps": 11, "validate_every": 4}, "recipe": {"pair": True}}
+LONG = {"settings": {**SETTINGS, "steps": 30, "validate_every": 13, "save_every": 7}}
 
 
 def start(path, folder, target=toy_training.main, **changes):
@@ -20,6 +22,3 @@ def wait_for_step(process, step):
         if line.startswith("step ") and "loss" in line and int(line.split()[1].strip(",")) >= step:
             return
     raise AssertionError(process.stderr.read())
-
-
-LONG = {"settings": {**SETTINGS, "steps": 30, "validate_every": 13, "save_every": 7}}

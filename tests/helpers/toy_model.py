@@ -27,7 +27,7 @@ class Toy(Learned, Upsampler):
             torch.nn.Linear(3, width), torch.nn.BatchNorm1d(width), *inner, torch.nn.Linear(width, 3)
         )
 
-    def candidates(self, points: np.ndarray, support: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+    def candidates(self, points: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
         self.network.eval()
         with torch.no_grad():
             step = self.network(torch.from_numpy(points).float()).double().numpy()

@@ -116,7 +116,7 @@ class ToyPatches(Learned, Upsampler):
         kind = PairRecipe if pair else PatchRecipe
         return kind(self.network, points, jitter, tuple(bad), **options)
 
-    def candidates(self, points: np.ndarray, support: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+    def candidates(self, points: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
         with torch.no_grad():
             step = self.network(torch.from_numpy(points).float()[None])[0].double().numpy()
         return (points[:, None] + 0.1 * step).reshape(-1, 3)

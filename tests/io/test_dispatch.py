@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from attributes import utm_cloud
 
+import pcsr_zoo
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.errors import FileError
 from pcsr_zoo.io import READ_SUFFIXES, WRITE_SUFFIXES, describe, find_clouds, read, write
@@ -57,9 +58,9 @@ def test_suffixes_in_capitals(tmp_path) -> None:
     assert "normals" in read(tmp_path / "A.XYZ").attributes
 
 
-def test_the_methods_of_cloud(tmp_path) -> None:
+def test_the_public_functions(tmp_path) -> None:
     cloud = utm_cloud()
-    cloud.write(tmp_path / "a.ply")
+    pcsr_zoo.write(cloud, tmp_path / "a.ply")
     np.testing.assert_array_equal(pcsr_zoo.read(tmp_path / "a.ply").positions, cloud.positions)
 
 
@@ -169,7 +170,7 @@ def test_nothing_but_our_errors_leaves_a_broken_file(tmp_path) -> None:
 
 def test_importing_is_cheap() -> None:
     code = "import sys, pcsr_zoo.io; print(*{'open3d', 'torch', 'scipy', 'laspy'} & set(sys.modules))"
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == ""

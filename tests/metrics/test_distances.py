@@ -6,9 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from pcsr_zoo import Cloud
-from pcsr_zoo.errors import CloudError
+from pcsr_zoo.errors import CloudError, FileError
 from pcsr_zoo.metrics import chamfer_distance, earth_movers_distance, hausdorff_distance, nearest_distances
 
 
@@ -48,6 +49,14 @@ def test_hausdorff_is_scipys(clouds):
     assert hausdorff_distance(a, b, summed=True, halved=True) == pytest.approx((one + other) / 2, rel=1e-12)
 
 
+def test_clouds_are_read_from_files(clouds, tmp_path):
+    a, b = clouds
+    np.save(tmp_path / "a.npy", a)
+    assert chamfer_distance(tmp_path / "a.npy", b) == chamfer_distance(a, b)
+    with pytest.raises(FileError, match=r"gone\.npy"):
+        hausdorff_distance(a, str(tmp_path / "gone.npy"))
+
+
 def test_two_points_and_a_third():
     a = [[0.0, 0, 0], [3, 0, 0]]
     b = [[0.0, 4, 0]]
@@ -73,7 +82,6 @@ def test_far_from_the_origin_loses_nothing():
 
 
 def test_any_kind_of_cloud(clouds):
-    torch = pytest.importorskip("torch")
     a, b = clouds
     expected = chamfer_distance(a, b)
     assert chamfer_distance(Cloud(a), b.tolist()) == expected

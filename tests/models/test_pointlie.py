@@ -1,18 +1,61 @@
-"""`pointlie`: whole clouds of any size, counts, seeds, what may not matter; its weights are random here."""
+"""`pointlie`: the contract with the weights that ship; then counts, seeds and invariances with random weights."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from model_contract import torus_cloud, unmatched
+from model_contract import RecovererContract, SamplerContract, UpsamplerContract, torus_cloud, unmatched
 from scipy.spatial import cKDTree
 
-from pcsr_zoo import list_models, recover, sample, upsample
+from pcsr_zoo import LoadedModel, list_models, load, recover, sample, upsample
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.models.base import Context, tasks_of
 from pcsr_zoo.models.pointlie.model import PointLIE
 from pcsr_zoo.models.pointlie.snapping import nearest_distinct
+
+
+class PointLIEContract:
+    """The network sees offsets along the axes, and moves points by them: it turns with the cloud only about."""
+
+    turns = False
+    off_plane = 3.0
+
+
+class TestX4Upsamples(PointLIEContract, UpsamplerContract):
+    name = "pointlie-x4"
+
+
+class TestX4Samples(PointLIEContract, SamplerContract):
+    name = "pointlie-x4"
+
+
+class TestX4Recovers(PointLIEContract, RecovererContract):
+    name = "pointlie-x4"
+
+
+@pytest.mark.slow
+class TestX8Samples(TestX4Samples):
+    name = "pointlie-x8"
+
+
+@pytest.mark.slow
+class TestX8Recovers(TestX4Recovers):
+    name = "pointlie-x8"
+
+
+@pytest.mark.slow
+class TestX16Samples(TestX4Samples):
+    name = "pointlie-x16"
+
+
+@pytest.mark.slow
+class TestX16Recovers(TestX4Recovers):
+    name = "pointlie-x16"
+
+
+def trial(model: PointLIE) -> LoadedModel:
+    return load(model, allow_untrained=True)
 
 
 def made(ratio: int = 4, **arguments) -> PointLIE:
@@ -92,10 +135,10 @@ def test_noise_belongs_to_points_not_to_their_numbers(model, points):
 
 def test_place_and_size_do_not_matter(model, points):
     move = np.array([3.0, -100.0, 0.25])
-    placed = sample(points, 4, model=model)
-    assert unmatched((sample(7 * points + move, 4, model=model) - move) / 7, placed, 1e-4) < 0.02
-    dense = recover(placed, 4, model=model)
-    assert unmatched((recover(7 * placed + move, 4, model=model) - move) / 7, dense, 1e-4) < 0.02
+    placed = sample(points, 4, model=trial(model))
+    assert unmatched((sample(7 * points + move, 4, model=trial(model)) - move) / 7, placed, 1e-4) < 0.02
+    dense = recover(placed, 4, model=trial(model))
+    assert unmatched((recover(7 * placed + move, 4, model=trial(model)) - move) / 7, dense, 1e-4) < 0.02
 
 
 def test_sums_of_vectors_keep_a_plane_and_a_line(points):
@@ -115,7 +158,7 @@ def test_sums_of_vectors_keep_a_plane_and_a_line(points):
 def test_candidates_serve_upsampling(model, points):
     found = model.candidates(points, points, 1800, Context())
     assert found.shape == (model.network.growth * 600, 3)
-    dense = upsample(points, 3.5, model=model, keep_input=True)
+    dense = upsample(points, 3.5, model=trial(model), keep_input=True)
     assert dense.shape == (2100, 3)
     np.testing.assert_array_equal(dense[:600], points)
 

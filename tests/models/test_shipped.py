@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from model_contract import torus_cloud
+from model_contract import torus_cloud, unmatched
 from scipy.spatial import cKDTree
 
 import pcsr_zoo
 from pcsr_zoo import Cloud, load, recover, sample
+from pcsr_zoo.catalog import resolve
 from pcsr_zoo.checkpoints.folder import read_config
 from pcsr_zoo.checkpoints.shipped import bundled
-from pcsr_zoo.models.base import tasks_of
-from pcsr_zoo.zoo import model_class
+from pcsr_zoo.models.registry import families
 
 pytest.importorskip("torch")
 
 NAMES = sorted(bundled())
 DENSE = torus_cloud(2048) @ np.array([[0.8, 0.6, 0.0], [-0.48, 0.64, 0.6], [0.36, -0.48, 0.8]]).T  # any pose
-RECOVERERS = [name for name in NAMES if "sample" in tasks_of(model_class(name))]
-UPSAMPLERS = [name for name in NAMES if "upsample" in tasks_of(model_class(name))]
+RECOVERERS = [name for name in NAMES if "sample" in resolve(name).tasks]
+UPSAMPLERS = [name for name in NAMES if "upsample" in resolve(name).tasks]
 
 
 def off_the_torus(points: np.ndarray) -> float:
@@ -46,7 +48,7 @@ def test_a_small_file_is_made_dense_again(name, tmp_path):
     model = load(name)
     few = sample(Cloud(DENSE), model=name)
     assert len(few) == 2048 // ratio
-    few.write(tmp_path / "few.ply")
+    pcsr_zoo.write(few, tmp_path / "few.ply")
     again = recover(str(tmp_path / "few.ply"))  # the file remembers the model and the amount
     assert len(again) == 2048
     in_memory = model.recover(model.sample(Cloud(DENSE)))
@@ -68,11 +70,40 @@ def test_a_sparse_cloud_is_made_dense(name):
     assert chamfer(dense, DENSE) < 0.6 * chamfer(sparse, DENSE)
 
 
-@pytest.mark.parametrize("ratio", [4, 8, 16])
-def test_draws_differ_by_their_temperature(ratio):
-    model = load(f"pointlie-x{ratio}")
-    few = model.sample(DENSE)
-    mean = model.recover(few, temperature=0)
-    spread = [np.linalg.norm(model.recover(few, temperature=t, seed=1) - mean, axis=1).mean() for t in (1.0, 4.0)]
-    assert 0 < spread[0] < spread[1]
-    np.testing.assert_array_equal(model.recover(few, seed=2), model.recover(few, seed=2))
+# -- snapshots: a change of behavior is seen ------------------------------------------------------------------------
+
+SNAPSHOTS = Path(__file__).with_name("snapshots.npz")
+INPUT = torus_cloud(300, seed=5)
+
+
+def snapshot(name: str) -> dict[str, np.ndarray]:
+    """What a model makes of a fixed cloud, by verb."""
+    model, found = load(name), {}
+    for task in model.tasks:
+        n = 60 if task == "sample" else 900
+        found[f"{name} {task}"] = getattr(model, task)(INPUT, None, n=n, seed=1).astype(np.float32)
+    return found
+
+
+def test_every_model_has_a_snapshot():
+    with np.load(SNAPSHOTS) as stored:
+        assert set(stored.files) == {f"{name} {task}" for name in pcsr_zoo_models() for task in resolve(name).tasks}
+
+
+def pcsr_zoo_models() -> list[str]:
+    """The models of this package that need no weights, or have them."""
+    classes = [cls.name for found in families().values() for cls in found]
+    return [name for name in dict.fromkeys([*classes, *NAMES]) if not resolve(name, paths=False).untrained]
+
+
+@pytest.mark.parametrize("name", pcsr_zoo_models())
+def test_the_output_is_that_of_the_snapshot(name):
+    """To single precision where the arithmetic is the same; else all but a few near ties."""
+    with np.load(SNAPSHOTS) as stored:
+        for key, found in snapshot(name).items():
+            assert found.shape == stored[key].shape
+            assert unmatched(found, stored[key], 1e-4) <= 0.02, f"{key} changed; if on purpose: python {__file__}"
+
+
+if __name__ == "__main__":
+    np.savez_compressed(SNAPSHOTS, **{k: v for name in pcsr_zoo_models() for k, v in snapshot(name).items()})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cli_run import run
 from PIL import Image
 from scipy.spatial.distance import cdist
 
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.errors import CloudError, FileError, OptionError
+from pcsr_zoo.io import write
 from pcsr_zoo.pictures import render, save_image
 from pcsr_zoo.pictures.camera import UPS, guess_up, look_at, up_matrix
 from pcsr_zoo.pictures.coloring import MISSING, coloring, distance_to, ramp, swatches
@@ -54,7 +56,7 @@ def test_everything_is_in_the_frame_and_fills_it(view):
     clouds = [sphere(300), sphere(200, 1) * [3, 0.1, 1] + [5, 0, 0]]
     camera = look_at(clouds, view, "z", (300, 200), margin=20)
     landed = np.concatenate([camera.project(cloud)[0] for cloud in clouds])
-    assert landed.min(axis=0) == pytest.approx((300, 200) - landed.max(axis=0))  # centerd
+    assert landed.min(axis=0) == pytest.approx((300, 200) - landed.max(axis=0))  # centered
     assert (landed >= 20 - 1e-6).all()
     assert landed.min() == pytest.approx(20)  # as large as the margin allows
 
@@ -224,6 +226,40 @@ def test_distance_needs_a_reference():
         render([sphere(5)], color_by="distance", size=SMALL)
 
 
+def test_colors_that_are_not_finite_are_missing():
+    found = coloring([Cloud(np.eye(3)[:2], {"colors": np.array([[0.5, 0, 1], [np.nan] * 3])})], "colors")
+    np.testing.assert_allclose(found.rgb[0], [[0.5, 0, 1], MISSING])
+
+
+def test_by_default_a_cloud_has_its_own_colors():
+    red = Cloud(sphere(), {"colors": np.tile(np.array([200, 30, 0], np.uint8), (600, 1))})
+    np.testing.assert_allclose(coloring([red], None).rgb[0], np.tile([200 / 255, 30 / 255, 0], (600, 1)))
+    drawn = pixels(render([red], size=SMALL, point_size=8))[SMALL[1] // 2, SMALL[0] // 2]
+    assert drawn[0] > drawn[2] + 50
+    both = coloring([Cloud(sphere()), red], None)
+    np.testing.assert_array_equal(both.rgb[0], np.tile(MISSING, (600, 1)))
+    np.testing.assert_array_equal(both.rgb[1], coloring([red], None).rgb[0])
+
+
+@pytest.mark.parametrize("attributes", [{}, {"colors": np.zeros((600, 3), np.uint16)}])  # a LAS file may have room only
+def test_by_default_a_cloud_without_colors_is_shaded(attributes):
+    cloud = Cloud(sphere(), attributes)
+    np.testing.assert_array_equal(pixels(render([cloud], size=SMALL)), pixels(render([sphere()], size=SMALL)))
+    np.testing.assert_array_equal(coloring([cloud], None).rgb[0], coloring([cloud], "shaded").rgb[0])
+
+
+def test_the_command_draws_a_colored_cloud_in_its_colors(tmp_path):
+    """Blue is what a cloud without colors looks like: its blue is above its red everywhere."""
+    colored = {"colors": np.tile(np.array([200, 30, 0], np.uint8), (600, 1))}
+    for name, attributes in (("red", colored), ("plain", {})):
+        write(Cloud(sphere(), attributes), tmp_path / f"{name}.ply")
+        run("render", tmp_path / f"{name}.ply", "-o", tmp_path / f"{name}.png", "--size", "96x80")
+        image = np.asarray(Image.open(tmp_path / f"{name}.png"), dtype=float)[:80]
+        drawn = image[image.min(axis=2) < 150]
+        assert len(drawn) > 100
+        assert ((drawn[:, 0] > drawn[:, 2]) == (name == "red")).all()
+
+
 # -- whole pictures
 
 
@@ -233,6 +269,14 @@ def test_panels_stand_side_by_side_and_views_below_each_other():
     assert one.width == SMALL[0]
     assert many.width == 2 * SMALL[0]
     assert many.height - one.height == 2 * SMALL[1]
+
+
+def test_clouds_and_references_are_read_from_files(tmp_path):
+    write(Cloud(sphere()), tmp_path / "a.ply")
+    write(Cloud(sphere(50)), tmp_path / "b.ply")
+    options = {"color_by": "distance", "size": SMALL}
+    given = render([tmp_path / "a.ply"], reference=str(tmp_path / "b.ply"), **options)
+    np.testing.assert_array_equal(pixels(given), pixels(render([sphere()], reference=sphere(50), **options)))
 
 
 def test_the_same_cloud_twice_gives_the_same_panel_twice():

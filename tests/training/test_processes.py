@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import toy_training
 from toy_training import PatchRecipe, ToyPatches, write_toy_data
 
 import pcsr_zoo
 from pcsr_zoo.training import train
 from pcsr_zoo.training.state import load_state
 
-TOY = Path(__file__).with_name("toy_training.py")
+TOY = Path(toy_training.__file__)
 # The last step's averaged gradient and all weights of each rank, into files beside the output folder.
 WATCHED = """
 import os, sys, torch
@@ -24,7 +25,7 @@ sys.argv = sys.argv[1:]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
 import toy_training
 from pcsr_zoo.training import engine, output
-step, save = engine.Engine.step, output.save_checkpoint
+step, save = engine.Engine.step, output.save_with_card
 rank = os.environ["RANK"]
 def watched(self, pieces, number, stop=False):
     out = step(self, pieces, number, stop)
@@ -36,7 +37,7 @@ def watched(self, pieces, number, stop=False):
 def only_first(*arguments, **facts):
     assert rank == "0"
     return save(*arguments, **facts)
-engine.Engine.step, output.save_checkpoint = watched, only_first
+engine.Engine.step, output.save_with_card = watched, only_first
 toy_training.main()
 """
 
@@ -90,7 +91,7 @@ def test_two_processes_train_as_one(path, tmp_path, monkeypatch):
         assert float(ranks[0]["loss"]) == pytest.approx(float(seen[number]["loss"]), rel=1e-5)
         for name, gradient in ranks[0]["gradients"].items():
             assert torch.allclose(gradient, seen[number][name], rtol=1e-3, atol=1e-6), (number, name)
-    one, two = (pcsr_zoo.load(str(tmp_path / name)).network.state_dict() for name in ("one", "two"))
+    one, two = (pcsr_zoo.load(tmp_path / name).model.network.state_dict() for name in ("one", "two"))
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
     lines = [
         [json.loads(x) for x in (tmp_path / n / "logs/metrics.jsonl").read_text().splitlines()] for n in ("one", "two")
@@ -151,7 +152,7 @@ def test_a_batch_that_cannot_be_shared_out(path, tmp_path, monkeypatch):
         api.train("toy-patches", path, tmp_path, settings={"batch": 4, "accumulate": 2})
 
 
-WITHOUT = ("open3d", "tensorboard", "laspy", "h5py", "matplotlib", "yaml", "huggingface_hub", "click")
+WITHOUT = ("open3d", "tensorboard", "laspy", "matplotlib", "yaml", "huggingface_hub", "click")
 BARE = (
     f"WITHOUT = {WITHOUT}"
     """
@@ -186,5 +187,5 @@ def test_training_and_fine_tuning_need_little(path, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "TensorBoard is not installed" in done.stdout
-    assert isinstance(pcsr_zoo.load(str(tmp_path / "r-mine")), ToyPatches)
+    assert isinstance(pcsr_zoo.load(tmp_path / "r-mine").model, ToyPatches)
     assert PatchRecipe  # the module that registers the toy was imported

@@ -11,16 +11,13 @@ import pytest
 import torch
 import toy_training
 from forked import posix
-from resuming import LONG, SETTINGS, start, wait_for_step
+from resuming import LONG, RUN, SETTINGS, start, wait_for_step
 from toy_training import PatchRecipe, one_thread, write_toy_data  # noqa: F401
 
 import pcsr_zoo
 from pcsr_zoo.errors import FileError, TrainingError
 from pcsr_zoo.training import train
 from pcsr_zoo.training.state import load_state
-
-# Saving and validating at odd moments; dropout, batch norm, jitter and two parts, so that nothing is left out.
-RUN = {"settings": {**SETTINGS, "steps": 11, "validate_every": 4}, "recipe": {"pair": True}}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +47,7 @@ def equal(a, b):
 def check_same(a, b):
     """Weights that ship, last weights, optimizers, averages, figures: bit by bit."""
     for part in (".", "last"):
-        one, two = (pcsr_zoo.load(str(folder / part)).network.state_dict() for folder in (a, b))
+        one, two = (pcsr_zoo.load(folder / part).model.network.state_dict() for folder in (a, b))
         assert equal(dict(one), dict(two)), part
     one, two = (load_state(folder / "state/last.pt") for folder in (a, b))
     one.seconds = two.seconds = 0
@@ -151,7 +148,7 @@ def test_a_kill_between_state_and_weights_is_mended(path, whole, tmp_path, monke
 
     settings = {**RUN["settings"], "save_every": 0, "validate_every": 4}
     with monkeypatch.context() as patch:
-        patch.setattr(output, "save_checkpoint", crash)
+        patch.setattr(output, "save_with_card", crash)
         with pytest.raises(Crash):
             train("toy-patches", path, tmp_path / "r", settings=settings, recipe=RUN["recipe"])
     assert not (tmp_path / "r/config.json").exists()

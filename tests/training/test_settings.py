@@ -160,10 +160,10 @@ def test_importing_training_is_cheap():
 
 def test_the_examples_are_good():
     """What examples/train says is understood; the data are the reader's."""
+    from pcsr_zoo.models.registry import model_names, registered_class
     from pcsr_zoo.training.config import KEYS
-    from pcsr_zoo.zoo import list_models, model_class
 
-    folder = Path(__file__).parents[1] / "examples/train"
+    folder = Path(__file__).parents[2] / "examples/train"
     if not folder.is_dir():
         pytest.skip("the examples are not installed")
     files = sorted(folder.glob("*.yml"))
@@ -172,5 +172,5 @@ def test_the_examples_are_good():
         values = parse_yaml(file.read_text(encoding="utf-8"), str(file))
         assert values.keys() <= set(KEYS)
         Settings.of(values["training"], str(file))
-        if values["model"] in list_models():
-            model_class(values["model"])(**values.get("arguments", {})).recipe(**values.get("recipe", {}))
+        if values["model"] in model_names():
+            registered_class(values["model"])(**values.get("arguments", {})).recipe(**values.get("recipe", {}))
