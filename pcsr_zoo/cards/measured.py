@@ -44,7 +44,9 @@ def rows_of(results: Sequence[Mapping[str, Any]], config: Mapping[str, Any], fol
 
 def _rows_of(result: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> list[Row]:
     given = dict.fromkeys(name for section in result["tasks"].values() for name in section["models"])
-    own = {name: config["name"] for name in given if _is_it(split_name(name)[1], config, folder)}
+    by_path = [name for name in given if _is_folder(split_name(name)[1], folder)]
+    # A name may be that of another checkpoint, such as the one of this package that the model class is named after.
+    own = {name: config["name"] for name in by_path or given if by_path or split_name(name)[1] == config["name"]}
     command = result["command"]
     for name in own:  # no path of somebody's machine
         sampler = split_name(name)[0]
@@ -133,8 +135,8 @@ def split_name(name: str) -> tuple[str, str]:
     return (sampler, model) if model else ("", sampler)
 
 
-def _is_it(model: str, config: Mapping[str, Any], folder: Path) -> bool:
-    return model == config["name"] or Path(model) == folder or os.path.realpath(model) == os.path.realpath(folder)
+def _is_folder(model: str, folder: Path) -> bool:
+    return os.path.realpath(model) == os.path.realpath(folder)
 
 
 def _check_weights(row: Mapping[str, Any], given: str, config: Mapping[str, Any]) -> None:

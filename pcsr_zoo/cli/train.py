@@ -65,7 +65,7 @@ def train(
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @click.argument("data", metavar="DATA...", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, metavar="DIR", help="Where the new checkpoint goes.")
-@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="By default 2000; for a single scan 1000.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="By default 2000.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="X", help="Learning rate.")
 @_SET
 @_DEVICE
@@ -87,9 +87,8 @@ def finetune(
     meshes, dense scans in any format that pcsr reads, or folders of these. A tenth is held out, and what is not better
     on it than CHECKPOINT is not kept.
 
-    A model that needs no truth, such as sspu-net-x4, takes a single scan as it is, sparse or not, and is adapted to it.
-    Points of the scan that it never sees are the judges: if they do not lie nearer to its surface then, DIR gets the
-    weights of CHECKPOINT.
+    A model that needs no truth, such as sspu-net-x4, takes a single scan as it is, sparse or not: it learns from some
+    regions of the scan, and others are held out.
 
     \b
     pcsr finetune jetnet my_scans/ -o runs/mine

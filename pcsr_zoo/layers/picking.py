@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from ..geometry.fps import farthest_point_sample
 from ..geometry.knn import knn
 
-_SMALL = 8192  # points below which the plain loop of farthest point sampling is the fastest on a CPU
-_MATRIX = 1536  # ... and below which it pays to have all distances first
+_SMALL = 8192  # points below which threads cost more than they bring
 _BLOCK = 1 << 26  # entries of a batch's distances on a CUDA device
 
 
@@ -40,48 +38,17 @@ def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
 
 
 def _nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    workers = -1 if len(queries) > _SMALL else 1  # threads cost more than they bring on small clouds
+    workers = -1 if len(queries) > _SMALL else 1
     index = cKDTree(points).query(queries, k=k, workers=workers)[1]
     return index.reshape(len(queries), k).astype(np.int64, copy=False)
 
 
 def farthest_points(points: Tensor, n: int, start: int | None = None) -> Tensor:
-    """Indices (B, n) of the farthest point sampling of points (B, N, 3).
+    """Indices (B, n) of the farthest point sampling of points (B, N, 3), see `geometry.fps`.
 
-    They begin with number `start`, or with the point farthest from the mean. The picks are those of `geometry.fps`;
-    this one is fast on a CPU for the small clouds of training too.
+    They begin with number `start`, or with the point farthest from the mean.
     """
-    points = points.detach()
-    if points.device.type != "cpu":
-        return farthest_point_sample(points, n, start=start)
-    return torch.from_numpy(np.stack([_farthest(one.double().numpy(), n, start) for one in points]))
-
-
-def _farthest(points: np.ndarray, n: int, start: int | None) -> np.ndarray:
-    size = len(points)
-    if size > _SMALL:
-        return farthest_point_sample(points, n, start=start)
-    value, picks = np.full(size, np.inf), np.empty(n, np.int64)
-    last = int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1))) if start is None else start
-    if size <= _MATRIX:
-        squared = cdist(points, points, "sqeuclidean")
-    x, y, z = np.ascontiguousarray(points.T)
-    for k in range(n):
-        picks[k] = last
-        if size <= _MATRIX:
-            np.minimum(value, squared[last], out=value)
-        else:
-            away, part = x - x[last], y - y[last]
-            away *= away
-            part *= part
-            away += part
-            part = z - z[last]
-            part *= part
-            away += part
-            np.minimum(value, away, out=value)
-        value[last] = -1.0
-        last = int(value.argmax())
-    return picks
+    return farthest_point_sample(points.detach(), n, start=start)
 
 
 def spacing(points: Tensor, neighbors: int = 8) -> Tensor:

@@ -1,1 +1,1 @@
-"""Models: one file per system. They see numbers in the unit frame, and know nothing of files or Open3D."""
+"""Models: a folder for each family, its page included. They see numbers in a unit frame, and know nothing of files."""

@@ -89,8 +89,8 @@ class OutputFolder:
             raise misfit(self.path, error) from error
         about = {
             **self._about,
-            "steps": step,
-            "steps_done": state.step,
+            "steps": state.step,
+            "best_step": step,
             "hours": float(f"{state.seconds / 3600:.4g}"),
             "skipped_steps": state.skipped,
             "validation": {name: value for name, value in figures.items() if math.isfinite(value)},

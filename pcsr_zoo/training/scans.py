@@ -73,6 +73,8 @@ def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedSh
     Raises:
         CloudError: too few distinct points.
     """
+    from sklearn.cluster import kmeans_plusplus
+
     positions = np.asarray(positions, np.float64)
     distinct = positions[first_occurrences(positions)]
     if len(distinct) < _FEWEST_TO_CUT:
@@ -89,9 +91,9 @@ def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedSh
         regions.append(tree.query(points[middle][None], size)[1][0])
         free[regions[-1]] = False
     count, left = len(regions), np.flatnonzero(free)
-    tree = KNN(points[left])
-    for middle in rng.choice(left, min(_MOST_REGIONS, -(-2 * len(left) // size)), replace=False):
-        regions.append(left[tree.query(points[middle][None], size)[1][0]])
+    rest = points[left]
+    middles, _ = kmeans_plusplus(rest, min(_MOST_REGIONS, -(-2 * len(left) // size)), random_state=seed)  # well spread
+    regions += list(left[KNN(rest).query(middles, size)[1]])
     return [
         replace(shape, info=replace(shape.info, held_out=k < count))
         for k, index in enumerate(regions)

@@ -19,6 +19,7 @@ class Halving(Learned, Recoverer, Sampler):
     summary = "a stand-in"
     source = "nobody, 2000"
     moves = True
+    trained = True  # its one weight is given
 
     def __init__(self, ratio: float = 8, inwards: float = 0.01) -> None:
         self.arguments: dict[str, Any] = {"ratio": ratio, "inwards": inwards}
@@ -27,18 +28,18 @@ class Halving(Learned, Recoverer, Sampler):
         with torch.no_grad():
             self.network.weight.fill_(0.02)
 
-    def select(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
-        return np.random.default_rng(context.seed).permutation(len(points))[:n]
+    def select(self, points: np.ndarray, count: int, context: Context) -> np.ndarray:
+        return np.random.default_rng(context.seed).permutation(len(points))[:count]
 
-    def sampled_points(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+    def sampled_points(self, points: np.ndarray, count: int, context: Context) -> np.ndarray:
         assert np.linalg.norm(points, axis=1).max() == pytest.approx(1)  # the unit frame
-        return (1 - self.inwards) * super().sampled_points(points, n, context)
+        return (1 - self.inwards) * super().sampled_points(points, count, context)
 
-    def reconstruct(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
+    def reconstruct(self, points: np.ndarray, count: int, context: Context) -> np.ndarray:
         assert np.linalg.norm(points, axis=1).max() == pytest.approx(1)
         context.progress("drawing", 0.5)
-        noise = np.random.default_rng(context.seed).normal(size=(n, 3))
-        return points[np.arange(n) % len(points)] + context.temperature * self.network.weight.item() * noise
+        noise = np.random.default_rng(context.seed).normal(size=(count, 3))
+        return points[np.arange(count) % len(points)] + context.temperature * self.network.weight.item() * noise
 
 
 @pytest.fixture

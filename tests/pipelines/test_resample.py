@@ -1,7 +1,8 @@
-"""`upsample` and `sample` as calls: what their options mean, and what they refuse; and the registry behind them."""
+"""`upsample` and `sample` as calls: what their options mean, what they refuse, and what they ask of a model."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -10,12 +11,12 @@ import pytest
 from model_contract import UTM, torus_cloud, with_attributes
 
 import pcsr_zoo
-from pcsr_zoo import Cloud, list_models, load, sample, upsample
+from pcsr_zoo import Cloud, list_models, load, model_info, sample, upsample, write
 from pcsr_zoo.errors import CloudError, OptionError, PcsrError
+from pcsr_zoo.models import registry
 from pcsr_zoo.models.base import Context, Sampler, Upsampler
+from pcsr_zoo.models.midpoint.model import Midpoint
 from pcsr_zoo.models.registry import register_model
-from pcsr_zoo.pipelines import resample
-from pcsr_zoo.zoo import model_class, model_info
 
 POINTS = torus_cloud(200)
 
@@ -26,13 +27,13 @@ POINTS = torus_cloud(200)
 @pytest.mark.parametrize(
     ("ratio", "message"),
     [
-        (0, "positive number, got 0"),
-        (-4, "positive number, got -4"),
-        (np.nan, "positive number, got nan"),
-        (np.inf, "positive number, got inf"),
-        ("many", "must be a number, got 'many'"),
-        ([2, 3], r"must be a number, got \[2, 3\]"),
-        (None, "ratio or a count"),
+        (0, "ratio.* 0"),
+        (-4, "ratio.* -4"),
+        (np.nan, "ratio.* nan"),
+        (np.inf, "ratio.* inf"),
+        ("many", "ratio.*'many'"),
+        ([2, 3], r"ratio.* \[2, 3\]"),
+        (None, "ratio.* n"),
     ],
 )
 @pytest.mark.parametrize("call", [upsample, sample])
@@ -42,38 +43,38 @@ def test_ratios_that_make_no_sense(call, ratio, message):
 
 
 def test_ratios_below_one_name_the_other_call():
-    with pytest.raises(OptionError, match=r"at least 1, got 0\.5; .*use sample"):
+    with pytest.raises(OptionError, match=r"ratio.* 0\.5.*sample"):
         upsample(POINTS, 0.5)
-    with pytest.raises(OptionError, match=r"at least 1, got 0\.5; .*use upsample"):
+    with pytest.raises(OptionError, match=r"ratio.* 0\.5.*upsample"):
         sample(POINTS, 0.5)
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, np.nan, np.inf, "many", True, [300]])
 @pytest.mark.parametrize("call", [upsample, sample])
 def test_counts_that_make_no_sense(call, n):
-    with pytest.raises(OptionError, match="count n must be a whole number of at least 1, got"):
+    with pytest.raises(OptionError, match=f" n .*{re.escape(repr(n))}"):
         call(POINTS, n=n)
 
 
 def test_counts_on_the_wrong_side_name_the_other_call():
-    with pytest.raises(OptionError, match="cannot upsample 200 points to 199; use sample"):
+    with pytest.raises(OptionError, match="200.*199.*sample"):
         upsample(POINTS, n=199)
-    with pytest.raises(OptionError, match="cannot sample 201 of 200 points; use upsample"):
+    with pytest.raises(OptionError, match="201.*200.*upsample"):
         sample(POINTS, n=201)
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("jett", "did you mean jet"),
-        ("midpiont", "did you mean midpoint"),
-        ("poison", "did you mean poisson"),
-        ("", "are"),
+        ("jett", "jet"),
+        ("midpiont", "midpoint"),
+        ("poison", "poisson"),
+        ("", "voxel"),
     ],
 )
 @pytest.mark.parametrize("call", [upsample, sample])
 def test_unknown_models_get_a_suggestion(call, name, hint):
-    with pytest.raises(OptionError, match=f"no model is called '{name}'; .*{hint}"):
+    with pytest.raises(OptionError, match=f"'{name}'.* {hint}"):
         call(POINTS, 4, model=name)
 
 
@@ -84,15 +85,15 @@ def test_an_unlike_name_gets_the_list():
 
 @pytest.mark.parametrize("model", [5, None, object(), np.zeros(3)])
 @pytest.mark.parametrize("call", [upsample, sample])
-def test_what_is_no_model_is_refused(call, model):
-    with pytest.raises(OptionError, match="is no model; give a name"):
+def test_what_is_not_a_model_is_refused(call, model):
+    with pytest.raises(OptionError, match=re.escape(repr(model))):
         call(POINTS, 4, model=model)
 
 
 @pytest.mark.parametrize("device", ["warp", "cuda:99", "cpu:x", ""])
 @pytest.mark.parametrize("call", [upsample, sample])
 def test_devices_that_cannot_be_used(call, device):
-    with pytest.raises(OptionError, match=f"the device '{device}' cannot be used: .*use 'cpu'"):
+    with pytest.raises(OptionError, match=f"'{device}'.* cpu"):
         call(POINTS, 4, device=device)
 
 
@@ -126,7 +127,7 @@ def test_the_default_ratio_is_four_and_a_count_goes_before_it():
 
 def test_a_path_is_read(tmp_path):
     cloud = with_attributes(POINTS)
-    cloud.write(tmp_path / "in.ply")
+    write(cloud, tmp_path / "in.ply")
     expected = upsample(cloud)
     for path in (tmp_path / "in.ply", str(tmp_path / "in.ply")):
         result = upsample(path)
@@ -224,7 +225,7 @@ class Same(Upsampler):
 
     name, summary, source = "same", "-", "-"
 
-    def candidates(self, points, support, wanted, context):
+    def candidates(self, points, support, count, context):
         return points[:0]
 
 
@@ -233,7 +234,7 @@ class Repeats(Upsampler):
 
     name, summary, source = "repeats", "-", "-"
 
-    def candidates(self, points, support, wanted, context):
+    def candidates(self, points, support, count, context):
         return np.concatenate([points, points])
 
 
@@ -242,22 +243,22 @@ class Few(Upsampler):
 
     name, summary, source = "few", "-", "-"
 
-    def candidates(self, points, support, wanted, context):
-        assert wanted >= 1
+    def candidates(self, points, support, count, context):
+        assert count >= 1
         return points[-2:].mean(axis=0, keepdims=True)
 
 
 class Last(Sampler):
     name, summary, source = "last", "-", "-"
 
-    def select(self, points, n, context):
+    def select(self, points, count, context):
         assert np.linalg.norm(points, axis=1).max() == pytest.approx(1)  # the unit frame
-        return np.arange(len(points) - n, len(points))
+        return np.arange(len(points) - count, len(points))
 
 
 @pytest.mark.parametrize("model", [Same(), Repeats()])
 def test_a_model_without_candidates_is_an_error_and_no_endless_loop(model):
-    with pytest.raises(CloudError, match=f"'{model.name}' finds no place for 600 more points"):
+    with pytest.raises(CloudError, match=f"'{model.name}'.* 600 "):
         upsample(POINTS, model=model)
     np.testing.assert_array_equal(upsample(POINTS, 1, model=model), POINTS)
 
@@ -270,14 +271,14 @@ def test_a_model_with_few_candidates_is_asked_again():
 def test_a_model_is_asked_by_steps_of_at_most_its_ratio():
     asked = []
 
-    class Watch(model_class("midpoint")):
+    class Watch(Midpoint):
         max_step = 4.0
 
-        def candidates(self, points, support, wanted, context):
-            asked.append((len(points), wanted))
+        def candidates(self, points, support, count, context):
+            asked.append((len(points), count))
             assert len(support) == 200  # the measured points, at every step
             assert np.linalg.norm(points, axis=1).max() <= 1 + 1e-9
-            return super().candidates(points, support, wanted, context)
+            return super().candidates(points, support, count, context)
 
     assert len(upsample(POINTS, 16, model=Watch())) == 3200
     assert asked[0] == (200, 600)
@@ -289,12 +290,13 @@ def test_a_model_is_asked_by_steps_of_at_most_its_ratio():
 
 
 def test_a_registered_model_is_known_by_name(monkeypatch):
-    monkeypatch.setattr("pcsr_zoo.models.registry._registered", dict(pcsr_zoo.models.registry._registered))
+    monkeypatch.setattr("pcsr_zoo.models.registry._registered", dict(registry._registered))
     assert register_model(Last) is Last
     assert "last" in list_models()
-    assert model_info("last") == {"name": "last", "tasks": ["sample"], "summary": "-", "source": "-"}
+    info = model_info("last")
+    assert (info["name"], info["tasks"], info["summary"], info["source"]) == ("last", ["sample"], "-", "-")
     np.testing.assert_array_equal(sample(POINTS, n=3, model="last"), POINTS[-3:])
-    np.testing.assert_array_equal(Last().sample(POINTS, 100), POINTS[-2:])
+    np.testing.assert_array_equal(load(Last()).sample(POINTS, 100), POINTS[-2:])
     np.testing.assert_array_equal(load("last").sample(POINTS, n=5), POINTS[-5:])
 
 
@@ -303,8 +305,6 @@ def test_list_models_by_pattern():
     assert list_models() == sorted(list_models())
     assert list_models("*point") == ["midpoint"]
     assert list_models("nothing*") == []
-    model = load("jet")
-    assert load(model) is model
 
 
 def test_a_context_of_nothing():
@@ -313,7 +313,6 @@ def test_a_context_of_nothing():
 
 
 def test_public_names():
-    assert pcsr_zoo.upsample is resample.upsample
     assert set(pcsr_zoo.__all__) <= set(dir(pcsr_zoo))
     for name in pcsr_zoo.__all__:
         assert getattr(pcsr_zoo, name) is not None
@@ -331,8 +330,6 @@ def test_sampling_needs_neither_torch_nor_open3d():
 
 
 def test_a_model_class_is_as_good_as_its_name() -> None:
-    from pcsr_zoo.models.midpoint.model import Midpoint
-
     points = np.random.default_rng(0).normal(size=(60, 3))
     np.testing.assert_array_equal(upsample(points, 2, model=Midpoint), upsample(points, 2, model="midpoint"))
 
@@ -343,5 +340,5 @@ def test_noise_can_be_told():
     np.testing.assert_array_equal(clean[:400], points)
     assert np.abs(upsample(points, 2, model="jet", noise=0.4)[:400] - points).max() > 1e-3
     for wrong in (-1, np.nan, "much"):
-        with pytest.raises(OptionError, match="noise must be a number of at least 0"):
+        with pytest.raises(OptionError, match=f"noise.*{wrong}"):
             upsample(points, 2, model="jet", noise=wrong)

@@ -64,7 +64,7 @@ def test_facts_of_the_checkpoint(path, tmp_path):
     assert about["data_file"]["licenses"] == {"CC0-1.0": 2, "MIT": 2}
     assert (about["data_file"]["shapes"], about["data_file"]["held_out"]) == (4, 1)
     assert about["seed"] == about["settings"]["seed"] == 3
-    assert about["steps"] == about["steps_done"] == 5
+    assert about["steps"] == about["best_step"] == 5
     assert about["recipe"] == {"jitter": 0.02}
     assert about["hours"] > 0
     assert about["validation"].keys() == {"chamfer"}
