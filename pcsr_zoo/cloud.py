@@ -200,8 +200,8 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
     """Any accepted input as a Cloud, and the function that turns a Cloud back into the kind that was given.
 
     Accepted: Cloud; numpy or torch (N, 3) or (N, 3 + C), whose further columns travel as the attribute `features`;
-    legacy and tensor Open3D clouds; nested lists (come back as numpy). Floats come back in their dtype, whole numbers as
-    float64. `io.open_cloud` accepts a path, too.
+    legacy and tensor Open3D clouds; nested lists (come back as numpy). Floats come back in their dtype, whole numbers
+    as float64. `io.open_cloud` accepts a path, too.
 
     Raises:
         CloudError: the input is none of these.

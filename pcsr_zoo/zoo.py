@@ -194,8 +194,8 @@ def load(
     """A model, ready to use: `load("jet").upsample(points, 4)`, `load("runs/mine").upsample(points, 4)`.
 
     Args:
-        name: a name (see `list_models`), the folder of a checkpoint, "hf:owner/repo" or "hf:owner/repo@revision" on the
-            Hugging Face Hub, or a model object; see `catalog.resolve` for the order. A `LoadedModel` comes back as it is.
+        name: a name (see `list_models`), the folder of a checkpoint, "hf:owner/repo" or "hf:owner/repo@revision" on
+            the Hugging Face Hub, or a model object, in the order of `catalog.resolve`. A `LoadedModel` comes back as it is.
         device: where it computes, such as "cuda"; by default the CPU.
         dtype: of a network's floats, one of its class's `dtypes`; by default float32.
         transfer: how files come from the Hub, see `checkpoints.fetch`; by default as everywhere.
@@ -226,7 +226,8 @@ def load(
 
 
 def _untrained(found: Resolved) -> str:
-    trained = [name for name in list_models(f"{found.name}-*") if resolve(name, paths=False).config is not None]
+    others = (resolve(name, paths=False) for name in list_models(f"{found.name}-*"))
+    trained = [other.name for other in others if other.config is not None and other.model_class is found.model_class]
     instead = f"use {' or '.join(trained)}, or " if trained else ""
     return (
         f"'{found.name}' has random weights only: {instead}name the folder of a checkpoint (-m FOLDER); for trials in "
@@ -382,7 +383,7 @@ def remembered_model(metadata: Mapping[str, Any]) -> Name:
                 f"the cloud was sampled with '{note['model']}' of {name}, which is not on this machine; nothing is "
                 f"fetched because a file says so: to have it fetched, give it as model (-m {name})"
             )
-    elif name not in list_models() or resolve(name, paths=False).weights is None and weights:
+    elif name not in list_models() or (weights and resolve(name, paths=False).weights is None):
         raise OptionError(
             f"the cloud was sampled with the checkpoint '{name}' ({recovery.short(weights)}), which does not come with "
             "this version; give the folder of that checkpoint, or another model, as model (-m FOLDER)"

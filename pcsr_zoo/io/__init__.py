@@ -104,8 +104,8 @@ def open_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
 def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None) -> None:
     """Write a point cloud, whole or not at all; the suffix tells the format.
 
-    What a sampled cloud remembers (`metadata["pcsr"]`, see `io.recovery_note`) is written into the header of PLY, PCD, LAS, LAZ
-    and NPZ, and beside other files as FILE.pcsr.json.
+    What a sampled cloud remembers (`metadata["pcsr"]`, see `io.recovery_note`) is written into the header of PLY, PCD,
+    LAS, LAZ and NPZ, and beside other files as FILE.pcsr.json.
 
     Args:
         cloud: what to write. Attributes that the format cannot hold are left out, with a warning in the log.

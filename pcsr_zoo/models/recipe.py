@@ -60,7 +60,7 @@ class Recipe(ABC):
         """
 
     def for_scan(self, points: int) -> dict[str, Any]:
-        """Options of this recipe for learning from a single scan, of which nothing is known but its points (`pcsr finetune`).
+        """Options of this recipe for learning from a single scan, of which only the points are known (`pcsr finetune`).
 
         Only a recipe that needs no truth has them, and overrides this method.
 

@@ -1,7 +1,7 @@
 """What our pipelines share: they join a model with a data set for inference, test and training.
 
-A checkpoint is a folder of ours (`pcsr_zoo.checkpoints.folder`), its weights safetensors; results are files that any viewer
-opens.
+A checkpoint is a folder (`pcsr_zoo.checkpoints.folder`) with its weights as safetensors; results are files that any
+viewer opens.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ def training_file(
 ) -> Path:
     """A training file made of `inputs`, or the one that they are.
 
-    What is made lies in `folder` under a name that depends on the inputs' contents and on what is made of them, so that it is made once.
+    What is made lies in `folder` under a name that depends on the inputs' contents and on what is made of them, so that
+    it is made once.
 
     Args:
         inputs: training files; meshes, tables of meshes; point clouds, each of which becomes a shape; folders.

@@ -63,7 +63,7 @@ def pack_scan(
 
 
 def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedShape]:
-    """A single scan as shapes of equal size: overlapping regions to learn from, and others that share no point with them.
+    """A single scan as shapes of equal size: overlapping regions to learn from, and others without any of their points.
 
     Args:
         positions: (N, 3), finite; equal points count once.
@@ -79,8 +79,8 @@ def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedSh
     distinct = positions[first_occurrences(positions)]
     if len(distinct) < _FEWEST_TO_CUT:
         raise CloudError(
-            f"{source} has {len(distinct)} distinct points; {_FEWEST_TO_CUT} are needed to learn from a part of a scan and "
-            "to judge by another"
+            f"{source} has {len(distinct)} distinct points; {_FEWEST_TO_CUT} are needed to learn from a part of a scan "
+            "and to judge by another"
         )
     points = UnitFrame.of(distinct).to_unit(distinct)
     rng = np.random.default_rng([seed, 31])

@@ -80,7 +80,7 @@ def test_the_registry():
         "up4", "up4-independent", "up16-512", "up16", "pcsr4", "pcsr8", "pcsr16",
         "noise-0.005", "noise-0.01", "noise-0.02",
     ]  # fmt: skip
-    with pytest.raises(OptionError, match="up5.*up4"):
+    with pytest.raises(OptionError, match=r"up5.*up4"):
         get_task("up5")
 
 

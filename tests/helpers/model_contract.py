@@ -4,7 +4,7 @@
         name = "mine"
 
 A model that samples derives from `SamplerContract`, one that reconstructs from `RecovererContract`, several of them at
-once where it does both. Bounds are class attributes, for models that keep them less exactly; whoever widens one says why.
+once where it does both. Bounds are class attributes, for models that keep them less exactly; who widens one says why.
 What tests the pipeline rather than the model is in tests/pipelines, with `midpoint` and `fps`.
 """
 
@@ -75,8 +75,8 @@ class ModelContract:
         verb, factor: what is tested, and how many points come out for each point of the input.
         size: points of the test cloud.
         elsewhere, tolerance: of the result's points, how many may land elsewhere when the cloud is shuffled, turned,
-            moved or scaled (near ties fall the other way), and how far apart, in units of the cloud's radius, the others
-            may be.
+            moved or scaled (near ties fall the other way), and how far apart, in units of the cloud's radius, the
+            others may be.
         elsewhere_at_utm: the same for a cloud at UTM coordinates.
         shift, scales: by which the cloud is moved and scaled.
         turns: whether the result turns with the cloud; otherwise it only has to be as near to the surface.

@@ -101,8 +101,8 @@ def test_vectors_in_a_plane_stay_in_it():
     there = block(kept, offsets)
     for half in there[:2]:
         assert float((half.detach().view(2, 40, -1, 3) @ turn[2]).abs().max()) < 1e-12
-    assert float((there[0] - kept).abs().mean()) > 0.1
-    assert float((there[1] - offsets).abs().mean()) > 0.1
+    assert float((there[0] - kept).detach().abs().mean()) > 0.1
+    assert float((there[1] - offsets).detach().abs().mean()) > 0.1
 
 
 def test_the_clamp_bounds_the_scales():

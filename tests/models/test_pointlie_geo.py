@@ -29,7 +29,7 @@ class TestX4Upsamples(UpsamplerContract):
 
 
 class TestX8Samples(SamplerContract):
-    """Of a torus many samples serve equally well, and rounding selects one; scaling by a power of two rounds nothing."""
+    """Of a torus many samples serve equally well, and rounding selects one; powers of two round nothing."""
 
     name = "pointlie-geo-x8"
     size = 300

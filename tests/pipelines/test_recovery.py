@@ -14,7 +14,6 @@ from pcsr_zoo import Cloud, load, recover, sample, upsample
 from pcsr_zoo.checkpoints.folder import save_checkpoint
 from pcsr_zoo.checkpoints.shipped import bundled
 from pcsr_zoo.errors import CloudError, OptionError
-from pcsr_zoo.models.base import tasks_of
 from pcsr_zoo.models.midpoint.model import Midpoint
 
 POINTS = torus_cloud(800)
@@ -292,7 +291,7 @@ def test_bits_order_points_along_a_curve():
 
 @pytest.mark.parametrize("bits", [0, 25, -1, 2.5, True, "12"])
 def test_bits_that_make_no_sense(bits):
-    with pytest.raises(OptionError, match="bits.*24"):
+    with pytest.raises(OptionError, match=r"bits.*24"):
         sample(POINTS, 2, bits=bits)
 
 

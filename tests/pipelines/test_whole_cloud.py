@@ -40,7 +40,7 @@ def test_an_empty_cloud(run):
 def test_rows_that_are_not_finite_are_counted(run):
     bad = POINTS.copy()
     bad[37, 2], bad[99, 0] = np.nan, -np.inf
-    with pytest.raises(CloudError, match="row 37 .* 1 more"):
+    with pytest.raises(CloudError, match=r"row 37 .* 1 more"):
         run(bad)
 
 

@@ -2,8 +2,9 @@
 
 PointLIE (Zhao et al., IJCAI 2021, see `paper`), re-implemented from the paper, which came without code. The network
 halves a cloud s times; what a halving loses, the offsets from the points that stay to their discarded neighbors, goes
-into the latent variable z through invertible blocks that train z to be noise. So z need not be kept: noise drawn anew, through the blocks backwards, makes a sampled
-cloud dense again. Ours is that it takes whole clouds in one piece, see `PointLIENetwork`.
+into the latent variable z through invertible blocks that train z to be noise. So z need not be kept: noise drawn anew,
+through the blocks backwards, makes a sampled cloud dense again. Ours is that it takes whole clouds in one piece, see
+`PointLIENetwork`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 from toy_model import Toy, same, toy, trained  # noqa: F401
 
-from pcsr_zoo import load, upsample
-from pcsr_zoo.checkpoints.folder import folder as checkpoints
+from pcsr_zoo import load
+from pcsr_zoo.checkpoints import folder as checkpoints
 from pcsr_zoo.checkpoints.folder import load_checkpoint, read_config, save_checkpoint, write_about
 from pcsr_zoo.errors import FileError, OptionError
 
@@ -25,16 +26,21 @@ POINTS = np.random.default_rng(0).normal(size=(50, 3))
 pytestmark = pytest.mark.usefixtures("toy")
 
 
+def saved(folder: Path, model: Toy, **facts) -> Path:
+    save_checkpoint(folder, model, **facts)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return save_checkpoint(tmp_path / "runs" / "mine", trained(), seed=7, data=["a", "b"])
+    return saved(tmp_path / "runs" / "mine", trained(), seed=7, data=["a", "b"])
 
 
 # -- what is written, by other means of reading -------------------------------------------------------------------
 
 
 def test_the_files_are_those_of_a_hub_repository(folder):
-    assert sorted(os.listdir(folder)) == ["README.md", "config.json", "model.safetensors"]
+    assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config == {
         "format": "pcsr-checkpoint-1",
@@ -51,43 +57,46 @@ def test_the_files_are_those_of_a_hub_repository(folder):
         assert set(file.keys()) == set(state)
         for key in file.keys():  # noqa: SIM118 - it is no dictionary
             assert torch.equal(file.get_tensor(key), state[key])
-    assert "toy" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_same_weights_are_the_same_bytes(folder, tmp_path):
-    again = save_checkpoint(tmp_path / "again" / "mine", trained(), seed=7, data=["a", "b"])
+    again = saved(tmp_path / "again" / "mine", trained(), seed=7, data=["a", "b"])
     for name in os.listdir(folder):
         assert (folder / name).read_bytes() == (again / name).read_bytes()
 
 
 def test_it_comes_back_the_same(folder):
     before = trained()
-    expected = upsample(POINTS, 3, model=before)
+    expected = load(before, allow_untrained=True).upsample(POINTS, 3)
     state = torch.random.get_rng_state()
     model = load_checkpoint(folder)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert same(model, before)
     assert not model.network.training
     assert model.arguments == before.arguments
-    np.testing.assert_array_equal(upsample(POINTS, 3, model=model), expected)
+    assert model.trained
+    assert not before.trained
+    np.testing.assert_array_equal(load(model).upsample(POINTS, 3), expected)
 
 
-def test_arguments_name_and_card(tmp_path):
+def test_arguments_name_and_facts(tmp_path):
     model = trained(width=5, layers=3)
-    save_checkpoint(tmp_path, model, name="toy-x8", card="# mine\n", steps=np.int64(9), loss=np.float32(0.5))
+    (tmp_path / "README.md").write_text("# mine\n")
+    config = save_checkpoint(tmp_path, model, name="toy-x8", steps=np.int64(9), loss=np.float32(0.5))
+    assert config == json.loads((tmp_path / "config.json").read_text()) == read_config(tmp_path)
+    assert (config["name"], config["about"]) == ("toy-x8", {"steps": 9, "loss": 0.5})
     back = load_checkpoint(tmp_path)
     assert len(back.network) == 5
     assert back.name == "toy-x8"
     assert Toy.name == "toy"
-    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "# mine\n"
-    assert read_config(tmp_path)["about"] == {"steps": 9, "loss": 0.5}
-    assert json.loads((save_checkpoint(tmp_path / "b", back) / "config.json").read_text())["name"] == "toy-x8"
+    assert (tmp_path / "README.md").read_text() == "# mine\n"  # it is left alone
+    assert save_checkpoint(tmp_path / "b", back)["name"] == "toy-x8"
 
 
 def test_other_kinds_of_weights_are_saved_as_float32(tmp_path):
     model = trained()
     model.network.double()
-    loaded = load_checkpoint(save_checkpoint(tmp_path, model))
+    loaded = load_checkpoint(saved(tmp_path, model))
     assert {value.dtype for value in loaded.network.parameters()} == {torch.float32}
     assert loaded.network[1].num_batches_tracked.dtype == torch.int64
     assert same(loaded, trained())
@@ -96,7 +105,7 @@ def test_other_kinds_of_weights_are_saved_as_float32(tmp_path):
 def test_tied_weights(tmp_path):
     model = trained(layers=3)
     model.network[3].weight = model.network[2].weight
-    loaded = load_checkpoint(save_checkpoint(tmp_path, model))
+    loaded = load_checkpoint(saved(tmp_path, model))
     assert torch.equal(loaded.network[3].weight, model.network[2].weight)
 
 
@@ -111,7 +120,7 @@ def test_facts_can_be_changed_without_the_weights(folder):
 # -- what is refused when saving ----------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_saved(folder, tmp_path, monkeypatch):
+def test_what_cannot_be_saved(folder, tmp_path):
     before = (folder / "config.json").read_bytes(), (folder / "model.safetensors").read_bytes()
     diverged = trained()
     with torch.no_grad():
@@ -129,7 +138,7 @@ def test_what_cannot_be_saved(folder, tmp_path, monkeypatch):
         deep = [deep]
     with pytest.raises(OptionError, match=r"config\.json"):
         save_checkpoint(folder, trained(), things=deep)
-    with pytest.raises(OptionError, match="'failures' under 'about' is no list"):
+    with pytest.raises(OptionError, match="'failures'"):
         save_checkpoint(folder, trained(), failures="one")
 
     class Other(Toy):
@@ -177,14 +186,14 @@ def test_killed_at_any_replacement_it_loads_the_old_or_the_new(tmp_path, monkeyp
         finally:
             monkeypatch.setattr(os, "replace", real)
         try:
-            found = [seed for seed in (0, 1) if same(load(str(folder)), trained(seed))]
+            found = [seed for seed in (0, 1) if same(load_checkpoint(folder), trained(seed))]
         except (FileError, OptionError):
             found = None
         seen.append(found)
         save_checkpoint(folder, trained(2))
         assert same(load_checkpoint(folder), trained(2))
-    # pending configuration, weights, configuration, card
-    assert seen == ([[0], [0], [1], [1]] if old else [None, None, [1], [1]])
+    # pending configuration, weights, configuration
+    assert seen == ([[0], [0], [1]] if old else [None, None, [1]])
 
 
 def test_killed_twice(tmp_path, monkeypatch):
@@ -269,35 +278,35 @@ def state(**changes) -> bytes:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": "pcsr-checkpoint-2"}, "pcsr-checkpoint-2.*update"),
-        ({"format": None}, "not the config.json of a pcsr-zoo checkpoint"),
-        ({"format": 3}, "not the config.json of a pcsr-zoo checkpoint"),
-        ({"model": "toi"}, "'toi'.*did you mean toy"),
-        ({"model": "midpoint"}, "'midpoint' has no network"),
-        ({"model": None}, "'model' is missing"),
-        ({"sha256": None}, "'sha256' is missing"),
-        ({"arguments": [8]}, "'arguments' is missing or no dict"),
+        ({"format": "pcsr-checkpoint-2"}, "pcsr-checkpoint-2.*update pcsr-zoo"),
+        ({"format": None}, "'format'"),
+        ({"format": 3}, "'format'"),
+        ({"model": "toi"}, "'toi'.* toy"),
+        ({"model": "midpoint"}, "'midpoint'"),
+        ({"model": None}, "'model'"),
+        ({"sha256": None}, "'sha256'"),
+        ({"arguments": [8]}, "'arguments'"),
         ({"arguments": {"width": 8, "depth": 2}}, "'arguments'.*depth"),
         ({"arguments": {"width": "wide"}}, "'arguments'"),
         ({"arguments": {"width": -3}}, "'arguments'"),
         ({"arguments": {"width": 9}}, "model.safetensors.*shape"),
-        ({"arguments": {"layers": 2}}, "model.safetensors.*no '3"),
-        ({"arguments": {"width": 10**9}}, "'arguments'.*larger than the weights in the file"),
-        ({"arguments": {"layers": 10**9}}, "'arguments'.*larger than the weights in the file"),
-        ({"arguments": {"width": 10**400}}, "'arguments' do not make a 'toy'"),
-        ({"arguments": {"layers": {}}}, "'arguments' do not make a 'toy'"),
-        ({"parameters": True}, "'parameters' is missing or no int"),
-        ({"parameters": -1}, "'parameters' is -1"),
-        ({"model": "x" * 1_000_000}, "is no name of a model class"),
-        ({"model": "\x1b[31mred"}, r"'\\x1b\[31mred' is no name of a model class"),
-        ({"\x1b[31mred": 1}, r"the unknown key '\\x1b\[31mred'.*update pcsr-zoo"),
-        ({"about": {"failures": "they are many"}}, "'failures' under 'about' is no list; mend it there"),
-        ({"about": {"failures": [3]}}, "'failures' under 'about' is no list of texts"),
-        ({"about": {"license": ["MIT"]}}, "'license' under 'about' is no str"),
-        ({"about": {"recipe": "x"}}, "'recipe' under 'about' is no dict"),
-        ({"about": {"measured": [{"task": "up4"}]}}, "'measured' under 'about' is no list of rows"),
-        ({"about": {"measured": [{**ROW, "cd": "small"}]}}, "'measured' under 'about' is no list of rows"),
-        ({"about": {"ablations": [{**ROW, "what": 3}]}}, "'ablations' under 'about' is no list of rows"),
+        ({"arguments": {"layers": 2}}, "model.safetensors.*'3"),
+        ({"arguments": {"width": 10**9}}, "'arguments'.*larger than the weights"),
+        ({"arguments": {"layers": 10**9}}, "'arguments'.*larger than the weights"),
+        ({"arguments": {"width": 10**400}}, "'arguments'.*'toy'"),
+        ({"arguments": {"layers": {}}}, "'arguments'.*'toy'"),
+        ({"parameters": True}, "'parameters'"),
+        ({"parameters": -1}, "'parameters'.* -1"),
+        ({"model": "x" * 1_000_000}, "'xxx"),
+        ({"model": "\x1b[31mred"}, r"'\\x1b\[31mred'"),
+        ({"\x1b[31mred": 1}, r"'\\x1b\[31mred'.*update pcsr-zoo"),
+        ({"about": {"failures": "they are many"}}, "'failures' under 'about'"),
+        ({"about": {"failures": [3]}}, "'failures' under 'about'"),
+        ({"about": {"license": ["MIT"]}}, "'license' under 'about'"),
+        ({"about": {"recipe": "x"}}, "'recipe' under 'about'"),
+        ({"about": {"measured": [{"task": "up4"}]}}, "'measured' under 'about'"),
+        ({"about": {"measured": [{**ROW, "cd": "small"}]}}, "'measured' under 'about'"),
+        ({"about": {"ablations": [{**ROW, "what": 3}]}}, "'ablations' under 'about'"),
     ],
 )
 def test_a_fault_in_the_configuration(folder, change, said):
@@ -323,11 +332,11 @@ def test_a_broken_configuration(folder, text):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b"0.01", b"NaN", "NaN is no JSON"),
-        (b"0.01", b"1e999", "'1e999' is too large"),
+        (b"0.01", b"NaN", "NaN"),
+        (b"0.01", b"1e999", "'1e999'"),
         (b'"width": 8', b'"width": ' + b"9" * 5000, "digits"),
-        (b'"model": "toy"', b'"model": "jet", "model": "toy"', "the key 'model' twice"),
-        (b'"seed": 7', b'"license": "\\ud800"', "surrogates not allowed"),
+        (b'"model": "toy"', b'"model": "jet", "model": "toy"', "'model'"),
+        (b'"seed": 7', b'"license": "\\ud800"', "surrogates"),
         (b"{", b"\xef\xbb\xbf{", "BOM"),
     ],
 )
@@ -335,7 +344,7 @@ def test_json_that_not_everybody_reads_alike(folder, old, new, said):
     content = (folder / "config.json").read_bytes()
     assert old in content
     (folder / "config.json").write_bytes(content.replace(old, new, 1))
-    with pytest.raises(FileError, match=f"config.json is not JSON: .*{said}.*get the checkpoint again"):
+    with pytest.raises(FileError, match=rf"config\.json.*{said}"):
         load_checkpoint(folder)
 
 
@@ -359,23 +368,20 @@ def test_what_is_said_of_a_stranger_is_short_and_of_one_line(folder):
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"\x80\x04\x95 a pickle", "no safetensors file"),
-        (state()[:-5], "no safetensors file"),
-        (state(**{"0__weight": None}), "no '0.weight'"),
-        (state(extra=torch.zeros(2)), "unknown 'extra'"),
-        (state(**{"0__bias": torch.zeros(9)}), r"'0.bias' of shape \(9,\) instead of \(8,\)"),
-        (state(**{"0__bias": torch.full((8,), torch.inf)}), "'0.bias' that is not finite"),
-        (state(**{f"extra{k}": torch.zeros(1) for k in range(9)}), "6 more faults"),
-        (
-            state(**{"0__bias": torch.zeros(8, dtype=torch.float64)}),
-            "'0.bias' of torch.float64 instead of torch.float32",
-        ),
-        (state(**{"0__bias": torch.zeros(8, dtype=torch.int32)}), "'0.bias' of torch.int32 instead of torch.float32"),
-        (state(**{"0__bias": torch.zeros(8, dtype=torch.complex64)}), "'0.bias' of torch.complex64"),
-        (state(**{"1__num_batches_tracked": torch.tensor(1.0)}), "torch.float32 instead of torch.int64"),
-        (state(**{"\x1b[31mred": torch.zeros(1)}), r"unknown '\\x1b\[31mred'"),
-        ((10**6).to_bytes(8, "little") + b" " * 10**6, "a header of 1,000,000 bytes for 9 tensors"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "no safetensors|header"),
+        (b"\x80\x04\x95 a pickle", "safetensors"),
+        (state()[:-5], "safetensors"),
+        (state(**{"0__weight": None}), r"'0\.weight'"),
+        (state(extra=torch.zeros(2)), "'extra'"),
+        (state(**{"0__bias": torch.zeros(9)}), r"'0\.bias'.*\(9,\).*\(8,\)"),
+        (state(**{"0__bias": torch.full((8,), torch.inf)}), r"'0\.bias'.*finite"),
+        (state(**{f"extra{k}": torch.zeros(1) for k in range(9)}), "'extra0'.* 6 more"),
+        (state(**{"0__bias": torch.zeros(8, dtype=torch.float64)}), r"'0\.bias'.*float64.*float32"),
+        (state(**{"0__bias": torch.zeros(8, dtype=torch.int32)}), r"'0\.bias'.*int32.*float32"),
+        (state(**{"0__bias": torch.zeros(8, dtype=torch.complex64)}), r"'0\.bias'.*complex64"),
+        (state(**{"1__num_batches_tracked": torch.tensor(1.0)}), r"'1\.num_batches_tracked'.*float32.*int64"),
+        (state(**{"\x1b[31mred": torch.zeros(1)}), r"'\\x1b\[31mred'"),
+        ((10**6).to_bytes(8, "little") + b" " * 10**6, "1,000,000 bytes"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "safetensors"),
     ],
 )
 def test_a_fault_in_the_weights(folder, content, said):
@@ -387,7 +393,7 @@ def test_a_fault_in_the_weights(folder, content, said):
 
 def test_a_clone_without_git_lfs(folder):
     (folder / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
-    with pytest.raises(FileError, match=r"model\.safetensors is only Git LFS's pointer.*git lfs pull"):
+    with pytest.raises(FileError, match=r"model\.safetensors.*git lfs pull"):
         load_checkpoint(folder)
 
 
@@ -401,14 +407,9 @@ def test_one_flipped_bit(folder):
 
 def test_missing_files(folder, tmp_path):
     (folder / "model.safetensors").unlink()
-    with pytest.raises(FileError, match=r"model\.safetensors: no such file"):
+    with pytest.raises(FileError, match=r"mine.model\.safetensors"):
         load_checkpoint(folder)
     (folder / "config.json").unlink()
-    with pytest.raises(
-        FileError, match=r"mine is no checkpoint; a checkpoint is a folder with config\.json and model\.saf"
-    ):
-        load_checkpoint(folder)
-    with pytest.raises(FileError, match="no such folder"):
-        load_checkpoint(tmp_path / "nowhere")
-    with pytest.raises(FileError, match="is a file; name the checkpoint's folder"):
-        load_checkpoint(folder / "README.md")
+    for place in (folder, tmp_path / "nowhere", Path(__file__)):
+        with pytest.raises(FileError, match=rf"{re.escape(str(place))}.*config\.json and model\.safetensors"):
+            load_checkpoint(place)
