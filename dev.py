@@ -82,7 +82,7 @@ def test(arguments: list[str]) -> None:
     if done.returncode:
         hint = f"\nOn Debian and Ubuntu: apt-get install {OPEN3D_NEEDS}" if sys.platform == "linux" else ""
         sys.exit(done.stderr.strip().splitlines()[-1] + hint)
-    run(PYTHON, "-m", "pytest", *arguments)
+    run(PYTHON, "-m", "pytest", "-n", "auto", *arguments)  # a later -n 0 runs them in one process
 
 
 def check() -> None:

@@ -195,7 +195,8 @@ def load(
 
     Args:
         name: a name (see `list_models`), the folder of a checkpoint, "hf:owner/repo" or "hf:owner/repo@revision" on
-            the Hugging Face Hub, or a model object, in the order of `catalog.resolve`. A `LoadedModel` comes back as it is.
+            the Hugging Face Hub, or a model object, in the order of `catalog.resolve`. A `LoadedModel` comes back as it
+            is.
         device: where it computes, such as "cuda"; by default the CPU.
         dtype: of a network's floats, one of its class's `dtypes`; by default float32.
         transfer: how files come from the Hub, see `checkpoints.fetch`; by default as everywhere.
