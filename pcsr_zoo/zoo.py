@@ -211,7 +211,7 @@ def load(
     """
     if isinstance(name, LoadedModel):
         return _placed(name, device, dtype)
-    found = resolve(name, transfer=transfer)
+    found = name if isinstance(name, Resolved) else resolve(name, transfer=transfer)
     if found.kind == "checkpoint":
         try:
             model = load_checkpoint(found.with_weights(transfer))

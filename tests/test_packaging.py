@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -55,15 +54,18 @@ def test_import_is_light(code: str) -> None:
     assert loaded.stdout.split() == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the times of child processes are not told there")
 @pytest.mark.parametrize("arguments", [("-c", "import pcsr_zoo"), ("-m", "pcsr_zoo", "--help")])
-def test_start_is_fast(arguments: tuple[str, ...]) -> None:
-    """Well under half a second on an idle machine; the bound leaves room for a busy one."""
-    times = []
+def test_start_takes_under_half_a_second(arguments: tuple[str, ...]) -> None:
+    """As CONTRIBUTING.md says; in seconds of a core, so that a busy machine does not matter."""
+    seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = os.times()
         assert python(*arguments).returncode == 0
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1.5, times
+        after = os.times()
+        spent = (after.children_user - before.children_user) + (after.children_system - before.children_system)
+        seconds.append(spent)
+    assert min(seconds) < 0.5, seconds
 
 
 @installed

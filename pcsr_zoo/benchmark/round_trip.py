@@ -103,7 +103,7 @@ def roundtrip(
     original = cloud.validate().positions
     bare = Cloud(original, metadata={"position_dtype": "float32"})  # written so if that loses nothing
     pairs = _pairs(models, ratio)
-    loaded = {part: load(part) for pair in pairs.values() for part in pair}
+    loaded = {part: load(part) for part in dict.fromkeys(part for pair in pairs.values() for part in pair)}
     trained = next((getattr(loaded[sampler], "ratio", None) for sampler, _ in pairs.values()), None)
     count = sparser_count(
         len(original), trained if ratio is None else ratio, n, "a round trip makes a cloud smaller first"

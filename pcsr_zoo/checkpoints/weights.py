@@ -57,7 +57,7 @@ def fill(network: Any, weights: bytes, path: Path) -> None:
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, MemoryError, RuntimeError) as error:
         raise FileError(f"{path}: no safetensors file: {one_line(str(error))}; {AGAIN}") from error
     faults = [f"no '{key}'" for key in wanted if key not in tensors]
-    for key, value in tensors.items():
+    for key, value in sorted(tensors.items()):
         if key not in wanted:
             faults.append(f"an unknown {quoted(key)}")
         elif value.shape != wanted[key].shape:

@@ -12,6 +12,7 @@ import click
 from ..errors import OptionError, suggestion
 
 if TYPE_CHECKING:
+    from ..catalog import Resolved
     from ..zoo import LoadedModel
 
 
@@ -58,8 +59,8 @@ def check_name(value: str, names: Iterable[str], option: str, what: str) -> None
     raise click.BadParameter(f"unknown {what} '{value}'; {suggestion(value, known)}", param_hint=option)
 
 
-def check_model(value: str, task: str | None = None) -> None:
-    """`value` means a model or a checkpoint, which does the task; its weights are not read."""
+def check_model(value: str, task: str | None = None) -> Resolved:
+    """What `value` means: a model or a checkpoint, which does the task; its weights are not read."""
     from ..catalog import resolve
 
     with _as_bad("--model"):
@@ -67,16 +68,17 @@ def check_model(value: str, task: str | None = None) -> None:
     if task is not None and task not in found.tasks:
         able = " and ".join(f"pcsr {name}" for name in found.tasks)
         raise click.BadParameter(f"'{value}' is a model for {able}, not {task}", param_hint="--model")
+    return found
 
 
 def load_model(value: str, task: str, device: str | None = None) -> LoadedModel:
     """The model that `value` means, which does the task, on its device: loaded once for all files of a command."""
     from ..zoo import load
 
-    check_model(value, task)
+    found = check_model(value, task)
     check_device(device)
     with _as_bad("--model"):
-        return load(value, device=device)
+        return load(found, device=device)
 
 
 def check_device(device: str | None) -> None:

@@ -95,22 +95,23 @@ def verify(names: tuple[str, ...]) -> None:
 
     NAME is one of pcsr models, a folder, or hf:owner/repo[@revision].
     """
-    from ..catalog import list_models, resolve
+    from ..catalog import resolve
+    from ..checkpoints.shipped import bundled, described
     from ..zoo import load
 
-    found = {name: resolve(name, paths=bool(names)) for name in names or list_models()}
     _quieten()
 
     def one(name: str) -> None:
-        checkpoint = found[name]
-        if checkpoint.where == "Hub":
+        found = resolve(name, paths=bool(names))
+        if not names and (found.where == "Hub" or found.config is None):
+            return
+        if found.where == "Hub":
             raise FileError(f"'{name}' is not on this machine; fetch it with: pcsr models pull {name}")
-        config = load(checkpoint.with_weights()).config
+        config = load(found.with_weights()).config
         assert config is not None
         session().say(f"{name}: good, {config['parameters']:,} parameters, sha256 {config['sha256']}")
 
-    here = [name for name, checkpoint in found.items() if checkpoint.config is not None and checkpoint.where != "Hub"]
-    _each(names or tuple(here), one)
+    _each(names or tuple(sorted({*bundled(), *described()})), one)
 
 
 @models.command(short_help="Publish a checkpoint on the Hub.")

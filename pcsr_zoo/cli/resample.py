@@ -84,12 +84,9 @@ def sample(
     as -o says), in the input's format, with its attributes. It remembers which model makes it dense again, and how
     dense: pcsr recover NAME_sampled_x8.ply. A model trained for one ratio needs no -x.
     """
-    from ..catalog import resolve
-
     check_bits(bits)
-    check_model(options["model"], "sample")
     if ratio is None and n is None:
-        ratio = resolve(options["model"]).ratio
+        ratio = check_model(options["model"], "sample").ratio
     tag = "sampled_" + check_amount(ratio, n, "sample")
     amount = {"ratio": ratio} if ratio is not None else {"n": n}
     _resample(inputs, tag, "sample", {**amount, "snap": snap, "bits": bits}, **options)

@@ -141,11 +141,10 @@ class ZooPipeline(BasePipeline):
                     return model.inference_result
 
     def _prepare(self) -> None:
-        """The model on the device, in evaluation mode, and not with random weights if there are better ones."""
+        """The model on the device, in evaluation mode; random weights are replaced by trained ones, or refused."""
         if self.model.is_untrained:
             self.load_ckpt()
-            if self.model.is_untrained:
-                log.warning("%s has untrained weights; give ckpt_path or run_train first", type(self.model).__name__)
+            self.model.require_trained()
         self.model.to(self.device)
         self.model.eval()
 

@@ -60,7 +60,7 @@ class ZooModel(BaseModel):
         self.__dict__["zoo"] = zoo  # not through nn.Module, which would count the parameters of a module twice
         if self.is_learned:
             self.network = zoo.network
-        self._initial = None if ckpt_path is not None else fingerprint(self)
+        self._initial = None if ckpt_path is not None or getattr(zoo, "trained", False) else fingerprint(self)
         tasks = tasks_of(self.zoo_class)
         self.perform("upsample" if "upsample" in tasks else tasks[0])
 
@@ -82,6 +82,14 @@ class ZooModel(BaseModel):
     def is_untrained(self) -> bool:
         """Whether the parameters are still those that were drawn at random."""
         return self.is_learned and self._initial == fingerprint(self)
+
+    def require_trained(self) -> None:
+        """Raise an OptionError where the weights are still random."""
+        if self.is_untrained:
+            raise OptionError(
+                f"{type(self).__name__} has random weights only: give ckpt_path, the name or the folder of a "
+                "checkpoint, or train it first"
+            )
 
     def require_parameters(self) -> None:
         """Raise an OptionError where there is no network."""
@@ -159,6 +167,7 @@ class ZooModel(BaseModel):
         parameter = next(self.parameters(), None)
         if parameter is not None:
             options.setdefault("device", str(parameter.device))
+        self.require_trained()
         loaded = load(self.zoo, allow_untrained=True)
         return getattr(loaded, verb)(x, None if "n" in options else ratio, **options)
 

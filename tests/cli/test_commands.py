@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import types
 import zipfile
 
 import numpy as np
@@ -13,9 +11,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pcsr_zoo._version import __version__
+from pcsr_zoo.checkpoints import folder as checkpoints
 from pcsr_zoo.cli import main
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.io import read, write
+from pcsr_zoo.pipelines import resample
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -40,16 +40,15 @@ def calls(monkeypatch):
     seen: list[dict] = []
 
     def fake(name):
-        def call(cloud, ratio=None, *, n=None, **options):
-            seen.append({"task": name, "ratio": ratio, "n": n, **options})
+        def call(cloud, ratio=None, *, n=None, model, **options):
+            seen.append({"task": name, "ratio": ratio, "n": n, "model": model.name, **options})
             count = n or round(len(cloud) * (ratio if name == "upsample" else 1 / ratio))
             return cloud[np.arange(count) % len(cloud)]
 
         return call
 
-    module = types.ModuleType("pcsr_zoo.pipelines.resample")
-    module.upsample, module.sample = fake("upsample"), fake("sample")  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pcsr_zoo.pipelines.resample", module)
+    for name in ("upsample", "sample"):
+        monkeypatch.setattr(resample, name, fake(name))
     return seen
 
 
@@ -115,13 +114,40 @@ def test_las_keeps_its_header(tmp_path):
     np.testing.assert_array_equal(out.header.scales, header.scales)
 
 
-def test_a_mesh_becomes_points_in_a_ply(tmp_path):
+@pytest.fixture
+def tetra(tmp_path):
+    """A mesh."""
     faces = "3 0 1 2\n3 0 3 1\n3 0 2 3\n3 1 3 2\n"
     (tmp_path / "tetra.off").write_text(f"OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n{faces}")
-    code, out, _ = run("upsample", tmp_path / "tetra.off", "-x", 2, "--points", 150)
+    return tmp_path / "tetra.off"
+
+
+@pytest.mark.parametrize(("command", "tag", "left"), [("upsample", "x2", 2), ("sample", "sampled_x2", 0.5)])
+def test_a_mesh_becomes_points_in_a_ply(tetra, command, tag, left):
+    """How many, is said where the user did not."""
+    code, out, _ = run(command, tetra, "-x", 2, "--points", 150)
     assert code == 0
-    assert "150 -> 300 points" in out
-    assert len(read(tmp_path / "tetra_x2.ply")) == 300
+    assert f"150 -> {150 * left:.0f} points" in out
+    assert "--points" not in out
+    assert len(read(tetra.with_name(f"tetra_{tag}.ply"))) == 150 * left
+    code, out, _ = run(command, tetra, "-x", 2, "--overwrite")
+    assert code == 0
+    (said,) = (line for line in out.splitlines() if "--points" in line)
+    assert said.startswith(f"{tetra}: 8,192 points")
+    assert len(read(tetra.with_name(f"tetra_{tag}.ply"))) == 8192 * left
+
+
+@pytest.mark.parametrize("command", ["upsample", "sample"])
+def test_points_are_for_meshes(bunny, tetra, command):
+    code, out, err = run(command, bunny, "-x", 2, "--points", 150)
+    assert (code, out) == (1, "")
+    assert str(bunny) in err
+    assert "--points" in err
+    assert names(bunny.parent) == ["bunny.ply", "tetra.off"]
+    code, _, err = run(command, bunny, tetra, "-x", 2, "--points", 150)  # the mesh is done all the same
+    assert code == 1
+    assert str(bunny) in err
+    assert len(names(bunny.parent)) == 3
 
 
 def test_options_reach_the_pipeline(bunny, calls):
@@ -137,7 +163,7 @@ def test_options_reach_the_pipeline(bunny, calls):
 def test_what_is_not_said_is_left_to_the_pipeline(bunny, calls):
     assert run("upsample", bunny, "-x", 2)[0] == 0
     assert calls[0]["keep_input"] is None
-    assert calls[0]["device"] is None
+    assert calls[0]["device"] == "cpu"
     assert calls[0]["progress"] is None  # not a terminal
 
 
@@ -169,6 +195,16 @@ def test_several_inputs_and_a_folder_for_the_outputs(bunny, calls):
     assert code == 0
     assert names(bunny.parent / "out") == ["bunny_x2.ply", "cow_x2.xyz"]
     assert len(out.splitlines()) == 2
+
+
+def test_a_model_is_loaded_once_for_all_files(bunny, monkeypatch):
+    for k in range(3):
+        write(Cloud(np.random.default_rng(k).normal(size=(20, 3))), bunny.with_name(f"{k}.ply"))
+    real, seen = checkpoints._fitting, []
+    monkeypatch.setattr(checkpoints, "_fitting", lambda path: seen.append(path.name) or real(path))
+    code, out, _ = run("upsample", bunny.parent, "-x", 2)
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert seen == ["jetnet"]
 
 
 def test_a_folder_is_all_its_clouds_and_not_its_earlier_results(bunny, calls):

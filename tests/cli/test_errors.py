@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from click.testing import CliRunner
 from pcsr_zoo.cli import main
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.io import write
+from pcsr_zoo.pipelines import resample
 
 
 def fail(*arguments: object, status: int | None = None) -> str:
@@ -35,11 +34,9 @@ def folder(tmp_path):
 
 @pytest.fixture
 def pipeline(monkeypatch):
-    """Lets a test say what `upsample` does."""
-    module = types.ModuleType("pcsr_zoo.pipelines.resample")
-    module.upsample = lambda cloud, **options: cloud  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pcsr_zoo.pipelines.resample", module)
-    return module
+    """Lets a test say what `upsample` does: at first nothing."""
+    monkeypatch.setattr(resample, "upsample", lambda cloud, ratio, **options: cloud)
+    return resample
 
 
 def names(folder):
@@ -79,7 +76,15 @@ def test_the_option_is_named(folder, command, options, said):
 
 def test_a_misspelt_model_is_suggested(folder):
     message = fail("upsample", folder / "a.ply", "-x", 2, "--model", "midpiont")
-    assert "did you mean midpoint" in message
+    assert "midpoint" in message
+
+
+@pytest.mark.parametrize("command", ["upsample", "sample", "recover"])
+def test_random_weights_are_refused(folder, command):
+    message = fail(command, folder / "a.ply", "-x", 8, "-m", "pointlie")
+    assert "'pointlie'" in message
+    assert "-m FOLDER" in message
+    assert names(folder) == ["a.ply"]
 
 
 def test_a_sampler_is_no_upsampling_model(folder):
@@ -164,7 +169,9 @@ def test_an_input_is_never_written_over(folder, pipeline):
     for target in (folder / "a.ply", folder / ".." / folder.name / "a.ply", folder / "link.ply"):
         assert "input" in fail("upsample", folder / "a.ply", "-x", 2, "-o", target, "--overwrite", status=1)
     assert (folder / "a.ply").read_bytes() == before
-    assert "input" in fail("render", folder / "a.ply", "--reference", folder / "b.png", "-o", folder / "b.png") or True
+    os.link(folder / "a.ply", folder / "link.png")
+    assert "input" in fail("render", folder / "a.ply", "-o", folder / "link.png", "--overwrite", status=1)
+    assert (folder / "a.ply").read_bytes() == before
 
 
 def test_one_output_for_several_inputs(folder, pipeline):
@@ -233,7 +240,7 @@ def test_a_full_disk_leaves_nothing(folder, pipeline, monkeypatch):
     ],
 )
 def test_exceptions_become_one_message(folder, pipeline, error, said, status):
-    def explode(cloud, **options):
+    def explode(cloud, ratio, **options):
         raise error
 
     pipeline.upsample = explode
@@ -244,7 +251,7 @@ def test_exceptions_become_one_message(folder, pipeline, error, said, status):
 
 
 def test_verbose_shows_the_traceback(folder, pipeline):
-    def explode(cloud, **options):
+    def explode(cloud, ratio, **options):
         raise ZeroDivisionError("division by zero")
 
     pipeline.upsample = explode

@@ -60,11 +60,9 @@ def test_module_and_status():
 
 # Stops while the output is written: after the bytes are in the temporary file, before it gets its name.
 STOPPED = """
-import os, sys, time, types
-import numpy as np
-resample = types.ModuleType("pcsr_zoo.pipelines.resample")
-resample.upsample = lambda cloud, **options: cloud
-sys.modules["pcsr_zoo.pipelines.resample"] = resample
+import os, sys, time
+from pcsr_zoo.pipelines import resample
+resample.upsample = lambda cloud, ratio, **options: cloud
 def wait(handle):
     print("writing", flush=True)
     time.sleep(60)

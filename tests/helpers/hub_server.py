@@ -70,7 +70,6 @@ class Faults:
     flip: bool = False  # a bit in the middle
     headers: dict[str, str] = field(default_factory=dict)  # in place of the right ones
     delay: float = 0.0
-    stall: threading.Event | None = None  # half of the file, then nothing until the event comes
 
     def take(self, name: str, counts: bool) -> Faults | None:
         if name != self.on or self.times < 1:
@@ -222,8 +221,6 @@ class _Handler(BaseHTTPRequestHandler):
         if found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
             begin, status = int(found[1]), 206
             headers["Content-Range"] = f"bytes {begin}-{whole - 1}/{whole}"
-        if fault and fault.stall and not head:
-            return self._send(status, content[begin:], headers, stall=fault.stall)
         return self._send(status, content[begin:], headers, fault.cut_after if fault and not head else None)
 
     def _info(self, name: str, revision: str) -> None:
@@ -279,14 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int, code: str, headers: dict[str, str] | None = None) -> None:
         self._send(status, b"{}", {"X-Error-Code": code, "X-Error-Message": code, **(headers or {})})
 
-    def _send(
-        self,
-        status: int,
-        content: bytes,
-        headers: dict[str, str],
-        cut_after: int | None = None,
-        stall: threading.Event | None = None,
-    ) -> None:
+    def _send(self, status: int, content: bytes, headers: dict[str, str], cut_after: int | None = None) -> None:
         sent = content if cut_after is None else content[:cut_after]
         request = Request(self.command, self.path, self.headers.get("Range"), self._token(), status, len(sent))
         if self.path != "/api/agent-harnesses":  # which the client asks for its own reasons
@@ -295,11 +285,6 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(key, value)
         self.end_headers()
-        if stall:
-            self.wfile.write(sent[: len(sent) // 2])
-            self.wfile.flush()
-            stall.wait(30)
-            sent = sent[len(sent) // 2 :]
         if self.command != "HEAD":
             self.wfile.write(sent)
         if len(sent) < len(content) and self.command != "HEAD":

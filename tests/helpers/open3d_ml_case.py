@@ -76,7 +76,7 @@ class Shift(Learned, Upsampler):
         self.arguments = {"width": width}
         self.network = ShiftNetwork(width)
 
-    def candidates(self, points: np.ndarray, support: np.ndarray, wanted: int, context: Context) -> np.ndarray:
+    def candidates(self, points: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
         with torch.no_grad():
             moved = self.network(torch.from_numpy(points).float()).double().numpy()
         return np.concatenate([points + factor * (moved - points) for factor in (1, 2, 3)])

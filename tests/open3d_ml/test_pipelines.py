@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -224,7 +225,7 @@ def test_a_saved_checkpoint_is_found_again(make, shift):  # noqa: F811
         folder = first.save_ckpt(epoch)
     assert folder.name == "ckpt_00010"
     assert read_config(folder)["about"]["epoch"] == 10
-    assert torch.equal(pcsr_zoo.load(folder).network.shift, first.model.network.shift)
+    assert torch.equal(pcsr_zoo.load(folder).model.network.shift, first.model.network.shift)
 
     second = make("PointCloudUpsampling", shift(seed=2))
     assert second.load_ckpt(is_resume=False) is None
@@ -238,15 +239,21 @@ def test_a_saved_checkpoint_is_found_again(make, shift):  # noqa: F811
         second.load_ckpt(str(folder.with_name("ckpt_00003")))
 
 
-def test_inference_does_not_use_random_weights_where_there_are_better(make, shift, caplog):  # noqa: F811
+def test_random_weights_are_not_used(make, shift, clouds, tmp_path):  # noqa: F811
+    """Better ones are, where there are some; else the error says how to give them."""
     points = sphere(30)
-    untrained = make("PointCloudUpsampling", shift(seed=1))
-    untrained.run_inference(points)
-    assert "Shift has untrained weights" in caplog.text
+    data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"))
+    untrained = make("PointCloudUpsampling", shift(seed=1), data)
+    verbs = (untrained.run_inference, untrained.model.upsample, untrained.model.recover)
+    for call in (*(partial(verb, points) for verb in verbs), untrained.run_test):
+        with pytest.raises(OptionError, match="ckpt_path"):
+            call()
+    assert not list(tmp_path.glob("out/**/*.*"))
     trained = make("PointCloudUpsampling", shift(seed=2))
     trained.save_ckpt(0)
     pipeline = make("PointCloudUpsampling", shift(seed=3))
-    assert np.array_equal(pipeline.run_inference(points)["point"], trained.model.upsample(points, 4))
+    assert np.array_equal(pipeline.run_inference(points)["point"], pipeline.model.upsample(points, 4))
+    assert torch.equal(pipeline.model.network.shift, trained.model.network.shift)
 
     pipeline = make("PointCloudUpsampling", shift(seed=3))
     with torch.no_grad():

@@ -10,7 +10,8 @@ import torch
 from open3d_ml_case import Shift, get, make, require_open3d_ml, shift, sphere, write_spheres  # noqa: F401
 
 import pcsr_zoo
-from pcsr_zoo.checkpoints.folder import read_config, save_checkpoint
+from pcsr_zoo.cards.card import save_with_card
+from pcsr_zoo.checkpoints.folder import read_config
 from pcsr_zoo.errors import OptionError, TrainingError
 
 require_open3d_ml()
@@ -40,7 +41,7 @@ def test_training_finds_the_shift_and_leaves_a_checkpoint(make, shift, training_
     outcome = pipeline.run_train()
     assert outcome.steps == 150
     np.testing.assert_allclose(pipeline.model.network.shift.detach().mean(0), [1, 2, 3], atol=0.05)
-    assert pcsr_zoo.load(outcome.folder).network.shift.tolist() == pipeline.model.network.shift.tolist()
+    assert pcsr_zoo.load(outcome.folder).model.network.shift.tolist() == pipeline.model.network.shift.tolist()
     about = read_config(outcome.folder)["about"]
     assert about["recipe"] == {"points": 16}
     assert about["settings"]["seed"] == 4
@@ -56,7 +57,7 @@ def test_training_finds_the_shift_and_leaves_a_checkpoint(make, shift, training_
 def test_training_goes_on_from_what_is_there(make, shift, training_npz, tmp_path):  # noqa: F811
     """From a checkpoint's weights: with a learning rate of almost nothing they stay."""
     data = get("dataset", "TrainingFile", training_npz)
-    start = save_checkpoint(tmp_path / "start", Shift(width=3))
+    start = save_with_card(tmp_path / "start", Shift(width=3))
     settings = {**FAST, "steps": 2, "lr": 1e-12}
     pipeline = make("PointCloudUpsampling", shift(ckpt_path=start), data, training=settings)
     before = pipeline.model.network.shift.detach().clone()
