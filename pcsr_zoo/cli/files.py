@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -134,6 +135,13 @@ def file_size(path: Path) -> int:
 
     beside = side_note_path(path)
     return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
+
+
+def tell_drawn(source: Path, cloud: Any, remedy: str = "") -> None:
+    """Say how many points were drawn, where the file holds a mesh."""
+    if mesh := cloud.metadata.get("mesh"):
+        drawn = f"{len(cloud):,} points drawn from the surface of a mesh of {mesh['vertices']:,} vertices"
+        session().say(f"{source}: {drawn}{remedy}")
 
 
 def make_folder(path: Path) -> None:

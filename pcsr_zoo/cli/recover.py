@@ -10,7 +10,7 @@ import click
 
 from .app import common_options, session
 from .choices import check_amount, check_device, load_model
-from .files import for_each, plan_outputs
+from .files import for_each, plan_outputs, tell_drawn
 from .progress import progress_bar
 
 
@@ -68,6 +68,7 @@ def recover(
             out.check(target, sources)
         cloud = read(source)
         session().note(f"{source}: {cloud!r}")
+        tell_drawn(source, cloud)
         if (loaded := named) is None:
             name = str(remembered_model(cloud.metadata))
             loaded = remembered[name] = remembered.get(name) or load(name, device=device)

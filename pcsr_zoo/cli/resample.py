@@ -11,7 +11,7 @@ import click
 
 from .app import common_options, session
 from .choices import check_amount, check_bits, check_model, load_model
-from .files import file_size, for_each, plan_outputs
+from .files import file_size, for_each, plan_outputs, tell_drawn
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,9 +116,8 @@ def _resample(
         out.check(target, sources)
         cloud = read(source, points=points, seed=seed)
         session().note(f"{source}: {cloud!r}")
-        if points is None and (mesh := cloud.metadata.get("mesh")):
-            drawn = f"{len(cloud):,} points drawn from the surface of a mesh of {mesh['vertices']:,} vertices"
-            session().say(f"{source}: {drawn}; --points N sets how many")
+        if points is None:
+            tell_drawn(source, cloud, "; --points N sets how many")
         with progress_bar(source.name) as progress:
             result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
         write(result, target, like=None if task == "sample" else cloud)  # a sample has it all, and may be on a grid
