@@ -3,7 +3,8 @@
     python3 dev.py demo       upsample the sample cloud four times, write the result and a picture
     python3 dev.py test       run the tests (further arguments go to pytest: python3 dev.py test -k ply)
     python3 dev.py check      ruff and mypy
-    python3 dev.py generate   write what is made from the model classes: README's table, examples/open3d_ml/NAME.yml
+    python3 dev.py generate   write what is made from the model classes: README's table, examples/open3d_ml/NAME.yml,
+                             snapshots of outputs
     python3 dev.py setup      only install
 
 Each sets up what it needs first: a virtual environment in .venv (or where PCSR_VENV says), with the package
@@ -106,6 +107,7 @@ def main(arguments: list[str]) -> None:
         check()
     elif command == "generate":
         run(PYTHON, "docs/overview.py")
+        run(PYTHON, "tests/models/test_shipped.py")  # snapshots of models that have none
     elif command == "test":
         test(rest)
     else:

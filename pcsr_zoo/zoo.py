@@ -123,7 +123,7 @@ class LoadedModel:
 
         Args:
             folder: made if it does not exist; an older checkpoint in it is replaced.
-            name: of the checkpoint; by default this one's.
+            name: of the checkpoint; by default this one's, with "-modified" added where the weights were changed.
             facts: for config.json and the card, such as license="MIT"; see `cards.card`.
 
         Returns:
@@ -169,8 +169,9 @@ class LoadedModel:
     def _save(self, folder: Any, name: str | None, facts: Mapping[str, Any], address: str | None) -> Path:
         if not is_learned(self.model):
             raise OptionError(f"'{self.name}' has no network, so there is nothing to save")
-        about = {**self._facts(), **facts}
-        return save_with_card(folder, self.model, name=name or self.name, address=address, **about)
+        changed = self.config is not None and self.weights != self.resolved.weights
+        name = name or (f"{self.name}-modified" if changed else self.name)
+        return save_with_card(folder, self.model, name=name, address=address, **{**self._facts(), **facts})
 
     def _facts(self) -> dict[str, Any]:
         config = self.config

@@ -172,3 +172,17 @@ def test_what_has_no_network_is_not_saved(tmp_path):
     with pytest.raises(OptionError, match="'jet'"):
         load("jet").push("me/jet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_more_points_than_any_machine_holds_are_refused():
+    with pytest.raises(OptionError, match="ratio"):
+        upsample(np.eye(3), 1e12, model="midpoint")
+
+
+def test_changed_weights_do_not_keep_the_name(tmp_path):
+    model = load("jetnet")
+    assert load(model.save(tmp_path / "same")).name == "jetnet"
+    next(model.model.network.parameters()).data += 0.001
+    changed = load(model.save(tmp_path / "changed"))
+    assert changed.name == "jetnet-modified"
+    assert changed.config["about"]["parent"] == "jetnet"

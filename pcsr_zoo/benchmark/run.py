@@ -132,6 +132,9 @@ def _run_model(
         if shape.name not in problems:
             problems[shape.name] = task.given(shape, seed), task.truth(shape, seed)
         given, truth = problems[shape.name]
+        size = task.n_out if task.recovers else task.n_in
+        if len(given) != size:
+            raise CloudError(f"{shape.name}: the data set has {len(given)} points where task {task.id} needs {size}")
         start = time.perf_counter()
         prediction = _predict(task, name, loaded, shape, given, seed)
         seconds = None if name == "floor" else time.perf_counter() - start

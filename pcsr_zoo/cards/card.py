@@ -148,12 +148,13 @@ def render_card(
     source, paper = getattr(model_class, "source", ""), getattr(model_class, "paper", None)
     ours = folder is None or is_ours(folder, config)
     loaded = name if ours else address or f"path/to/{Path(folder or '.').resolve().name}"
+    theirs, own = ("there is none", "the model") if source == "ours" else (source or MISSING, MISSING)
     failures = about.get("failures") or ["None recorded, which does not mean that there are none."]
     settings = about.get("settings")
     parts = [
         front_matter(config, tasks),
         f"# {name}",
-        _sentence(about.get("summary") or f"Trained weights of the model `{config['model']}`"),
+        _sentence(about.get("summary") or getattr(model_class, "summary", f"Trained weights of `{config['model']}`")),
         f"{config['parameters']:,} parameters. License of the weights: {about.get('license') or MISSING}.",
         *([] if ours else [(_ON_HUB if address else _OWN).format(model=config["model"])]),
         "## Use",
@@ -169,8 +170,8 @@ def render_card(
         "## Known failures",
         "\n".join(f"- {' '.join(text.split())}" for text in failures),
         "## Whose work",
-        f"- From the paper: {_sentence(about.get('paper') or source or MISSING)}\n"
-        f"- Ours: {_sentence(about.get('ours') or MISSING)}",
+        f"- From the paper: {_sentence(about.get('paper') or theirs)}\n"
+        f"- Ours: {_sentence(about.get('ours') or own)}",
         "## Citation",
         _citation(paper),
         f"sha256 of `model.safetensors`: `{config['sha256']}`",

@@ -29,6 +29,8 @@ def card(checkpoint: str, results: tuple[str, ...], failures: tuple[str, ...], a
     from ..cards.card import update_card
     from ..errors import OptionError
 
+    if not all(text.strip() for text in failures):
+        raise OptionError("--failure: the text is empty; leave the option out to keep what is recorded")
     folder = Path(checkpoint)
     changed = {}
     for text in ablations:

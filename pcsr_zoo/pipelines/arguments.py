@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import CloudError, OptionError
 from ..geometry.grid import MOST_BITS
 
+MOST_POINTS = 2_000_000_000  # more would not fit the memory of any machine
+
 
 def as_ratio(ratio: Any, below_one: str) -> float:
     """The ratio as a number of at least 1; `below_one` is what to say of one that is less."""
@@ -40,8 +42,10 @@ def denser_count(size: int, ratio: Any, n: Any, verb: str) -> int:
     if n is None:
         if ratio is None:
             raise OptionError("give a ratio or a count n")
-        return round(size * as_ratio(ratio, f"{verb.rstrip('e')}ing by less than 1 removes points: use sample"))
+        n = round(size * as_ratio(ratio, f"{verb.rstrip('e')}ing by less than 1 removes points: use sample"))
     n = as_count(n)
+    if n > MOST_POINTS:
+        raise OptionError(f"cannot {verb} to {n:,} points, more than {MOST_POINTS:,}; give a smaller ratio or count n")
     if n < size:
         raise OptionError(f"cannot {verb} {size} points to {n}; use sample to remove points")
     return n

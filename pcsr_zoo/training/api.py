@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..catalog import resolve
 from ..checkpoints.config import CONFIG
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
@@ -111,6 +112,8 @@ def finetune(
     from .devices import make_fabric
     from .own_data import single_scan, training_file
 
+    if resolve(checkpoint).untrained:
+        raise OptionError(f"'{checkpoint}' has random weights only; train it (pcsr train), or name a checkpoint")
     loaded = load(checkpoint)
     learned, folder, config = loaded.model, loaded.resolved.folder, loaded.config
     if folder is None or config is None:
