@@ -170,8 +170,7 @@ def render_card(
         "## Known failures",
         "\n".join(f"- {' '.join(text.split())}" for text in failures),
         "## Whose work",
-        f"- From the paper: {_sentence(about.get('paper') or theirs)}\n"
-        f"- Ours: {_sentence(about.get('ours') or own)}",
+        f"- From the paper: {_sentence(about.get('paper') or theirs)}\n- Ours: {_sentence(about.get('ours') or own)}",
         "## Citation",
         _citation(paper),
         f"sha256 of `model.safetensors`: `{config['sha256']}`",
