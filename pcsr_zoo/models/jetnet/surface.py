@@ -12,6 +12,7 @@ from ..base import Progress
 from .network import JetNetwork
 
 VIEWS = 4  # patches that have a say on each place
+_FARTHEST = 2.0  # times the distance of the last of them, a place may move
 _AROUND = 8  # points that tell the midst from a border
 _FITTED = 1 << 12  # patches at a time
 _CHUNK = 1 << 12  # places at a time: more would not fit the processor's caches
@@ -65,10 +66,13 @@ class LearnedSurface:
 
     @torch.inference_mode()
     def _move(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        _, index = self.tree.query(places, VIEWS)
+        distance, index = self.tree.query(places, VIEWS)
         offsets = torch.from_numpy((places[:, None] - self.points[index]).astype(np.float32)).to(self.device)
         move, _ = self.network.decode(self.table, offsets, torch.from_numpy(index).to(self.device))
-        return places + move.cpu().numpy().astype(np.float64), self.spacing[index[:, 0]]
+        step = move.cpu().numpy().astype(np.float64)
+        # Between clumps a quadric of a clump's size is worth nothing, and may lead anywhere: such places stay.
+        step[~(np.linalg.norm(step, axis=1) <= _FARTHEST * distance[:, -1])] = 0.0
+        return places + step, self.spacing[index[:, 0]]
 
     def nearest(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """From places (M, 3) to the nearest point (M,), and the point spacing (M,) there.
