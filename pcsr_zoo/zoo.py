@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .cards.card import render_card, save_with_card
-from .catalog import Name, Resolved, list_models, resolve
+from .catalog import Resolved, list_models, resolve
 from .checkpoints.address import Address, is_address
 from .checkpoints.fetch import Transfer, cached
 from .checkpoints.folder import load_checkpoint, weights_digest
@@ -366,8 +366,8 @@ def recover(
     return [back(dense) for dense in found] if isinstance(found, list) else back(found)
 
 
-def remembered_model(metadata: Mapping[str, Any]) -> Name:
-    """The name of the model that recovers a cloud with this metadata, for `load`.
+def remembered_model(metadata: Mapping[str, Any]) -> Resolved:
+    """The model that recovers a cloud with this metadata, resolved once, for `load`.
 
     Files come from strangers, so what a note names is used only if the user has it already: a model of this version, or
     the checkpoint of an address where the cache has that commit. Warns if its weights are not those of the sampling.
@@ -377,18 +377,18 @@ def remembered_model(metadata: Mapping[str, Any]) -> Name:
     """
     note = note_of(metadata)
     if note is None:
-        return RECOVERER
+        return resolve(RECOVERER, paths=False)
     name, weights = note.get("address") or note["model"], note["weights"]
-    if is_address(name):
-        if cached(Address.parse(name)) is None:
-            raise OptionError(
-                f"the cloud was sampled with '{note['model']}' of {name}, which is not on this machine; nothing is "
-                f"fetched because a file says so: to have it fetched, give it as model (-m {name})"
-            )
-    elif name not in list_models() or (weights and resolve(name, paths=False).weights is None):
+    if is_address(name) and cached(Address.parse(name)) is None:
+        raise OptionError(
+            f"the cloud was sampled with '{note['model']}' of {name}, which is not on this machine; nothing is "
+            f"fetched because a file says so: to have it fetched, give it as model (-m {name})"
+        )
+    found = resolve(name, paths=False) if is_address(name) or name in list_models() else None
+    if found is None or (weights and found.weights is None):
         raise OptionError(
             f"the cloud was sampled with the checkpoint '{name}' ({recovery.short(weights)}), which does not come with "
             "this version; give the folder of that checkpoint, or another model, as model (-m FOLDER)"
         )
-    recovery.compare_weights(name, weights, resolve(name, paths=False).weights)
-    return name
+    recovery.compare_weights(name, weights, found.weights)
+    return found

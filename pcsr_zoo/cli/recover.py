@@ -70,12 +70,13 @@ def recover(
         session().note(f"{source}: {cloud!r}")
         tell_drawn(source, cloud)
         if (loaded := named) is None:
-            name = str(remembered_model(cloud.metadata))
-            loaded = remembered[name] = remembered.get(name) or load(name, device=device)
+            found = remembered_model(cloud.metadata)
+            key = str(found.address or found.name)
+            loaded = remembered[key] = remembered.get(key) or load(found, device=device)
         with progress_bar(source.name) as progress:
             options: dict[str, Any] = {"seed": seed, "temperature": temperature, "draws": draws, "progress": progress}
-            found = loaded.recover(cloud, ratio, n=n, **options)
-        for target, result in zip(targets, [found] if draws == 1 else found, strict=True):
+            results = loaded.recover(cloud, ratio, n=n, **options)
+        for target, result in zip(targets, [results] if draws == 1 else results, strict=True):
             write(result, target, like=cloud)
             session().note(f"{target}: {result!r}")
             seconds = time.perf_counter() - start
