@@ -11,9 +11,6 @@ from .picking import farthest_points, gather, nearest
 
 SPACES = ("positions", "features")
 
-# In feature space the neighbors are sought among so many nearest in space: linear cost, and they stay local.
-_AMONG = 16
-
 
 class Decomposed(NamedTuple):
     """Attributes:
@@ -47,7 +44,7 @@ def decompose(
         features: of the points.
         n: how many to keep, 1 <= n <= N.
         k: offsets of each.
-        space: "positions", or "features": the nearest in all channels of the 16 nearest in space.
+        space: in which channels the nearest are sought: "positions" for the first 3, "features" for all.
         picks: (B, n), if they are known already.
         start: the point that is picked first; by default the one farthest from the mean.
     """
@@ -61,10 +58,8 @@ def decompose(
     if size == n:
         return Decomposed(kept, kept.new_zeros(batch, n, k * channels), picks, picks[:, :, None].expand(batch, n, k))
     among = gather(features, others)
-    local = nearest(among[:, :, :3], kept[:, :, :3], k if space == "positions" else max(k, _AMONG))
-    if space == "features":
-        away = (gather(among, local) - kept[:, :, None]).detach().square().sum(dim=3)
-        local = local.gather(2, away.topk(min(k, local.shape[2]), dim=2, largest=False).indices)
+    channel = slice(None) if space == "features" else slice(3)
+    local = nearest(among[:, :, channel], kept[:, :, channel], k)
     if local.shape[2] < k:
         local = torch.cat([local, local[:, :, -1:].expand(batch, n, k - local.shape[2])], dim=2)
     offsets = gather(among, local) - kept[:, :, None]

@@ -54,12 +54,13 @@ class DenseEdgeConv(nn.Module):
         first = gather(other, graph.index) + mine[0]
         if self.offset is not None:
             first = first + self.offset(graph.edges)
-        messages = torch.relu(first)
+        messages = [torch.relu(first)]
         for k, (layer, bias) in enumerate(zip(self.dense, mine[1:], strict=True)):
-            said = layer(messages) + bias
-            last = k == len(self.dense) - 1
-            messages = torch.cat([messages, said if last else torch.relu(said)], dim=3)
-        return greatest(messages, graph)
+            # the layer over all messages so far, part by part: joining the parts takes longer than the products
+            parts = zip(messages, layer.weight.split(self.growth, dim=1), strict=True)
+            said = sum((nn.functional.linear(part, weight) for part, weight in parts), start=bias)
+            messages.append(said if k == len(self.dense) - 1 else torch.relu(said))
+        return torch.cat([greatest(part, graph) for part in messages], dim=2)
 
 
 class DenseFeatures(nn.Module):
@@ -141,5 +142,10 @@ def in_parts(graph: NeighborGraph, work: Callable[[int, int], Tensor]) -> Tensor
 
 def greatest(messages: Tensor, graph: NeighborGraph) -> Tensor:
     """The greatest of each point's messages (B, N, k, C), each times its weight, channel by channel: (B, N, C)."""
-    weighted = messages if graph.weight is None else messages * graph.weight[..., None]
-    return weighted.max(dim=2).values
+    if graph.weight is None:
+        return messages.max(dim=2).values
+    weight = graph.weight[..., None]
+    with torch.no_grad():
+        which = (messages * weight).max(dim=2, keepdim=True).indices
+    chosen = weight.expand(-1, -1, -1, messages.shape[3]).gather(2, which)  # gradients for the chosen ones alone
+    return (messages.gather(2, which) * chosen)[:, :, 0]

@@ -38,27 +38,35 @@ class NeighborGraph:
         return NeighborGraph(self.index[:, begin:end], edges, weight)
 
 
-def neighbor_graph(points: Tensor, k: int, unit: float = 1.0) -> NeighborGraph:
+def neighbor_graph(points: Tensor, k: int, unit: float = 1.0, latent: Tensor | None = None) -> NeighborGraph:
     """The graph of points (B, N, 3) to themselves and k others, with edges in multiples of `unit`.
 
-    Edges longer than a few units are shortened, to 4 units at most: a point far from all others, which the networks
-    have hardly seen, is no reason for large numbers.
+    Edges longer than a few units are shortened, to 4 units at most, because a network has hardly seen points that are
+    far from all others.
 
-    The message of a neighbor at distance d weighs max(0, 1 - d^2 / c^2), where c is the distance of the neighbor
-    k + 1, the first one left out: whoever comes in or goes out weighs nothing just then. So whatever is computed from
-    the messages is continuous in the positions, and does not jump when two almost equal distances change places. With
-    fewer points, all others are neighbors.
+    The message of a neighbor at distance d has the weight max(0, 1 - d^2 / c^2), where c is the distance of neighbor
+    k + 1, the first one left out. A neighbor that enters or leaves the graph has the weight 0 at that moment, so
+    whatever is computed from the messages is continuous in the positions. With fewer points, all others are neighbors.
+
+    Args:
+        points: (B, N, 3).
+        k: neighbors of each point beside itself.
+        unit: length of the edges' unit.
+        latent: further channels (B, N, C). With them, nearest are those at the least distance in feature space, that is
+            in the positions in `unit` and these channels together.
     """
-    index = nearest(points, points, k + 2)
+    places = points if latent is None else torch.cat([points / unit, latent], dim=2)
+    index = nearest(places, places, k + 2)
     offsets = gather(points, index) - points[:, :, None]
-    squared = (offsets * offsets).sum(dim=3)
+    spatial = (offsets * offsets).sum(dim=3)
+    squared = spatial if latent is None else (gather(places, index) - places[:, :, None]).square().sum(dim=3)
     if index.shape[2] > k + 1:
         cut = squared[:, :, -1:]
-        index, offsets, squared = index[:, :, :-1], offsets[:, :, :-1], squared[:, :, :-1]
+        index, offsets, squared, spatial = index[:, :, :-1], offsets[:, :, :-1], squared[:, :, :-1], spatial[:, :, :-1]
     else:
         cut = 2 * squared[:, :, -1:]
     weight = torch.relu(1 - squared / cut.clamp(min=1e-30))
-    edges = torch.cat([offsets, (squared + 1e-12)[..., None].sqrt()], dim=3) / unit
+    edges = torch.cat([offsets, (spatial + 1e-12)[..., None].sqrt()], dim=3) / unit
     return NeighborGraph(index, edges * shortening(edges[..., 3:]), weight)
 
 

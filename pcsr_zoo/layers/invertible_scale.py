@@ -1,4 +1,4 @@
-"""A learned factor for each channel that can be undone: the scale of ActNorm (Kingma and Dhariwal, 2018)."""
+"""A learned affine map of each channel that can be inverted: the ActNorm of Glow (Kingma and Dhariwal, 2018)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from torch import Tensor, nn
 
 
 class InvertibleScale(nn.Module):
-    """x * exp(log_scale), with one scale for every few channels.
+    """x * exp(log_scale) + shift, channel by channel.
 
     Args:
-        initial: the factors that it begins with, positive.
-        repeats: how many channels in a row have one factor: 3 for vectors in space.
+        initial: the factors at the start, positive.
+        repeats: how many channels in a row share one factor: 3 for vectors in space.
+        shift: whether there is a learned shift; otherwise it is 0.
     """
 
-    def __init__(self, initial: Sequence[float], repeats: int = 1) -> None:
+    def __init__(self, initial: Sequence[float], repeats: int = 1, shift: bool = False) -> None:
         super().__init__()
         self.repeats = repeats
         self.logarithm = nn.Parameter(torch.tensor(initial, dtype=torch.float32).log())
+        self.shift = nn.Parameter(torch.zeros(len(initial) * repeats)) if shift else None
 
     @property
     def log_scale(self) -> Tensor:
@@ -27,9 +29,10 @@ class InvertibleScale(nn.Module):
         return self.logarithm.repeat_interleave(self.repeats)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (..., C), scaled."""
-        return x * self.log_scale.exp()
+        """Features (..., C), mapped."""
+        y = x * self.log_scale.exp()
+        return y if self.shift is None else y + self.shift
 
     def inverse(self, y: Tensor) -> Tensor:
-        """What `forward` made (..., C) into y."""
-        return y * (-self.log_scale).exp()
+        """The features (..., C) that `forward` maps to y."""
+        return (y if self.shift is None else y - self.shift) * (-self.log_scale).exp()

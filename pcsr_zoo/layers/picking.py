@@ -11,6 +11,7 @@ from ..geometry.fps import farthest_point_sample
 from ..geometry.knn import knn
 
 _SMALL = 8192  # points below which threads cost more than they bring
+_FLAT = 3  # channels up to which a tree is faster than all distances
 _BLOCK = 1 << 26  # entries of a batch's distances on a CUDA device
 
 
@@ -28,13 +29,14 @@ def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
     points, queries, k = points.detach(), queries.detach(), min(k, points.shape[1])
     if points.dtype != torch.float64:  # features of 16 bits, under autocast
         points, queries = points.float(), queries.float()
-    if points.device.type == "cpu":
+    if points.device.type == "cpu" and points.shape[2] <= _FLAT:
         found = [_nearest(one.numpy(), ask.numpy(), k) for one, ask in zip(points, queries, strict=True)]
         return torch.from_numpy(np.stack(found))
-    if len(points) * points.shape[1] * queries.shape[1] > _BLOCK:
+    if points.device.type != "cpu" and len(points) * points.shape[1] * queries.shape[1] > _BLOCK:
         return torch.stack([knn(one, ask, k)[1] for one, ask in zip(points, queries, strict=True)])
-    distance = torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist")
-    return distance.topk(k, dim=2, largest=False).indices
+    parts = queries.split(max(1, _BLOCK // (len(points) * points.shape[1])), dim=1)
+    away = (torch.cdist(part, points, compute_mode="donot_use_mm_for_euclid_dist") for part in parts)
+    return torch.cat([distance.topk(k, dim=2, largest=False).indices for distance in away], dim=1)
 
 
 def _nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:

@@ -21,11 +21,19 @@ class RescaleLayer(nn.Module):
         k: offsets of each kept point.
         unit: the spacing of the kept points in units of the positions.
         space: where neighbors are sought, see `decompose`.
-        options: of each `PIBlock`.
+        graph: the `space` of each `PIBlock`.
+        options: further ones of each `PIBlock`.
     """
 
     def __init__(
-        self, channels: int, blocks: int, k: int = 3, unit: float = 1.0, space: str = "positions", **options: Any
+        self,
+        channels: int,
+        blocks: int,
+        k: int = 3,
+        unit: float = 1.0,
+        space: str = "features",
+        graph: str = "features",
+        **options: Any,
     ) -> None:
         super().__init__()
         self.k, self.space = k, space
@@ -33,7 +41,9 @@ class RescaleLayer(nn.Module):
         # .5 along each axis, the others somewhat more; latent channels are taken for independent of unit variance.
         spread = [[(0.5 + 0.15 * j) * unit / 2**0.5] + [2**0.5] * (channels // 3 - 1) for j in range(k)]
         self.scale = InvertibleScale([1 / value for of_one in spread for value in of_one], repeats=3)
-        self.blocks = nn.ModuleList(PIBlock(channels, k * channels, unit=unit, **options) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            PIBlock(channels, k * channels, unit=unit, space=graph, **options) for _ in range(blocks)
+        )
 
     def forward(
         self, features: Tensor, volume: Tensor, n: int, picks: Tensor | None = None, start: int | None = None

@@ -55,46 +55,35 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         blocks: int | None = None,
         k: int = 3,
         form: str = "additive",
-        space: str = "positions",
-        hidden: int = 48,
+        space: str = "features",
+        graph: str = "features",
+        hidden: int = 64,
         growth: int = 12,
         dense: int = 1,
-        neighbors: int = 12,
-        prior: str = "standard",
-        prior_hidden: int = 64,
-        prior_dense: int = 3,
-        temperature: float = 0.05,
-        vectors: bool = False,
-        passes: int = 1,
+        neighbors: int = 16,
+        temperature: float = 1.0,
     ) -> None:
         from ...errors import OptionError
         from .network import PointLIENetwork
 
         if ratio not in (2, 4, 8, 16):
-            raise OptionError(f"pointlie is made for ratios of 2, 4, 8 and 16, got {ratio}")
-        for option, value, most in (("k", k, 64), ("passes", passes, 1000)):  # a checkpoint from anywhere names them
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise OptionError(f"{option} must be a whole number of at least 1 and at most {most}, got {value!r}")
-        blocks = blocks if blocks is not None else 8 if ratio <= 4 else 4
-        self.arguments = {
-            "ratio": ratio,
-            "blocks": blocks,
+            raise OptionError(f"ratio must be 2, 4, 8 or 16, got {ratio}")
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= 64:  # an untrusted checkpoint may say so
+            raise OptionError(f"k must be a whole number from 1 to 64, got {k!r}")
+        options: dict[str, Any] = {
+            "blocks": blocks if blocks is not None else 8 if ratio <= 4 else 4,
             "k": k,
             "form": form,
             "space": space,
+            "graph": graph,
             "hidden": hidden,
             "growth": growth,
             "dense": dense,
             "neighbors": neighbors,
-            "prior": prior,
-            "prior_hidden": prior_hidden,
-            "prior_dense": prior_dense,
             "temperature": temperature,
-            "vectors": vectors,
         }
-        self.ratio, self.passes = float(ratio), passes
-        options = {name: value for name, value in self.arguments.items() if name != "ratio"}
-        self.arguments["passes"] = passes
+        self.ratio = float(ratio)
+        self.arguments = {"ratio": ratio, **options}
         self.network = PointLIENetwork(int(ratio).bit_length() - 1, **options).eval()
 
     def recipe(self, **options: Any) -> Any:
@@ -151,15 +140,13 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         draw = np.random.default_rng(context.seed)
         noise = np.empty((1, len(points), network.latent_channels), np.float32)
         order = np.argsort(((points - points.mean(axis=0)) ** 2).sum(axis=1), kind="stable")
-        found = [points] if self.passes > 1 else []
+        noise[0, order] = context.temperature * draw.standard_normal(noise.shape[1:], np.float32)
         with torch.inference_mode():
             sampled = self._tensor(points, context)
-            for done in range(self.passes):
-                noise[0, order] = context.temperature * draw.standard_normal(noise.shape[1:], np.float32)
-                latent = network.draw(sampled, torch.from_numpy(noise).to(sampled))
-                found.append(self._array(network.candidates(sampled, latent)))
-                context.progress("recovery", (done + 1) / (self.passes + 1))
-        return np.concatenate(found)
+            latent = network.temperature * torch.from_numpy(noise).to(sampled)
+            found = self._array(network.candidates(sampled, latent))
+        context.progress("recovery", 0.5)
+        return found
 
     def _on(self, context: Context) -> Any:
         return self.network.to(context.device)

@@ -9,13 +9,10 @@ from torch import Tensor, nn
 
 from ...errors import OptionError
 from ...layers.decomposition import SPACES
-from ...layers.graph import neighbor_graph
+from ...layers.invertible_scale import InvertibleScale
 from ...layers.pi_block import FORMS
 from ...layers.picking import farthest_points, gather, spacing
 from ...layers.rescale_layer import RescaleLayer
-from .prior import GeometryPrior, StandardPrior, laid_into_surface
-
-PRIORS = ("standard", "geometry")
 
 
 class Sampled(NamedTuple):
@@ -37,10 +34,12 @@ class Sampled(NamedTuple):
 
 
 class PointLIENetwork(nn.Module):
-    """s rescale layers, each of a decomposition and M point invertible blocks, and a distribution of z.
+    """s rescale layers, each with a decomposition and M point invertible blocks, and a scale and shift of each channel
+    of z (ours).
 
-    Positions are divided by the spacing of the sampled points, and the network sees them through differences alone: it
-    knows nothing of where a cloud lies nor of its size, so patches can train what whole clouds go through in one piece.
+    Positions are divided by the spacing of the sampled points, and the network receives them as differences only. So
+    its result does not depend on where a cloud lies nor on its size, and a network that was trained on patches takes
+    whole clouds in one pass.
 
     Args:
         scale: s, how often the cloud is halved.
@@ -48,11 +47,9 @@ class PointLIENetwork(nn.Module):
         k: discarded neighbors of each kept point.
         form: of eq. 3, see `PIBlock`.
         space: where these neighbors are sought, see `decompose`.
+        graph: where the neighbors of the blocks are sought, see `PIBlock`.
         hidden, growth, dense, neighbors: of the blocks, see `PIBlock`.
-        prior: of z: "standard" is N(0, I); "geometry" a learned one, conditioned on the sampled points (ours).
-        prior_hidden, prior_dense: of the learned prior, see `GeometryPrior`.
-        vectors: channels are taken for vectors in space, see `layers.couplings` (ours).
-        temperature: of z*, the factor on the standard deviation of what is drawn (the paper says nothing of it: ours).
+        temperature: the standard deviation of z* when it is drawn; 1 for the paper's N(0, I).
     """
 
     def __init__(
@@ -61,35 +58,28 @@ class PointLIENetwork(nn.Module):
         blocks: int = 4,
         k: int = 3,
         form: str = "additive",
-        space: str = "positions",
-        hidden: int = 48,
+        space: str = "features",
+        graph: str = "features",
+        hidden: int = 64,
         growth: int = 12,
         dense: int = 1,
-        neighbors: int = 12,
-        prior: str = "standard",
-        prior_hidden: int = 64,
-        prior_dense: int = 3,
-        temperature: float = 0.05,
-        vectors: bool = False,
+        neighbors: int = 16,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        self.k, self.temperature, self.vectors, self.neighbors = k, temperature, vectors, neighbors
-        for name, value, known in (("form", form, FORMS), ("space", space, SPACES), ("prior", prior, PRIORS)):
+        self.k, self.temperature = k, temperature
+        for name, value, known in (("form", form, FORMS), ("space", space, SPACES), ("graph", graph, SPACES)):
             if value not in known:
                 raise OptionError(f"{name} '{value}' is unknown; use {' or '.join(known)}")
         if min(scale, blocks, k, hidden, growth, dense, neighbors) < 1:
             raise OptionError("scale, blocks, k, hidden, growth, dense and neighbors must be at least 1")
         self.channels = [3 * (k + 1) ** i for i in range(scale + 1)]
         options: dict[str, Any] = {"hidden": hidden, "growth": growth, "dense": dense, "neighbors": neighbors}
-        options |= {"form": form, "vectors": vectors}
         self.layers = nn.ModuleList(
-            RescaleLayer(channels, blocks, k, 2.0 ** (-(scale - 1 - i) / 2), space, **options)
+            RescaleLayer(channels, blocks, k, 2.0 ** (-(scale - 1 - i) / 2), space, graph, form=form, **options)
             for i, channels in enumerate(self.channels[:-1])
         )
-        latent = self.channels[-1] - 3
-        self.prior: StandardPrior | GeometryPrior = StandardPrior(latent)
-        if prior == "geometry":
-            self.prior = GeometryPrior(latent, prior_hidden, growth, prior_dense, neighbors, vectors)
+        self.normalization = InvertibleScale([1.0] * self.latent_channels, shift=True)
 
     @property
     def latent_channels(self) -> int:
@@ -116,31 +106,15 @@ class PointLIENetwork(nn.Module):
         for layer, count in zip(list(self.layers)[1:], counts[2:], strict=True):
             features = torch.cat([kept, offsets], dim=2)  # in the order of the picks: the first is to be first again
             kept, offsets, volume, _ = layer(features, volume, count, start=0)
-        latent = torch.cat([kept[:, :, 3:], offsets], dim=2)
-        return Sampled(kept[:, :, :3] * unit[:, None, None], latent, volume[:, :, 3:], unit, picks)
+        latent = self.normalization(torch.cat([kept[:, :, 3:], offsets], dim=2))
+        volume = volume[:, :, 3:] + self.normalization.log_scale
+        return Sampled(kept[:, :, :3] * unit[:, None, None], latent, volume, unit, picks)
 
     def counts(self, size: int, n: int) -> list[int]:
         """How many points there are before the first layer and after each: N, ..., n, the same ratio each time."""
         s = len(self.layers)
         between = [max(n, round(size * (n / size) ** (i / s))) for i in range(1, s)]
         return [size, *between, n]
-
-    def distribution(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log sigma of z, both (B, n, channels of z), for sampled points (B, n, 3)."""
-        return self.prior(points)
-
-    def draw(self, points: Tensor, noise: Tensor) -> Tensor:
-        """z* (B, n, channels of z) for sampled points (B, n, 3), from standard normal noise of its shape."""
-        return self.drawn(points, *self.distribution(points), noise)
-
-    def drawn(self, points: Tensor, mean: Tensor, log_sigma: Tensor, noise: Tensor) -> Tensor:
-        """z* for sampled points from its distribution and standard normal noise, all (B, n, channels of z).
-
-        Where channels are vectors the noise is laid into the surface.
-        """
-        if self.vectors:
-            noise = laid_into_surface(noise, neighbor_graph(points / spacing(points)[:, None, None], self.neighbors))
-        return mean + self.temperature * log_sigma.exp() * noise
 
     def recover(self, points: Tensor, latent: Tensor, count: int, unit: Tensor | None = None) -> Tensor:
         """`count` points (B, count, 3): those that cover best of the `candidates`, of which there must be enough."""
@@ -156,7 +130,7 @@ class PointLIENetwork(nn.Module):
             unit: that of `Sampled`, for the exact inverse; by default the spacing of `points`, which is near it.
         """
         unit = spacing(points) if unit is None else unit
-        features = torch.cat([points / unit[:, None, None], latent], dim=2)
+        features = torch.cat([points / unit[:, None, None], self.normalization.inverse(latent)], dim=2)
         found = features
         for i in reversed(range(len(self.layers))):
             if i < len(self.layers) - 1:

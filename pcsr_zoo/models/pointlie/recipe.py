@@ -48,6 +48,8 @@ class PointLIERecipe(Recipe):
             the first rows of the paper's table 3.
         inputs: what the inverse path is fed: the network's "own" samples, "fps" or "random" points of the cloud; "own"
             needs `two_way`.
+        random: the share of steps whose inverse path is fed random points of the cloud instead (ours): upsampling is
+            judged on them.
         sample, emd, chamfer, candidates, repulsion, uniform, latent: weights of the terms above.
         volume: the latent loss is the likelihood of a flow, which takes account of how much the blocks stretch z:
             without it (eq. 10 as printed) z may shrink. By default only with a learned prior.
@@ -59,6 +61,7 @@ class PointLIERecipe(Recipe):
         points: int | None = None,
         two_way: bool = True,
         inputs: str = "own",
+        random: float = 0.0,
         sample: float = 1.0,
         emd: float = 0.3,
         chamfer: float = 0.0,
@@ -66,7 +69,7 @@ class PointLIERecipe(Recipe):
         repulsion: float = 0.1,
         uniform: float = 0.01,
         latent: float = 0.01,
-        volume: bool | None = None,
+        volume: bool = True,
     ) -> None:
         net: Any = network
         self.ratio = 2 ** len(net.layers)
@@ -81,11 +84,14 @@ class PointLIERecipe(Recipe):
             raise OptionError(
                 f"points must be a multiple of the ratio, {self.ratio}, and at least 16 of them; got {points}"
             )
+        if not 0 <= random <= 1:
+            raise OptionError(f"random must be a share from 0 to 1, got {random}")
+        self.random = 1.0 if inputs == "random" else float(random)
         self.network, self.points, self.two_way, self.inputs = network, points, two_way, inputs
         self.weights = {"sample": sample, "latent": latent} if two_way else {}
         self.weights |= {"emd": emd, "chamfer": chamfer, "candidates": candidates}
         self.weights |= {"repulsion": repulsion, "uniform": uniform}
-        self.volume = bool(next(net.prior.parameters(), None) is not None) if volume is None else volume
+        self.volume = volume
         self.augmentation = Augmentation(densities=(1.0, 0.0, 0.0), noise=(0.0, 0.0))
 
     def networks(self) -> dict[str, torch.nn.Module]:
@@ -100,7 +106,7 @@ class PointLIERecipe(Recipe):
 
     def _examples(self, dense: Tensor, step: int, seed: int, first: int) -> Examples:
         examples = {"dense": dense, "picks": farthest_points(dense, dense.shape[1] // 2), "spacing": spacing(dense)}
-        if self.inputs == "random":
+        if np.random.default_rng([seed, step, 3]).random() < self.random:
             n = dense.shape[1] // self.ratio
             draws = [np.random.default_rng([seed, step, first + i, 2]) for i in range(len(dense))]
             chosen = [rng.choice(dense.shape[1], n, replace=False) for rng in draws]
@@ -120,15 +126,15 @@ class PointLIERecipe(Recipe):
             sampled = network(dense, n, examples["picks"])
             terms["sample"] = earth_mover_loss(sampled.points, fps, side * self.ratio**0.5)
             given = sampled.points
-            distribution = network.distribution(given)
-            terms["latent"] = gaussian_cross_entropy(sampled.latent, *distribution)
+            terms["latent"] = gaussian_cross_entropy(sampled.latent)
             if self.volume:
                 terms["latent"] = terms["latent"] - sampled.volume.mean()
-        if self.inputs != "own":
-            given = fps if self.inputs == "fps" else gather(dense, examples["random"])
-            distribution = network.distribution(given)
+        if "random" in examples:
+            given = gather(dense, examples["random"])
+        elif self.inputs == "fps":
+            given = fps
         noise = torch.randn(len(dense), n, network.latent_channels, device=dense.device)
-        found = network.candidates(given, network.drawn(given, *distribution, noise))
+        found = network.candidates(given, network.temperature * noise)
         recovered = gather(found, farthest_points(found, size))
         terms["emd"] = earth_mover_loss(recovered, dense, side, exact=False)
         if self.weights["chamfer"]:
@@ -145,11 +151,16 @@ class PointLIERecipe(Recipe):
     ) -> dict[str, float]:
         """Chamfer distances (x1000, unit frame, both ways added) of whole held-out shapes that were recovered.
 
-        `score` with drawn z, from the network's own samples if it is fed with them, else from FPS samples; `mean` with
-        temperature 0; `true` with the true z; `fps` with drawn z from FPS samples.
+        `score` is the mean of `own` and, where `random` points are trained for, of that figure. `own` is recovered from the
+        network's own samples (from FPS samples where it is not trained on its own), `fps` and `random` from FPS samples and
+        random points, each with one draw of z; `zero` with z = 0 and `true` with the true z. `moved` is the mean distance
+        of the network's samples from FPS(Q), in point spacings of FPS(Q). `std_low`, `std`, `std_high` and `kurtosis` are
+        those of the true z: the standard deviation of the channels (least, median, greatest) and the median kurtosis
+        (3 for a Gaussian).
         """
         network: Any = networks["network"]
-        sums: dict[str, list[Tensor]] = {"score": [], "mean": [], "true": [], "fps": []}
+        sums: dict[str, list[Tensor]] = {}
+        latents: list[Tensor] = []
         size = min(_VALIDATION_POINTS, int(data.about["points"])) // self.ratio * self.ratio
         n = size // self.ratio
         for k, shape in enumerate(data.held_out or data.train):
@@ -157,16 +168,35 @@ class PointLIERecipe(Recipe):
             dense = torch.from_numpy(cloud.dense).to(device)
             sampled = network(dense, n)
             fps = gather(dense, sampled.picks[:, :n])
-            noise = torch.from_numpy(
-                np.random.default_rng([seed, k]).standard_normal((1, n, network.latent_channels), np.float32)
-            ).to(device)
+            rng = np.random.default_rng([seed, k])
+            noise = torch.from_numpy(rng.standard_normal((1, n, network.latent_channels), np.float32)).to(device)
+            some = torch.from_numpy(rng.choice(size, (1, n), replace=False)).to(device)
+            z = noise * network.temperature
             own = sampled.points if self.inputs == "own" else fps
             for name, given, latent in (
-                ("score", own, network.draw(own, noise)),
-                ("mean", own, network.draw(own, torch.zeros_like(noise))),
+                ("own", own, z),
+                ("fps", fps, z),
+                ("random", gather(dense, some), z),
+                ("zero", own, torch.zeros_like(noise)),
                 ("true", sampled.points, sampled.latent),
-                ("fps", fps, network.draw(fps, noise)),
             ):
                 unit = sampled.unit if name == "true" else None
-                sums[name].append(1000 * chamfer_loss(network.recover(given, latent, size, unit), dense))
-        return {name: float(torch.stack(values).mean()) for name, values in sums.items()}
+                recovered = network.recover(given, latent, size, unit)
+                sums.setdefault(name, []).append(1000 * chamfer_loss(recovered, dense))
+            sums.setdefault("moved", []).append((sampled.points - fps).norm(dim=2).mean() / sampled.unit[0])
+            latents.append(sampled.latent[0])
+        found = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
+        return {
+            "score": (found["own"] + found["random"]) / 2 if self.random else found["own"],
+            **found,
+            **_spread(latents),
+        }
+
+
+def _spread(latents: list[Tensor]) -> dict[str, float]:
+    """Of the channels of z, of all shapes together: least, median and greatest standard deviation; median kurtosis."""
+    z = torch.cat(latents).double()
+    std = z.std(dim=0)
+    kurtosis = ((z - z.mean(dim=0)) / std).pow(4).mean(dim=0)
+    low, middle, high = (float(value) for value in (std.min(), std.median(), std.max()))
+    return {"std_low": low, "std": middle, "std_high": high, "kurtosis": float(kurtosis.median())}
