@@ -31,7 +31,7 @@ _CARDS = re.compile(r"<!-- cards: (\S+) -->")
 _COMMANDS = "<!-- commands -->"
 _CLASSES = re.compile(r"^## Class(?:es)?\n(.*?)(?=^## Model card|\Z)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
-_WHOLE_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://)[^)\s]+\)")
+_WHOLE_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://)([^)\s]+)\)")
 
 
 def on_config(config: Any) -> Any:
@@ -59,6 +59,8 @@ def on_files(files: Files, config: Any) -> Files:
             uri = _uri(source, target)
             if uri is not None and uri.startswith(f"{COPIES}/") and files.get_file_from_path(uri) is None:
                 path = ROOT / uri.removeprefix(f"{COPIES}/")
+                if path.parent.name == "benchmarks" or path.name == "BENCHMARKS.md":  # its pages link to each other
+                    queue.append((path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")))
                 files.append(_out_of_nav(File.generated(config, uri, abs_src_path=str(path))))
     return files
 
@@ -70,16 +72,22 @@ def _out_of_nav(file: File) -> File:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     where = page.file.src_uri
-    if where.startswith(f"{COPIES}/"):
-        return _WHOLE_LINK.sub(lambda found: found[1], markdown)  # copies have no links of their own
-    source = _source(where)
-    if source != f"docs/{where}":  # the page of a family
+    copied = where.startswith(f"{COPIES}/")
+    source = where.removeprefix(f"{COPIES}/") if copied else _source(where)
+    if not copied and source != f"docs/{where}":  # the page of a family
         link = f"## Classes\n\n[Arguments, network and training recipe]({posixpath.basename(_classes(where))})\n\n"
         markdown = _CLASSES.sub(link, markdown)
     markdown = _with_cards(markdown, source)
     if _COMMANDS in markdown:
         links = [f"- [{name}]({uri})" for name, uri in _commands()]
         markdown = markdown.replace(_COMMANDS, "\n".join([*_help([])[1:], "", *links]))
+
+    def leads_out(found: re.Match[str]) -> bool:
+        uri = _uri(source, re.sub(r"#.*", "", found[2]))
+        return uri is None or files.get_file_from_path(uri) is None
+
+    if copied:  # of what a copy links to, the site has only a part
+        markdown = _WHOLE_LINK.sub(lambda found: found[1] if leads_out(found) else found[0], markdown)
 
     def inward(found: re.Match[str]) -> str:
         uri = _uri(source, found[1])

@@ -42,7 +42,7 @@ def folder(tmp_path):
     ids=["load", "upsample", "sample", "recover"],
 )
 def test_random_weights_are_refused_by_every_verb(call, model):
-    with pytest.raises(OptionError, match="'pointlie'.*pointlie-x8"):
+    with pytest.raises(OptionError, match=r"'pointlie'.*pointlie-x8"):
         call(model)
 
 

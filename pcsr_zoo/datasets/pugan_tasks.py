@@ -85,7 +85,7 @@ def _recovery(ratio: int) -> Task:
     n = 8192 // ratio
     protocol = (
         f"Sampling and recovery x{ratio}: the 8192-point ground truth, sampled by the model's sampler "
-        f"(farthest point sampling where it names none) to {n} points, recovered to 8192."
+        f"(farthest point sampling if it has none) to {n} points, recovered to 8192."
     )
     return Task(f"pcsr{ratio}", protocol, n, 8192, _ground_truth, _ground_truth, recovers=True)
 
@@ -113,8 +113,7 @@ _UP4 = Task(
 )
 _UP4_INDEPENDENT = Task(
     "up4-independent",
-    "Upsampling x4 of an independent input: 2048 Poisson-disk points drawn anew from the mesh, to 8192, "
-    "against gt_8192.",
+    "Upsampling x4 of an independent input: 2048 new Poisson-disk points of the mesh, to 8192, against gt_8192.",
     n_in=2048,
     n_out=8192,
     given=lambda shape, seed: shape.sample(2048, seed),

@@ -1,10 +1,10 @@
-"""What the halves of a point invertible block compute of each other: F, P (of Q_r) and G, H (of Q_s').
+"""The functions of the affine couplings in a point invertible block: F, P of Q_r and G, H of Q_s'.
 
-Two kinds. The free one is the paper's: convolutions of length 1, and dense feature extraction before those of G and H.
-The one of vectors (ours) takes channels for what they are, vectors in space, three channels each: what it adds is a sum
-of vectors that are there, the offsets to neighbors among them, with factors that networks like those of the free kind
-choose. So new points are affine combinations of old ones: planes stay planes, and a smooth surface is met as by a
-subdivision scheme.
+There are two kinds. The free kind is the paper's: convolutions with kernels of size 1, and dense feature extraction
+before those of G and H. The vector kind (ours) treats every three channels as a vector in space. It adds sums of
+existing vectors, such as the offsets to neighbors, with factors from networks like those of the free kind. New points
+are then affine combinations of existing ones: planes stay planes, and smooth surfaces are refined as by a subdivision
+scheme.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _FAR = 4.0
 
 
 def bounded(x: Tensor) -> Tensor:
-    """x where it is small; never beyond 4 spreads, so that what is far out does not move all else."""
+    """A soft clamp: about x where x is small, and between -4 and 4, so that outliers have a limited effect."""
     return _FAR * torch.tanh(x / _FAR)
 
 
 def stack(channels: int, hidden: int, out: int, layers: int) -> nn.Sequential:
-    """Convolutions of length 1 with activations between them; the last one begins with zeros."""
+    """Convolutions with kernels of size 1 and activations between them. The last one is initialized with zeros."""
     parts: list[nn.Module] = []
     for _ in range(layers):
         parts += [nn.Linear(channels, hidden), nn.SiLU()]
@@ -45,7 +45,7 @@ class FreeShift(nn.Module):
 
 
 class VectorShift(nn.Module):
-    """F: offsets (B, n, kd), as vectors, -> (B, n, d): sums of them, through `hidden` sums with a factor each."""
+    """F: offsets (B, n, kd), as vectors, -> (B, n, d): sums of `hidden` linear combinations, each with a factor."""
 
     def __init__(self, channels: int, out: int, hidden: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class VectorShift(nn.Module):
 
 
 class FreeHead(nn.Module):
-    """H and G: features (B, n, C) of kept points -> what is added to offsets, and what goes into their scales."""
+    """H and G: features (B, n, C) of kept points -> the shifts and the (unclamped) log scales of their offsets."""
 
     def __init__(self, features: int, kept: int, out: int, hidden: int) -> None:
         super().__init__()
@@ -68,18 +68,18 @@ class FreeHead(nn.Module):
         self.scale = stack(features, hidden, out, 1)
 
     def forward(self, features: Tensor, latent: Tensor, graph: NeighborGraph) -> tuple[Tensor, Tensor]:
-        """Both (B, n, out).
+        """Shifts and log scales, both (B, n, out).
 
         Args:
-            features: of `DenseFeatures`.
-            latent: (B, n, kept), channels of the kept points other than positions.
-            graph: of the kept points.
+            features: (B, n, C) of `DenseFeatures`.
+            latent: (B, n, kept), channels of the kept points without the positions.
+            graph: the neighbor graph of the kept points.
         """
         return bounded(self.shift(features)), self.scale(features)
 
 
 class VectorHead(nn.Module):
-    """H and G like `FreeHead`, where H is sums of the offsets to neighbors and of the point's own latent vectors."""
+    """H and G like `FreeHead`; H sums the offsets to neighbors and the point's own latent vectors."""
 
     def __init__(self, features: int, kept: int, out: int, hidden: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class VectorHead(nn.Module):
         return _shortened(vectors).flatten(2), self.scale(features).repeat_interleave(3, dim=2)
 
     def _sums(self, own: Tensor, other: Tensor, graph: NeighborGraph) -> Tensor:
-        """Sums (B, n, out / 3, 3) of the offsets to neighbors."""
+        """Weighted sums (B, n, out / 3, 3) of the offsets to neighbors."""
         assert graph.edges is not None
         edges = own[:, :, None] + gather(other, graph.index) + self.offset(graph.edges)
         factors = bounded(self.factors(nn.functional.silu(edges)))
@@ -111,19 +111,19 @@ class VectorHead(nn.Module):
 
 
 def shift_of(vectors: bool, channels: int, out: int, hidden: int) -> nn.Module:
-    """F of the one kind or the other."""
+    """F of the vector kind or of the free kind."""
     return (VectorShift if vectors else FreeShift)(channels, out, hidden)
 
 
 class Neighborhood(nn.Module):
-    """H and G whole: kept points -> what is added to offsets (B, n, out), and what goes into their scales.
+    """H and G with their feature extraction: kept points -> shifts and log scales of offsets, both (B, n, out).
 
     Args:
-        kept: d - 3, channels of the kept points other than positions.
+        kept: d - 3, channels of the kept points without the positions.
         out: kd.
         hidden: channels of the heads.
-        growth, dense: of the dense feature extraction: growth, blocks.
-        vectors: the kind.
+        growth, dense: growth and number of blocks of the dense feature extraction.
+        vectors: the vector kind instead of the free kind.
     """
 
     def __init__(self, kept: int, out: int, hidden: int, growth: int, dense: int, vectors: bool) -> None:
@@ -136,7 +136,7 @@ class Neighborhood(nn.Module):
 
 
 def _shortened(vectors: Tensor) -> Tensor:
-    """`bounded` for vectors (..., 3): their directions stay."""
+    """`bounded` for vectors (..., 3): it keeps their directions."""
     return vectors * shortening((vectors.square().sum(dim=-1, keepdim=True) + 1e-12).sqrt())
 
 

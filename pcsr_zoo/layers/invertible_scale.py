@@ -1,4 +1,4 @@
-"""A learned factor for each channel that can be undone: the scale of ActNorm (Kingma and Dhariwal, 2018)."""
+"""A learned, invertible factor for each channel: the scale of ActNorm (Kingma and Dhariwal, 2018)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 
 class InvertibleScale(nn.Module):
-    """x * exp(log_scale), with one scale for every few channels.
+    """x * exp(log_scale), with one factor for `repeats` consecutive channels.
 
     Args:
-        initial: the factors that it begins with, positive.
-        repeats: how many channels in a row have one factor: 3 for vectors in space.
+        initial: the initial factors, positive.
+        repeats: number of consecutive channels that share a factor: 3 for vectors in space.
     """
 
     def __init__(self, initial: Sequence[float], repeats: int = 1) -> None:
@@ -23,13 +23,13 @@ class InvertibleScale(nn.Module):
 
     @property
     def log_scale(self) -> Tensor:
-        """Of each channel."""
+        """The logarithm (C,) of the scale of each channel."""
         return self.logarithm.repeat_interleave(self.repeats)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (..., C), scaled."""
+        """Scale features (..., C)."""
         return x * self.log_scale.exp()
 
     def inverse(self, y: Tensor) -> Tensor:
-        """What `forward` made (..., C) into y."""
+        """The input (..., C) of `forward` for its output y."""
         return y * (-self.log_scale).exp()

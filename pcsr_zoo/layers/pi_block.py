@@ -1,4 +1,4 @@
-"""The point invertible block of PointLIE (sec. 3.2, eq. 3 to 6): an affine coupling of kept points and offsets."""
+"""The point invertible (PI) block of PointLIE (sec. 3.2, eq. 3 to 6): affine couplings of kept points and offsets."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ FORMS = ("additive", "map")
 
 
 class PIBlock(nn.Module):
-    """Kept points Q_s (B, n, d) and their offsets Q_r (B, n, kd), both changed by each other:
+    """Affine couplings of kept points Q_s (B, n, d) and their offsets Q_r (B, n, kd):
 
         Q_s' = Q_s * exp(P(Q_r)) + F(Q_r)
         Q_r' = Q_r * exp(G(Q_s')) + H(Q_s')
 
-    Eq. 3 has Q_r itself in place of P(Q_r), whose shape does not fit: with `form` "map" P is learned, with "additive"
-    it is 0. Scales are clamped to exp(+-clamp). The last layers begin with zeros, and so the block as the identity.
+    Eq. 3 has Q_r itself in place of P(Q_r), but its shape does not fit: with `form` "map" P is learned, with "additive"
+    it is 0. Scales are clamped to exp(+-clamp). The last layers are initialized with zeros: the block starts as the
+    identity.
 
-    Ours: a cloud that moves takes its kept points along and changes nothing else. For that the 3 positions among the
-    channels are never scaled, and G and H see them only as offsets between neighbors, over a graph of the positions
-    in Q_s', which the inverse knows. H is the dense feature extraction with a head, and G another head of it.
+    Translation equivariance is ours: the 3 positions among the channels are never scaled, and G and H use them only as
+    offsets between neighbors, in a graph of the positions in Q_s', which the inverse has, too. H and G are two heads of
+    the same dense feature extraction.
 
     Args:
-        kept: d, the first 3 of which are positions.
+        kept: d; the first 3 channels are positions.
         offsets: kd.
         hidden: channels of F, P and the heads.
-        growth, dense, neighbors: of the dense feature extraction: growth, blocks, k.
+        growth, dense, neighbors: growth, number of blocks and k of the dense feature extraction.
         unit: the spacing of the kept points in units of the positions.
         form: "additive" or "map".
-        vectors: sums of vectors in place of free channels, see `couplings`.
-        clamp: of the logarithms of scales.
+        vectors: use the vector kind of couplings, see `couplings`.
+        clamp: bound of the log scales.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class PIBlock(nn.Module):
         self.neighbourhood = Neighborhood(kept - 3, offsets, hidden, growth, dense, vectors)
 
     def forward(self, kept: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Q_s', Q_r', and the logarithms of the scales of Q_r (B, n, kd) and of Q_s (B, n, d - 3); None for zeros."""
+        """Q_s', Q_r', and the log scales of Q_r (B, n, kd) and of Q_s (B, n, d - 3), the latter None for zeros."""
         scale = self._scale_kept(offsets)
         if scale is not None:
             kept = torch.cat([kept[:, :, :3], kept[:, :, 3:] * scale.exp()], dim=2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pcsr_zoo.benchmark.published import published_rows
+from pcsr_zoo.datasets.pugan_tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "benchmarks").is_dir():
@@ -61,3 +62,9 @@ def test_every_measured_and_every_published_row_is_on_one_page():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_is_short(page):
     assert len(page.read_text(encoding="utf-8").split()) < 1400
+
+
+def test_every_task_has_its_page():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = [task for tasks in re.findall(r"<!-- tables: ([^>]+) -->", text) for task in tasks.split()]
+    assert sorted(named) == sorted([*TASKS, "CD", "legend"])

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from pcsr_zoo.benchmark.published import published_rows
+from pcsr_zoo.datasets.pugan_tasks import TASKS as BENCHMARK_TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "docs").is_dir():
     pytest.skip("the documentation comes with the checkout", allow_module_level=True)
 
-TASKS = ("up4", "up4-independent", "up16", "up16-512", "pcsr4", "pcsr8", "pcsr16")
+TASKS = tuple(BENCHMARK_TASKS)
 
 
 def known() -> dict[tuple[str, str], set[tuple[str, ...]]]:
