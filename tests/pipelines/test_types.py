@@ -1,8 +1,9 @@
-"""The types that mypy sees in code of users: a call returns the kind of point cloud that it was given."""
+"""The types that mypy sees in code of users, the README's among it: a call returns the kind that it was given."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,19 +80,38 @@ def check(cloud: Cloud) -> None:
 """
 
 
+ROOT = Path(__file__).resolve().parents[2]
+README = """
+from numpy import float64
+from numpy.typing import NDArray
+from typing_extensions import assert_type
+
+from pcsr_zoo import Cloud, LoadedModel
+
+assert_type(cloud, Cloud)
+assert_type(dense, Cloud)
+assert_type(small, Cloud)
+assert_type(again, Cloud)
+assert_type(array, NDArray[float64])
+assert_type(model, LoadedModel)
+"""
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory) -> dict[str, list[str]]:
-    """The lines of mypy --strict on both files, in a folder of their own."""
+    """The lines of mypy --strict on all files, in a folder of their own."""
     folder = tmp_path_factory.mktemp("user")
-    for name, text in (("right.py", RIGHT), ("wrong.py", WRONG)):
-        (folder / name).write_text(text.lstrip())
-    root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "right.py", "wrong.py"]
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    texts = {"right.py": RIGHT, "wrong.py": WRONG, "readme.py": readme + README}
+    for name, text in texts.items():
+        (folder / name).write_text(text.lstrip(), encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *texts]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "MYPYPATH": str(root)}
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "MYPYPATH": str(ROOT)}
     )
     lines = [line for line in (done.stdout + done.stderr).splitlines() if ": note:" not in line]
-    return {name: [line for line in lines if line.startswith(name)] for name in ("right.py", "wrong.py")}
+    return {name: [line for line in lines if line.startswith(name)] for name in texts}
 
 
 def test_calls_have_the_type_of_their_input(found):
@@ -102,3 +122,7 @@ def test_wrong_calls_are_errors(found):
     marked = {int(line.split(":")[1]) for line in found["wrong.py"]}
     text = WRONG.lstrip().splitlines()
     assert marked == {number for number, line in enumerate(text, 1) if line.startswith("    ")}
+
+
+def test_the_python_of_the_readme_passes(found):
+    assert found["readme.py"] == []
