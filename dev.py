@@ -5,6 +5,7 @@
     python3 dev.py check      ruff and mypy
     python3 dev.py generate   write what is made from the model classes: README's table, examples/open3d_ml/NAME.yml,
                              snapshots of outputs
+    python3 dev.py weights    train the shipped weights again, one after another; --list shows them, -h the options
     python3 dev.py setup      only install
 
 Each sets up what it needs first: a virtual environment in .venv (or where PCSR_VENV says), with the package
@@ -98,7 +99,9 @@ def main(arguments: list[str]) -> None:
     if sys.version_info < (3, 10):  # noqa: UP036 - reached before pip could refuse
         sys.exit(f"Python 3.10 or later is needed, this is {sys.version.split()[0]}; try: python3.11 dev.py")
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if command not in ("demo", "test", "check", "generate", "setup") or (rest and command != "test"):
+    if command not in ("demo", "test", "check", "generate", "weights", "setup") or (
+        rest and command not in ("test", "weights")
+    ):
         sys.exit(__doc__)
     setup()
     if command == "demo":
@@ -107,9 +110,12 @@ def main(arguments: list[str]) -> None:
         check()
     elif command == "generate":
         run(PYTHON, "docs/overview.py")
+        run(PYTHON, "benchmarks/pages.py")
         run(PYTHON, "tests/models/test_shipped.py")  # snapshots of models that have none
     elif command == "test":
         test(rest)
+    elif command == "weights":
+        run(PYTHON, "benchmarks/weights.py", *rest)
     else:
         print(f"To enter the environment: {ENTER}")
 

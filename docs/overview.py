@@ -1,10 +1,10 @@
 """What the documentation and the examples take from the model classes, so that nobody copies it by hand.
 
 - `pages` and `navigation`: the page of each family, `pcsr_zoo/models/FAMILY/page.md`, as `models/NAME.md` of the site.
-- `model_table`: the table of models, for docs/models.md (by `hooks.py`) and for the README.
+- `model_table`: the table of models in docs/models.md.
 - `open3d_config`: examples/open3d_ml/NAME.yml of a model class.
 
-`python dev.py generate` runs this file, which writes the README's table and the configurations.
+`python dev.py generate` runs this file, which writes the table and the configurations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pcsr_zoo.models.registry import families
 from pcsr_zoo.training.api import GENTLE
 
 ROOT = Path(__file__).resolve().parents[1]
-README, CONFIGS = ROOT / "README.md", ROOT / "examples" / "open3d_ml"
+MODELS, CONFIGS = ROOT / "docs" / "models.md", ROOT / "examples" / "open3d_ml"
 BEGIN, END = "<!-- models -->", "<!-- /models -->"
 MADE = "# Made by `python dev.py generate`; changes here are lost."
 
@@ -117,7 +117,7 @@ def checkpoints(cls: Any) -> list[Resolved]:
 
 
 def open3d_config(cls: Any) -> str:
-    """A configuration that tests a model class in Open3D-ML, and trains it where it is learned."""
+    """A configuration that tests a model class in Open3D-ML, and trains it if it has a network."""
     learned, tasks = is_learned(cls), tasks_of(cls)
     weights = _usual(cls) if learned else None
     ratio = f"{(weights and weights.ratio) or _parameter(cls, 'ratio') or _RATIO:g}"
@@ -135,18 +135,19 @@ def open3d_config(cls: Any) -> str:
         lines += ["dataset:", "  name: CloudFolder", f"  dataset_path: {_SAMPLE}"]
         lines += [f"  ratio: {ratio}{_THINNED}"] if pipeline == "PointCloudUpsampling" else []
     lines += ["  test_result_folder: runs/open3d_ml/test", "model:", f"  name: {cls.__name__}"]
-    lines += [f"  ratio: {ratio}"] if _parameter(cls, "ratio") else []
     lines += [_ckpt_path(weights)] if learned else []
-    lines += ["pipeline:", f"  name: {pipeline}", f"  ratio: {ratio}", "  convention: plain"]
+    lines += ["pipeline:", f"  name: {pipeline}"]
+    lines += [f"  ratio: {ratio}"] if pipeline == "PointCloudSampling" else []
+    lines += ["  convention: plain"]
     lines += ["  main_log_dir: runs/open3d_ml/logs", *(_training(weights) if learned else [])]
     return "\n".join(lines) + "\n"
 
 
 _SAMPLE = "examples/data/sculpture.ply # a folder, or a file"
-_TRUTH = " # points of its ground truth for each of them"
-_THINNED = " # the cloud is thinned so much, and is the ground truth; leave it out for clouds that are the input"
+_TRUTH = " # ground-truth points for each of them"
+_THINNED = " # the cloud is the ground truth, and is sampled for the input; leave it out if the cloud is the input"
 _HINT = [
-    "# The training file is made by (add meshes of your own, or folders of them):",
+    "# These commands make the training file (add meshes of your own, or folders of them):",
     "#   mkdir runs",
     "#   pcsr data build --generated 60 -o runs/train.npz",
 ]
@@ -166,12 +167,12 @@ def _parameter(cls: Any, name: str) -> Any:
 
 def _ckpt_path(weights: Resolved | None) -> str:
     if weights is None:
-        return "  ckpt_path: # no weights are published: train first (--split train), or name a folder"
-    return f"  ckpt_path: {weights.name} # or the folder of a checkpoint; empty to train from random weights"
+        return "  ckpt_path: # there are no published weights: train first (--split train), or give a folder"
+    return f"  ckpt_path: {weights.name} # or the folder of a checkpoint; empty: train from random weights"
 
 
 def _training(weights: Resolved | None) -> list[str]:
-    """Gentle settings where training goes on from published weights, as those of `pcsr finetune`."""
+    """Gentle settings, as in `pcsr finetune`, if training starts from published weights."""
     settings: Mapping[str, Any] = _FROM_THE_START
     if weights is not None:
         assert weights.config is not None
@@ -179,7 +180,7 @@ def _training(weights: Resolved | None) -> list[str]:
         lr = _GENTLER * known.get("lr", _FROM_THE_START["lr"])
         settings = {**GENTLE, "batch": known.get("batch", _FROM_THE_START["batch"]), "lr": lr}
     lines = [f"    {key}: {_number(value)}" for key, value in settings.items() if key != "save_every"]
-    return ["  training: # as under `training` in the configuration of pcsr train", *lines]
+    return ["  training: # the same keys as in a configuration of pcsr train", *lines]
 
 
 def _number(value: float) -> str:
@@ -192,12 +193,12 @@ def _number(value: float) -> str:
 
 def generated() -> dict[Path, str]:
     """The files that are made from the classes -> what belongs in them."""
-    text = README.read_text(encoding="utf-8")
+    text = MODELS.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{README} must have the lines {BEGIN} and {END}, once each")
+        raise ValueError(f"{MODELS} must have the lines {BEGIN} and {END}, once each")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    files = {README: f"{before}{BEGIN}\n{model_table()}\n{END}{after}"}
+    files = {MODELS: f"{before}{BEGIN}\n{model_table('../')}\n{END}{after}"}
     for classes in families().values():
         files |= {CONFIGS / f"{cls.name}.yml": open3d_config(cls) for cls in classes}  # type: ignore[attr-defined]
     return files

@@ -1,13 +1,13 @@
-"""Does upsampling help a classifier? SSPU-Net's question (Zhao et al., ACM MM 2021, sec. 4.4) on shapes of our own.
+"""Does upsampling help a classifier? The experiment of SSPU-Net (Zhao et al., ACM MM 2021, sec. 4.4) on other shapes.
 
-    python examples/classification.py                        # all of it, some 12 minutes on one core
-    python examples/classification.py --quick                # the same in small, half a minute; its figures say nothing
-    python examples/classification.py -m jet -m runs/mine    # other upsamplers, models of your own among them
+    python examples/classification.py                        # about 12 minutes on one core
+    python examples/classification.py --quick                # a trial of half a minute, without meaningful results
+    python examples/classification.py -m jet -m runs/mine    # other upsamplers, also your own models
 
-The classes are twelve families of the shapes that the package generates, with random parameters, in random
-orientations. Each shape is drawn evenly as 512 points; 128 of these are the sparse cloud. One PointNet++ (Qi et al.,
-NeurIPS 2017) with one budget is trained on sparse clouds, on the same upsampled x4, and on the true 512 points. Then
-the one trained on true dense clouds is given the others: what a classifier that cannot be trained anew makes of them.
+The classes are twelve families of generated shapes, with random parameters and orientations. Each shape is sampled
+evenly with 512 points; 128 of these are the sparse cloud. A PointNet++ (Qi et al., NeurIPS 2017) is trained with the
+same budget on sparse clouds, on clouds upsampled x4, and on the true 512 points. In addition, the classifier that was
+trained on true dense clouds is tested on the other clouds, as for a classifier that cannot be trained again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pcsr_zoo.datasets.generated.shapes import random_rotation, without_crumbs
 from pcsr_zoo.datasets.surface_points import sample_surface
 from pcsr_zoo.layers.picking import farthest_points, gather
 
-# Thin and round, lumps, things with edges, single sheets: within each group the classes are easily mistaken.
+# Thin round shapes, smooth shapes, shapes with edges, and sheets. Classes in a group are easily confused.
 CLASSES = (
     *("wire", "rings", "open_tube"),
     *("blob", "creature", "superquadric"),
@@ -41,8 +41,8 @@ CLASSES = (
 )
 SPARSE, RATIO = 128, 4
 UPSAMPLERS = ("midpoint", "jet", "jetnet", "sspu-net-x4")
-CELLS = 48  # of the grid on which solids become meshes
-DEVELOPMENT, REPORT = 1, 2  # seeds of the shapes that we chose the classifier on, and of those in the table
+CELLS = 48  # cells along a side of the grid that converts solids to meshes
+DEVELOPMENT, REPORT = 1, 2  # seeds of the shapes for choosing the classifier, and of those in the table
 
 # The classifier: regions, radius in units of the cloud's own, most points of a region, and the widths of its layers.
 LEVELS = ((96, 0.35, 24, (16, 32)), (24, 0.7, 16, (48, 96)))
@@ -51,7 +51,7 @@ GLOBAL = (96, 192)
 
 @dataclass(frozen=True)
 class Split:
-    """How many shapes of each class, how long to train, and how often."""
+    """Numbers of shapes of each class, of epochs, and of runs."""
 
     train: int = 30
     test: int = 30
@@ -66,11 +66,11 @@ QUICK = Split(train=2, test=1, epochs=1, seeds=2)
 
 
 def dense_cloud(family: str, seed: int, index: int) -> np.ndarray:
-    """Even points (512, 3) of the surface of one shape, of radius 1 about its center, turned at random."""
+    """Even points (512, 3) of the surface of a shape, of radius 1 about its center, rotated at random."""
     rng = np.random.default_rng([seed, CLASSES.index(family), index])
     if family in SOLIDS:
         solid, half = SOLIDS[family](rng)
-        shift = 0.01 * rng.uniform(size=3)  # so that no face lies in the grid
+        shift = 0.01 * rng.uniform(size=3)  # so that no face coincides with the grid
         vertices, triangles = dual_contour(solid, -1.08 * half - shift, 1.08 * half, CELLS)
     else:
         vertices, triangles = SURFACES[family](rng)
@@ -103,7 +103,7 @@ def upsampled(sparse: Tensor, model: str) -> Tensor:
 
 
 def regions(points: Tensor, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
-    """Of each level the centers (B, M) and, in a ball about each, up to k others (B, M, k), drawn at random.
+    """The centers (B, M) of each level, and up to k random points (B, M, k) in a ball about each center.
 
     Where there are fewer the first is repeated, as in PointNet++. Neither depends on the orientation, so that all
     epochs share them.
@@ -128,7 +128,7 @@ def perceptron(*widths: int) -> nn.Sequential:
 
 
 class SetAbstraction(nn.Module):
-    """Rows (..., k, C) of what is in a region -> features (..., width): a shared perceptron, then the greatest."""
+    """Points of a region (..., k, C) -> features (..., width): a shared MLP and max-pooling."""
 
     def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class PointNet2(nn.Module):
         self.head = nn.Sequential(perceptron(GLOBAL[-1], 64), nn.Dropout(0.3), nn.Linear(64, len(CLASSES)))
 
     def forward(self, points: Tensor, found: list[tuple[Tensor, Tensor]]) -> Tensor:
-        features: list[Tensor] = []  # of the points; none at first
+        features: list[Tensor] = []  # features of the points; none in the first level
         for level, (_, radius, *_), (centers, members) in zip(self.levels, LEVELS, found, strict=True):
             at, near = gather(points, centers), gather(points, members)
             offset = (near - at[:, :, None]) / radius
@@ -170,7 +170,7 @@ class PointNet2(nn.Module):
 
 @dataclass
 class Clouds:
-    """Clouds (B, N, 3), their classes (B,), and what the network needs beside them."""
+    """Clouds (B, N, 3), their classes (B,), and their regions for the network."""
 
     points: Tensor
     classes: Tensor
@@ -185,7 +185,7 @@ class Clouds:
 
 
 def train(clouds: Clouds, epochs: int, seed: int, size: int = 20) -> PointNet2:
-    """The network after `epochs`, each cloud turned at random each time it is seen."""
+    """Train a network for `epochs`, with a random rotation of each cloud in each epoch."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network, total = PointNet2().train(), epochs * (len(clouds.points) // size)
@@ -207,7 +207,7 @@ def train(clouds: Clouds, epochs: int, seed: int, size: int = 20) -> PointNet2:
 
 @torch.no_grad()
 def right(network: PointNet2, clouds: Clouds) -> np.ndarray:
-    """Which clouds (B,) are classified as what they are."""
+    """Whether each cloud (B,) is classified correctly."""
     answers = [network(*clouds.batch(rows)).argmax(1) for rows in torch.arange(len(clouds.points)).split(60)]
     return (torch.cat(answers) == clouds.classes).numpy()
 
@@ -216,7 +216,7 @@ def right(network: PointNet2, clouds: Clouds) -> np.ndarray:
 
 
 def compare(models: tuple[str, ...], split: Split, shapes: int, say: Callable[[str], None]) -> dict[str, np.ndarray]:
-    """Of each kind of input, which test clouds are right (2, seeds, B): trained on the same kind, trained on dense."""
+    """Whether test clouds are classified correctly (2, seeds, B), by training on this input and on dense ones."""
     say(f"{split.train} + {split.test} shapes of each of {len(CLASSES)} classes")
     dense, classes = dense_clouds(shapes, split.train + split.test)
     sparse = thinned(dense)
@@ -241,7 +241,7 @@ def compare(models: tuple[str, ...], split: Split, shapes: int, say: Callable[[s
 
 
 def table(outcome: dict[str, np.ndarray]) -> str:
-    """Percent right: mean and standard deviation over the seeds, in Markdown."""
+    """A Markdown table of the accuracy in percent: mean and standard deviation over the seeds."""
     lines = ["| tested on | trained on the same | trained on dense |", "|---|--:|--:|"]
     for kind, hits in outcome.items():
         rates = 100 * hits.mean(axis=2)  # (2, seeds)
@@ -251,7 +251,7 @@ def table(outcome: dict[str, np.ndarray]) -> str:
 
 
 def gains(outcome: dict[str, np.ndarray], over: str = "sparse") -> str:
-    """What each kind brings against sparse clouds, with the standard error over the test shapes."""
+    """The gain of each kind of input over sparse clouds, with the standard error over the test shapes."""
     lines = [f"| against {over}, in points | trained on the same | trained on dense |", "|---|--:|--:|"]
     for kind, hits in outcome.items():
         if kind != over:
@@ -265,9 +265,9 @@ def gains(outcome: dict[str, np.ndarray], over: str = "sparse") -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-m", "--model", action="append", help="an upsampler, by name or folder; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="few shapes, little training: to see that it runs")
-    parser.add_argument("--development", action="store_true", help="the shapes that the classifier was chosen on")
-    parser.add_argument("--json", type=Path, help="also write which test shapes were right")
+    parser.add_argument("--quick", action="store_true", help="a trial with few shapes and little training")
+    parser.add_argument("--development", action="store_true", help="use the shapes for choosing the classifier")
+    parser.add_argument("--json", type=Path, help="also write the correctly classified test shapes")
     options = parser.parse_args(arguments)
     begin = time.perf_counter()
 

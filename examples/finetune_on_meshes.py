@@ -1,9 +1,9 @@
-"""Fine-tune on your meshes, and see on one that was kept apart whether it helped.
+"""Fine-tune on your meshes, and measure the result on a mesh that was kept apart.
 
     python examples/finetune_on_meshes.py my_meshes/ --keep my_meshes/bolt.obj -o runs/mine --steps 2000
-    python examples/finetune_on_meshes.py              # six meshes that the package makes itself, 100 steps: a try
+    python examples/finetune_on_meshes.py              # a trial with six generated meshes, 100 steps
 
-The folder that comes out is a checkpoint: `pcsr upsample scan.ply -x 4 -m runs/mine`.
+The output folder is a checkpoint: `pcsr upsample scan.ply -x 4 -m runs/mine`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pcsr_zoo.training import finetune
 
 
 def make_meshes(folder: Path, family: str = "leaf", count: int = 6) -> list[Path]:
-    """Meshes of one generated family as OBJ files: sheets with pointed ends, unlike most that networks train on."""
+    """Write meshes of a generated family as OBJ files: sheets with pointed ends, unlike most training shapes."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for k in range(count):
@@ -36,7 +36,7 @@ def make_meshes(folder: Path, family: str = "leaf", count: int = 6) -> list[Path
 
 
 def measure(model: str | Path, mesh: Path, points: int = 1024) -> dict[str, float]:
-    """CD, HD and P2F, times 1000 (pugan-2019), of `points` even points of the mesh upsampled x4."""
+    """CD, HD and P2F, times 1000 (pugan-2019), of `points` even points of a mesh, upsampled x4."""
     sparse = pcsr_zoo.read(mesh, points=points, seed=1)
     truth = pcsr_zoo.read(mesh, points=4 * points, seed=2)
     dense = pcsr_zoo.load(model).upsample(sparse.positions, 4)
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("meshes", nargs="*", type=Path, help="mesh files and folders")
     parser.add_argument("--keep", type=Path, help="the mesh to measure on; by default the last one")
-    parser.add_argument("-m", "--model", default="jetnet", help="the checkpoint to begin with")
+    parser.add_argument("-m", "--model", default="jetnet", help="the checkpoint to fine-tune")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/finetuned"))
     parser.add_argument("--steps", type=int, default=100)
     options = parser.parse_args(arguments)
@@ -58,13 +58,13 @@ def main(arguments: list[str] | None = None) -> None:
     kept = options.keep or (meshes[-1] if meshes else None)
     others = [path for path in meshes if kept is not None and path.resolve() != kept.resolve()]
     if kept is None or not others:
-        sys.exit("Error: give at least two meshes, one to measure on and others to learn from")
+        sys.exit("Error: give at least two meshes, one to measure on and others to train on")
     try:
         outcome = finetune(options.model, others, options.output, settings={"steps": options.steps}, report=print)
         before, after = measure(options.model, kept), measure(outcome.folder, kept)
     except PcsrError as error:
         sys.exit(f"Error: {error}")
-    print(f"\n{kept}, which it never saw, x4, times 1000 (pugan-2019):")
+    print(f"\n{kept}, which was not used for training, x4, times 1000 (pugan-2019):")
     for name, row in ((options.model, before), (outcome.folder, after)):
         print("  ".join([*(f"{key} {value:6.3f}" for key, value in row.items()), str(name)]))
     print(f"better in {int(np.sum([after[key] < before[key] for key in before]))} of {len(before)}")

@@ -32,7 +32,7 @@ def isosurface(values: np.ndarray, low: np.ndarray, step: float) -> tuple[np.nda
         below = flat[tetrahedra] < 0
         count = below.sum(axis=1)
         sorted_corners = np.take_along_axis(tetrahedra, np.argsort(~below, axis=1, kind="stable"), axis=1)
-        a, b, c, d = sorted_corners.T  # the inside ones first
+        a, b, c, d = sorted_corners.T  # the inside corners first
         for which, triangles in (
             (count == 1, [((a, b), (a, c), (a, d))]),
             (count == 3, [((a, d), (b, d), (c, d))]),
@@ -47,7 +47,7 @@ def isosurface(values: np.ndarray, low: np.ndarray, step: float) -> tuple[np.nda
     vertices = ends[:, 0] + (inside / (inside - outside))[:, None] * (ends[:, 1] - ends[:, 0])
     triangles = index.reshape(-1, 3)
 
-    # Turn every triangle so that its normal points from its inside samples to its outside ones.
+    # Orient every triangle so that its normal points from inside samples to outside samples.
     p, q, r = (vertices[triangles[:, i]] for i in range(3))
     grid_ends = np.stack(np.unravel_index(pairs, values.shape), axis=-1)
     outward = (grid_ends[:, :, 1] - grid_ends[:, :, 0]).sum(axis=1)

@@ -1,9 +1,9 @@
-"""A LiDAR frame with intensities and classes: upsampled, measured, drawn, and written with its LAS header.
+"""Upsample a LiDAR frame with intensities and classes, measure it, draw it, and write it with its LAS header.
 
     python examples/lidar.py                                  # examples/data/street.laz -> runs/street_x4.laz and .png
     python examples/lidar.py frame.bin -x 2 -m jet -o runs/frame_x2.laz
 
-Needs the extra `las` for LAS and LAZ. Other formats that carry intensities work too: KITTI's .bin, PTS, PCD, PLY.
+LAS and LAZ files need the extra `las`. Other formats with intensities work, too: KITTI's .bin, PTS, PCD, PLY.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ HERE = Path(__file__).parent
 
 
 def away(dense: Cloud, sparse: Cloud) -> np.ndarray:
-    """The distance (N,) of each point from the nearest measured one, computed near the origin for precision."""
+    """The distance (N,) of each point from the nearest input point, computed near the origin for precision."""
     origin = sparse.positions.mean(axis=0)
     return knn(sparse.positions - origin, dense.positions - origin, 1)[0][:, 0]
 
 
 def report(dense: Cloud, sparse: Cloud) -> str:
-    """Where the new points are, and what intensities and classes they have."""
+    """A report on the distances of the new points, and on their intensities and classes."""
     distance = away(dense, sparse)
     lines = [
         f"{len(sparse):,} -> {len(dense):,} points",
-        f"from the nearest measured point: median {np.median(distance):.3f}, largest {distance.max():.3f}",
+        f"distance to the nearest input point, in units of the file: median {np.median(distance):.3f}, "
+        f"largest {distance.max():.3f}",
     ]
     if "intensity" in sparse.attributes:
         old, new = sparse.attributes["intensity"], dense.attributes["intensity"]

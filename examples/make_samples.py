@@ -55,8 +55,8 @@ def street_cloud() -> Cloud:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", default=Path("runs/samples"), help="where they go")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", default=Path("runs/samples"), help="output folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="also write the sculpture's exact surface to DIR")
     options = parser.parse_args(arguments)
     sculpture_file, street_file = options.output / "sculpture.ply", options.output / "street.laz"

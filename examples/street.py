@@ -13,7 +13,7 @@ from pcsr_zoo._open3d import import_open3d
 
 BEAMS, TURN, RANGE, NOISE = 32, 900, 35.0, 0.01  # beams, shots in a turn, meters, meters
 SENSOR = np.array([0.0, 0.0, 1.9])
-# A made-up place in UTM zone 32 north: easting, northing, height.
+# A fictitious location in UTM zone 32 north: easting, northing, height, in meters.
 ORIGIN = np.array([565_200.0, 5_934_800.0, 12.0])
 # Material: (reflectance, LAS class).
 MATERIALS = {

@@ -1,10 +1,10 @@
-"""Open3D's viewer: a cloud before and after upsampling; the space bar switches between them.
+"""Show a cloud before and after upsampling in Open3D's viewer; the space bar switches between them.
 
     python examples/view.py                                        # the sculpture, x4
     python examples/view.py scan.ply -x 8 -m jet
-    python examples/view.py scan.ply --with result.ply             # two files, nothing is computed
+    python examples/view.py scan.ply --with result.ply             # show two files
 
-Needs a screen. Without one, `pcsr render scan.ply result.ply -o both.png` draws the same into a file.
+It needs a screen. Without one, `pcsr render scan.ply result.ply -o both.png` draws the clouds to a file.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.errors import PcsrError
 
 HERE = Path(__file__).parent
-NO_SCREEN = "Error: no window can be opened here; draw into a file instead: pcsr render BEFORE AFTER -o both.png"
+NO_SCREEN = "Error: no window can be opened here; draw to a file instead: pcsr render BEFORE AFTER -o both.png"
 
 
 def drawable(cloud: Cloud) -> Any:
-    """An Open3D cloud about the origin (viewers compute in float32), with normals to be lit by."""
+    """An Open3D cloud, centered at the origin (viewers use float32), with normals for lighting."""
     centered = Cloud(cloud.positions - cloud.positions.mean(axis=0), cloud.attributes, cloud.metadata)
     shown = centered.to_open3d()
     if not shown.has_normals():
@@ -35,12 +35,12 @@ def drawable(cloud: Cloud) -> Any:
 
 
 def has_screen() -> bool:
-    """Whether a window can be opened; without a display Open3D would draw for ever where nobody sees it."""
+    """Whether a window can be opened. Without a display, Open3D would run forever."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def show(clouds: dict[str, Any]) -> None:
-    """A window with the first cloud; the space bar shows the next one from the same side.
+    """Open a window with the first cloud; the space bar shows the next one in the same view.
 
     Raises:
         SystemExit: no window can be opened.
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         before = read(options.cloud)
-        if not has_screen():  # said before anything is computed
+        if not has_screen():  # before any computation
             sys.exit(NO_SCREEN)
         after = read(options.other) if options.other else upsample(before, options.ratio, model=options.model)
         clouds = {"before": before, "after": after}

@@ -1,6 +1,6 @@
 """pcsr-zoo: point cloud sampling, recovery and upsampling.
 
-Everything public is reached from here and imported on first use, so that `import pcsr_zoo` costs nothing.
+The public names are imported on first use, so that `import pcsr_zoo` is fast.
 """
 
 from __future__ import annotations

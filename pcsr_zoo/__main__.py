@@ -1,4 +1,4 @@
-"""`python -m pcsr_zoo` is `pcsr`."""
+"""`python -m pcsr_zoo` runs the command `pcsr`."""
 
 from .cli import main
 

@@ -1,4 +1,4 @@
-"""Names resolved once: every part of the package asks `resolve` what a name, a path, an address or an object means."""
+"""Resolution of names: `resolve` finds the model of a name, a path, an address on the Hub or an object."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ Name = str | PathLike[str] | Address
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a name means.
+    """The result of `resolve`.
 
     Attributes:
-        name: of the checkpoint or of the model class.
-        kind: "checkpoint" (weights in a folder), "model" (a class that needs none, or has only random ones), or
+        name: name of the checkpoint or of the model class.
+        kind: "checkpoint" (weights in a folder), "model" (a class that has no weights, or only random ones), or
             "object" (a model object that the caller made).
-        model_class: the class behind it.
-        folder: of a checkpoint: where its config.json is. Weights that are only on the Hub are fetched by `weights`.
-        config: of a checkpoint: what its config.json says.
-        address: of a checkpoint that was named by an address: that address, at the commit that was found.
-        where: of a checkpoint: "package", "cache", "Hub" or "folder".
-        model: of an object: that object.
+        model_class: the model class.
+        folder: the folder with the checkpoint's config.json, else None. `with_weights` downloads weights that are only
+            on the Hub.
+        config: the contents of the checkpoint's config.json, else None.
+        address: the address on the Hub, with its commit, of a checkpoint that was named by address, else None.
+        where: the place of the checkpoint: "package", "cache", "Hub" or "folder"; "" for other kinds.
+        model: the model object of kind "object", else None.
     """
 
     name: str
@@ -50,12 +51,12 @@ class Resolved:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What it does, of "sample", "upsample" and "recover"."""
+        """The tasks it can do: some of "sample", "upsample" and "recover"."""
         return tasks_of(self.model_class)
 
     @property
     def ratio(self) -> float | None:
-        """The ratio that it was trained for; None for any."""
+        """The ratio that it was trained for; None if it works at any ratio or is not trained."""
         if self.config is not None:
             ratio = self.config["arguments"].get("ratio")
         else:
@@ -64,49 +65,49 @@ class Resolved:
 
     @property
     def weights(self) -> str | None:
-        """ "sha256:..." of its weights (those of an object as they are now); None where there are none."""
+        """ "sha256:..." of its weights, for an object of its current weights; None if it has no weights."""
         if self.config is not None:
             return f"sha256:{self.config['sha256']}"
         return f"sha256:{weights_digest(self.model)}" if self.model is not None and is_learned(self.model) else None
 
     @property
     def untrained(self) -> bool:
-        """Whether it has a network with random weights only."""
+        """Whether it has a network with random weights."""
         trained = self.config is not None or getattr(self.model, "trained", False)
         return is_learned(self.model_class) and not trained
 
     def with_weights(self, transfer: Transfer | None = None) -> Path:
-        """The folder with the checkpoint's weights, which are fetched if they are not on this machine.
+        """The folder with the checkpoint's weights; they are downloaded if they are not on this machine.
 
         Raises:
-            FileError: it is not a checkpoint, or its weights cannot be had.
+            FileError: it is not a checkpoint, or its weights cannot be downloaded.
         """
         if self.folder is None:
-            raise FileError(f"'{self.name}' has no weights: the model needs none, or no checkpoint of it is published")
+            raise FileError(f"'{self.name}' has no weights: it needs none, or no checkpoint of it is published")
         if self.where in ("cache", "Hub") and self.address is None:
             return fetch(pinned()[self.name], transfer, expected=self.config)
         return self.folder
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names of all model classes and of the checkpoints of this package that match a pattern like `pointlie*`."""
+    """Sorted names of the model classes and checkpoints of this version that match a pattern like `pointlie*`."""
     names = {*model_names(), *bundled(), *described()}
     return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
 def resolve(name: Any, *, transfer: Transfer | None = None, paths: bool = True) -> Resolved:
-    """What a name means; weights are not read, and those of this package's names are not fetched.
+    """Find the model of a name. Weights are not read; only checkpoints named by address are downloaded.
 
     Args:
-        name: in this order: a model object or class; a path or a string that is the folder of a checkpoint;
-            "hf:owner/repo" or "hf:owner/repo@revision", a checkpoint on the Hub, which is fetched; a class added by
-            `register_model`; a checkpoint of this package; a model class.
-        transfer: how files come from the Hub.
-        paths: False: only names, whatever folders there are.
+        name: one of the following, tried in this order: a model object or class; a path or a string that is the
+            folder of a checkpoint; "hf:owner/repo" or "hf:owner/repo@revision", a checkpoint on the Hub, which is
+            downloaded; a class added by `register_model`; a checkpoint of this version; a model class.
+        transfer: settings of downloads from the Hub.
+        paths: False: strings are names only, even if a folder has that name.
 
     Raises:
-        OptionError: nothing has that name; the message suggests what may have been meant.
-        FileError: the checkpoint's configuration cannot be read, or cannot be had from the Hub.
+        OptionError: the name is unknown; the message suggests similar names.
+        FileError: the checkpoint's configuration cannot be read or downloaded.
     """
     if not isinstance(name, (str, PathLike, Address)):
         return _of_object(name)
@@ -127,7 +128,7 @@ def resolve(name: Any, *, transfer: Transfer | None = None, paths: bool = True) 
     looks_like_a_path = any(mark in name for mark in "/\\") or name.startswith((".", "~")) or os.path.exists(name)
     if paths and looks_like_a_path:
         return _checkpoint(Path(name), "folder")
-    raise OptionError(f"no model is called '{name}'; {suggestion(name, list_models())}")
+    raise OptionError(f"unknown model '{name}'; {suggestion(name, list_models())}")
 
 
 def _checkpoint(folder: Path, where: str, address: Address | None = None) -> Resolved:
@@ -144,19 +145,24 @@ def _of_object(model: Any) -> Resolved:
 
 
 def model_info(name: Name, *, paths: bool = True) -> dict[str, Any]:
-    """What `pcsr models` shows of a model: name, tasks, kind, summary, source and ratio (None for any).
+    """Facts about a model, as `pcsr models` prints them.
 
-    Of a checkpoint also parameters, weights (their sha256), bytes, license, where ("package", "cache", "Hub",
-    "folder"), best (see `cards.measured.best_row`) and, where it is on the Hub, repository. Nothing is fetched for the
-    names of this package.
+    Nothing is downloaded for names of this version.
+
+    Returns:
+        A dictionary with name, tasks, kind, summary, source, ratio (the trained ratio, None for any) and ratios (those
+        that the class declares; empty for any). A checkpoint adds parameters, weights ("sha256:..."), bytes, license,
+        where ("package", "cache", "Hub" or "folder"), best (see `cards.measured.best_row`) and, if it is on the Hub,
+        repository. A class with random weights adds where = "untrained".
 
     Raises:
-        OptionError, FileError: see `resolve`.
+        OptionError: see `resolve`.
+        FileError: see `resolve`.
     """
     found = resolve(name, paths=paths)
     cls, config = found.model_class, found.config
     row = {"name": found.name, "tasks": list(found.tasks), "kind": cls.kind, "summary": cls.summary}
-    row |= {"source": cls.source, "ratio": found.ratio}
+    row |= {"source": cls.source, "ratio": found.ratio, "ratios": list(cls.ratios)}
     if config is None or found.folder is None:
         return {**row, "where": "untrained"} if found.untrained else row
     weights, about = found.folder / WEIGHTS, config["about"]

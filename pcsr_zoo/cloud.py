@@ -1,16 +1,19 @@
-"""`Cloud`: positions in float64, named per-point attributes, and the metadata of the file they came from."""
+"""`Cloud`: positions in float64, named attributes of the points, and the metadata of the file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import CloudError
 
-# Attribute names that have a meaning of their own here; every other name travels as it is.
+if TYPE_CHECKING:
+    import torch
+
+# Attributes with a meaning; attributes of other names are only carried along.
 COLORS, NORMALS, INTENSITY, LABELS = "colors", "normals", "intensity", "labels"
 
 
@@ -21,10 +24,10 @@ class Cloud:
         positions: (N, 3) numbers, kept as C-contiguous float64.
         attributes: name -> array of shape (N,) or (N, C), each kept in its own dtype. `colors` is (N, 3), either
             integers over their full range (uint8, uint16) or floats in [0, 1]; `normals` is (N, 3).
-        metadata: what the file said beside its points (coordinate system, LAS header, comments); carried along.
+        metadata: what the file has in addition to its points (coordinate system, LAS header, comments).
 
     Raises:
-        CloudError: the shapes do not fit together, or the positions are not numbers.
+        CloudError: the shapes do not match, or the positions are not numbers.
     """
 
     __slots__ = ("attributes", "metadata", "positions")
@@ -47,18 +50,20 @@ class Cloud:
         for name, values in (attributes or {}).items():
             column = np.ascontiguousarray(values)
             if column.ndim not in (1, 2) or len(column) != len(array):
-                raise CloudError(f"attribute '{name}' has the shape {column.shape} for {len(array)} points")
+                raise CloudError(
+                    f"attribute '{name}' has the shape {column.shape}, which does not match {len(array)} points"
+                )
             if name in (COLORS, NORMALS) and (column.ndim != 2 or column.shape[1] < 3):
-                raise CloudError(f"attribute '{name}' needs three columns, its shape is {column.shape}")
+                raise CloudError(f"attribute '{name}' must have three columns, got the shape {column.shape}")
             self.attributes[name] = column
 
-    # -- the container ------------------------------------------------------------------------------------------
+    # -- container ----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __getitem__(self, index: slice | ArrayLike) -> Cloud:
-        """The points of a slice, a boolean mask (N,) or integer indices (M,), with their attributes."""
+        """The points selected by a slice, a boolean mask (N,) or integer indices (M,), with their attributes."""
         if not isinstance(index, slice):
             index = np.atleast_1d(np.asarray(index))
             if index.size == 0:
@@ -71,10 +76,10 @@ class Cloud:
 
     @staticmethod
     def concatenate(clouds: Iterable[Cloud]) -> Cloud:
-        """One cloud of all points; keeps the attributes that every part has, and the first part's metadata."""
+        """One cloud of all points, with the attributes that all parts have and the metadata of the first part."""
         parts = list(clouds)
         if not parts:
-            raise CloudError("nothing to concatenate")
+            raise CloudError("there are no clouds to concatenate")
         shared = [
             name
             for name, values in parts[0].attributes.items()
@@ -87,7 +92,7 @@ class Cloud:
         )
 
     def copy(self) -> Cloud:
-        """The same cloud with arrays of its own; the values of the metadata are shared."""
+        """A copy with its own arrays; the values of the metadata are shared."""
         return Cloud(
             self.positions.copy(),
             {name: values.copy() for name, values in self.attributes.items()},
@@ -105,24 +110,31 @@ class Cloud:
             box = f", from ({', '.join(f'{v:.6g}' for v in low)}) to ({', '.join(f'{v:.6g}' for v in high)})"
         return f"Cloud({len(self):,} points{box}; attributes: {columns or 'none'})"
 
-    # -- what every caller asks ---------------------------------------------------------------------------------
+    # -- properties and checks ---------------------------------------------------------------------------------
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """(lowest, highest) corner of the bounding box, each (3,)."""
+        """The lowest and the highest corner of the bounding box, each (3,)."""
         if not len(self):
             raise CloudError("an empty cloud has no bounds")
         return self.positions.min(axis=0), self.positions.max(axis=0)
 
     def validate(self, name: str = "the cloud", min_points: int = 1) -> Cloud:
-        """Return self if it has at least `min_points` points, all of them finite.
+        """Return self if it has at least `min_points` points and all positions are finite.
+
+        `cloud[numpy.isfinite(cloud.positions).all(axis=1)]` drops the other rows.
+
+        Args:
+            name: the name of the cloud in the message, such as its path.
+            min_points: the required number of points.
 
         Raises:
-            CloudError: names the first bad row (counted from 0) and says what to do.
+            CloudError: there are too few points; or a position is NaN or infinite: the message names its row,
+                counted from 0.
         """
         if len(self) < min_points:
             have = "is empty" if len(self) == 0 else f"has only {len(self)} point{'s' if len(self) > 1 else ''}"
-            raise CloudError(f"{name} {have}; at least {min_points} {'is' if min_points == 1 else 'are'} needed")
+            raise CloudError(f"{name} {have}; at least {min_points} {'is' if min_points == 1 else 'are'} required")
         finite = np.isfinite(self.positions).all(axis=1)
         if not finite.all():
             bad = np.flatnonzero(~finite)
@@ -130,12 +142,12 @@ class Cloud:
             raise CloudError(
                 f"{name}: row {bad[0]} has a position that is NaN or infinite ({row[0]}, {row[1]}, {row[2]})"
                 + (f", and {len(bad) - 1} more rows" if len(bad) > 1 else "")
-                + "; drop such rows first, e.g. cloud[numpy.isfinite(cloud.positions).all(axis=1)]"
+                + "; remove such rows first"
             )
         return self
 
     def colors_as_float(self) -> NDArray[np.float64] | None:
-        """Colors (N, 3) in [0, 1], or None where the cloud has none."""
+        """Colors (N, 3) in [0, 1], or None if the cloud has no colors."""
         if COLORS not in self.attributes:
             return None
         colors = self.attributes[COLORS][:, :3]
@@ -149,14 +161,14 @@ class Cloud:
         """Positions (N, 3)."""
         return self.positions.astype(dtype)
 
-    def to_torch(self, dtype: Any = None, device: Any = None) -> Any:
-        """Positions as a tensor (N, 3), float64 unless said otherwise."""
+    def to_torch(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> torch.Tensor:
+        """Positions as a tensor (N, 3); the dtype is float64 by default."""
         import torch
 
         return torch.as_tensor(self.positions.copy(), dtype=dtype or torch.float64, device=device)
 
     def to_open3d(self) -> Any:
-        """A legacy `open3d.geometry.PointCloud` (positions, normals and colors are all that it can hold)."""
+        """A legacy `open3d.geometry.PointCloud` with positions, normals and colors, without other attributes."""
         from ._open3d import import_open3d
 
         o3d = import_open3d()
@@ -168,7 +180,7 @@ class Cloud:
         return cloud
 
     def to_open3d_tensor(self) -> Any:
-        """An `open3d.t.geometry.PointCloud` with float64 positions and every attribute (as (N, C) columns)."""
+        """An `open3d.t.geometry.PointCloud` with float64 positions and all attributes, as (N, C) columns."""
         from ._open3d import import_open3d
 
         o3d = import_open3d()
@@ -182,7 +194,7 @@ class Cloud:
 
     @staticmethod
     def from_open3d(cloud: Any) -> Cloud:
-        """From a legacy or a tensor Open3D point cloud."""
+        """A Cloud from a legacy or tensor Open3D point cloud."""
         if hasattr(cloud, "point"):  # tensor
             columns = {name: cloud.point[name].cpu().numpy() for name in cloud.point}
             positions = columns.pop("positions", np.empty((0, 3)))
@@ -197,11 +209,13 @@ class Cloud:
 
 
 def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
-    """Any accepted input as a Cloud, and the function that turns a Cloud back into the kind that was given.
+    """Convert an input to a Cloud, and return a function that converts a Cloud back to the kind of the input.
 
-    Accepted: Cloud; numpy or torch (N, 3) or (N, 3 + C), whose further columns travel as the attribute `features`;
-    legacy and tensor Open3D clouds; nested lists (come back as numpy). Floats come back in their dtype, whole numbers
-    as float64. `io.open_cloud` accepts a path, too.
+    Floating-point dtypes are restored; integers become float64. `io.open_cloud` also accepts a path.
+
+    Args:
+        x: a Cloud; a NumPy array or torch tensor of shape (N, 3) or (N, 3 + C), whose columns from the fourth on
+            become the attribute `features`; a legacy or tensor Open3D cloud; or nested lists, which become NumPy.
 
     Raises:
         CloudError: the input is none of these.
@@ -213,7 +227,7 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
         if hasattr(x, "point"):
             dtypes = {name: x.point[name].dtype for name in x.point}
             if "positions" in dtypes and not str(dtypes["positions"]).startswith("Float"):
-                del dtypes["positions"]  # new points lie between whole numbers
+                del dtypes["positions"]  # interpolated points are not integers
             device = x.device
 
             def back(cloud: Cloud) -> Any:
@@ -226,21 +240,21 @@ def as_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
             return Cloud.from_open3d(x), back
         if hasattr(x, "points") and hasattr(x, "has_colors"):
             return Cloud.from_open3d(x), Cloud.to_open3d
-        raise CloudError(f"cannot use a {type(x).__name__} of Open3D as a point cloud")
+        raise CloudError(f"cannot use an Open3D {type(x).__name__} as a point cloud")
     if module == "torch":
         import torch
 
         if not isinstance(x, torch.Tensor):
-            raise CloudError(f"cannot use a {type(x).__name__} of torch as a point cloud")
+            raise CloudError(f"cannot use a torch {type(x).__name__} as a point cloud")
         if x.is_complex() or x.dtype == torch.bool:
-            raise CloudError(f"cannot use a tensor of {x.dtype} as a point cloud; give numbers of shape (N, 3)")
+            raise CloudError(f"cannot use a tensor of dtype {x.dtype} as a point cloud; give numbers of shape (N, 3)")
         kind, device = x.dtype if x.is_floating_point() else torch.float64, x.device
         cloud = _from_columns(x.detach().cpu().double().numpy() if kind == torch.bfloat16 else x.detach().cpu().numpy())
         return cloud, lambda out: torch.as_tensor(_to_columns(out), dtype=kind, device=device)
     try:
         array = np.asarray(x)
     except ValueError as error:
-        raise CloudError(f"cannot use this as a point cloud: {error}") from None
+        raise CloudError(f"cannot use this {type(x).__name__} as a point cloud: {error}") from None
     if array.dtype.kind not in "fiu":
         raise CloudError(f"cannot use a {type(x).__name__} as a point cloud; give numbers of shape (N, 3)")
     dtype = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)

@@ -1,7 +1,7 @@
-"""`load` gives a model that is ready to use; `upsample`, `sample` and `recover` are its verbs as functions.
+"""`load` returns a model that is ready to use; `upsample`, `sample` and `recover` are functions for single calls.
 
-Every verb takes a Cloud, numpy or torch (N, 3) or (N, 3 + C), a legacy or tensor Open3D cloud, or a path, and gives
-back the kind that it was given (a Cloud for a path).
+Every call takes a `Cloud`, a NumPy array or torch tensor of shape (N, 3) or (N, 3 + C), a legacy or tensor Open3D
+cloud, or a path. It returns the kind that it was given; for a path it returns a `Cloud`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .cards.card import render_card, save_with_card
 from .catalog import Resolved, list_models, resolve
@@ -23,8 +23,18 @@ from .devices import as_device
 from .errors import FileError, OptionError
 from .io import open_cloud
 from .io.recovery_note import KEY, note_of
-from .models.base import Progress, is_learned
+from .models.base import Model, Progress, is_learned
 from .pipelines import recovery, resample
+from .pipelines.same_kind import same_kind, same_kind_method
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import torch
+
+    from .pipelines.same_kind import CloudLike
+
+    ModelLike: TypeAlias = str | PathLike[str] | Address | Resolved | Model | type[Model] | "LoadedModel"
 
 __all__ = ["LoadedModel", "list_models", "load", "recover", "sample", "upsample"]
 
@@ -32,12 +42,12 @@ RECOVERER = "jetnet"  # recovers what a plain sampler selected
 
 
 class LoadedModel:
-    """A model that is ready to use, with all that is known of it.
+    """A model that is ready to use, with its configuration.
 
     Attributes:
         model: the object of the model class.
-        resolved: what its name meant, see `catalog.resolve`.
-        device: where it computes, such as "cuda"; a call may say otherwise.
+        resolved: the result of `catalog.resolve` for its name.
+        device: the torch device, such as "cuda"; the argument `device` of a call takes precedence.
     """
 
     def __init__(self, model: Any, resolved: Resolved, device: str = "cpu") -> None:
@@ -48,63 +58,99 @@ class LoadedModel:
 
     @property
     def name(self) -> str:
-        """The name of the checkpoint, or of the model class."""
+        """Name of the checkpoint, or of the model class."""
         return self.resolved.name
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What it does, of "sample", "upsample" and "recover"."""
+        """The tasks it can do: some of "sample", "upsample" and "recover"."""
         return self.resolved.tasks
 
     @property
     def ratio(self) -> float | None:
-        """The ratio that it was trained for; None for any."""
+        """The ratio that it was trained for; None if it works at any ratio."""
         ratio = getattr(self.model, "ratio", None)
         return None if ratio is None else float(ratio)
 
     @property
     def config(self) -> Mapping[str, Any] | None:
-        """config.json of the checkpoint; None for a model without one."""
+        """The contents of the checkpoint's config.json; None if the model is not from a checkpoint."""
         return self.resolved.config
 
     @property
     def weights(self) -> str | None:
-        """ "sha256:..." of the weights as they are now; None for a model without a network."""
+        """ "sha256:..." of the current weights; None for a model without a network."""
         return f"sha256:{weights_digest(self.model)}" if is_learned(self.model) else None
 
-    # -- the verbs ----------------------------------------------------------------------------------------------------
+    # -- sampling, upsampling, recovery -------------------------------------------------------------------------------
 
-    def upsample(self, x: Any, ratio: float | None = 4, *, device: str | None = None, **options: Any) -> Any:
-        """A denser cloud; see `pcsr_zoo.upsample`."""
+    @same_kind_method
+    def upsample(
+        self,
+        x: CloudLike,
+        ratio: float | None = 4,
+        *,
+        n: int | None = None,
+        seed: int = 0,
+        device: str | None = None,
+        keep_input: bool | None = None,
+        noise: float | None = None,
+        progress: Progress | None = None,
+    ) -> CloudLike:
+        """Return a denser cloud; see `pcsr_zoo.upsample`."""
         self._require("upsample")
         cloud, back = open_cloud(x)
-        return back(resample.upsample(cloud, ratio, model=self.model, device=self._at(device), **options))
+        options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
+        return back(resample.upsample(cloud, ratio, n=n, model=self.model, device=self._at(device), **options))
 
-    def sample(self, x: Any, ratio: float | None = None, *, device: str | None = None, **options: Any) -> Any:
-        """A thinner cloud; see `pcsr_zoo.sample`."""
+    @same_kind_method
+    def sample(
+        self,
+        x: CloudLike,
+        ratio: float | None = None,
+        *,
+        n: int | None = None,
+        seed: int = 0,
+        device: str | None = None,
+        snap: bool = False,
+        bits: int | None = None,
+        progress: Progress | None = None,
+    ) -> CloudLike:
+        """Return a sparser cloud; see `pcsr_zoo.sample`."""
         self._require("sample")
         cloud, back = open_cloud(x)
-        few = resample.sample(cloud, ratio, model=self.model, device=self._at(device), **options)
-        few.metadata[KEY] = self._note(len(cloud), len(few), options.get("bits"))
+        options: dict[str, Any] = {"seed": seed, "snap": snap, "bits": bits, "progress": progress}
+        few = resample.sample(cloud, ratio, n=n, model=self.model, device=self._at(device), **options)
+        few.metadata[KEY] = self._note(len(cloud), len(few), bits)
         return back(few)
 
-    def recover(self, x: Any, ratio: float | None = None, *, device: str | None = None, **options: Any) -> Any:
-        """The dense cloud that a sampled one stands for; see `pcsr_zoo.recover`."""
+    @same_kind_method
+    def recover(
+        self,
+        x: CloudLike,
+        ratio: float | None = None,
+        *,
+        n: int | None = None,
+        seed: int = 0,
+        device: str | None = None,
+        temperature: float = 1.0,
+        progress: Progress | None = None,
+    ) -> CloudLike:
+        """Return the dense cloud of a sampled one; see `pcsr_zoo.recover`."""
         self._require("recover")
         cloud, back = open_cloud(x)
-        found = recovery.recover(cloud, ratio, model=self.model, device=self._at(device), **options)
-        return [back(dense) for dense in found] if isinstance(found, list) else back(found)
+        options: dict[str, Any] = {"seed": seed, "temperature": temperature, "progress": progress}
+        return back(recovery.recover(cloud, ratio, n=n, model=self.model, device=self._at(device), **options))
 
     def _require(self, task: str) -> None:
         if task not in self.tasks:
-            other = "upsample" if task == "sample" else "sample"
-            raise OptionError(f"'{self.name}' does not {task}; use it with {other}")
+            raise OptionError(f"'{self.name}' cannot {task}; it can {' and '.join(self.tasks)}")
 
     def _at(self, device: str | None) -> str:
         return self.device if device is None else as_device(device)
 
     def _note(self, size: int, sampled: int, bits: int | None) -> dict[str, Any]:
-        """What the sample remembers, see `io.recovery_note`."""
+        """The recovery note of a sampled cloud, see `io.recovery_note`."""
         own, address = "recover" in self.tasks, self.resolved.address
         recoverer = self if own else resolve(RECOVERER, paths=False)
         weights = recoverer.weights
@@ -116,15 +162,16 @@ class LoadedModel:
     # -- saving -------------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | PathLike[str], *, name: str | None = None, **facts: Any) -> Path:
-        """Write config.json, model.safetensors and the card to a folder, atomically.
+        """Write config.json, model.safetensors and the model card to a folder, atomically.
 
-        Facts of the checkpoint that the model was loaded from are kept while its weights are the same. A model with
-        other weights keeps the license and remembers its parent.
+        If the weights were not changed since loading, all facts of the original checkpoint are kept. If they were
+        changed, the license is kept and the original checkpoint is recorded as the parent.
 
         Args:
-            folder: made if it does not exist; an older checkpoint in it is replaced.
-            name: of the checkpoint; by default this one's, with "-modified" added where the weights were changed.
-            facts: for config.json and the card, such as license="MIT"; see `cards.card`.
+            folder: the folder; it is created if needed, and a checkpoint in it is replaced.
+            name: name of the new checkpoint; by default this model's name, with "-modified" added if the weights
+                were changed.
+            facts: entries for config.json and the card, such as license="MIT"; see `cards.card`.
 
         Returns:
             The folder.
@@ -144,20 +191,21 @@ class LoadedModel:
         token: str | bool | None = None,
         **facts: Any,
     ) -> str:
-        """Publish the model on the Hugging Face Hub, as one commit.
+        """Publish the model on the Hugging Face Hub in one commit.
 
         Args:
-            to: "owner/repo" or "owner/repo@branch"; made if it does not exist.
-            message: of the commit.
-            private: of a repository that is made.
-            token: by default the one that is logged in.
+            to: "owner/repo" or "owner/repo@branch"; the repository or branch is created if it does not exist.
+            message: the commit message.
+            private: whether a newly created repository is private.
+            token: a Hugging Face token; by default the one of `hf auth login` or HF_TOKEN.
             facts: see `save`.
 
         Returns:
-            The commit, 40 hexadecimal digits, at which `load("hf:owner/repo@COMMIT")` always finds these weights.
+            The commit hash, 40 hexadecimal digits. `load("hf:owner/repo@COMMIT")` always loads these weights.
 
         Raises:
-            OptionError, FileError: see `save`; the Hub refuses, or cannot be reached.
+            OptionError: see `save`.
+            FileError: see `save`; or the Hub refuses the request or cannot be reached.
         """
         address = Address.parse(to)
         with tempfile.TemporaryDirectory(prefix="pcsr-") as scratch:
@@ -185,30 +233,31 @@ class LoadedModel:
 
 
 def load(
-    name: Any,
+    name: ModelLike,
     *,
-    device: Any = None,
-    dtype: Any = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
     transfer: Transfer | None = None,
     allow_untrained: bool = False,
 ) -> LoadedModel:
-    """A model, ready to use: `load("jet").upsample(points, 4)`, `load("runs/mine").upsample(points, 4)`.
+    """Load a model: `load("jet").upsample(points, 4)`, `load("runs/mine").upsample(points, 4)`.
+
+    The weights are checked against their sha256 on every load. No code is executed: only config.json and
+    model.safetensors are read.
 
     Args:
         name: a name (see `list_models`), the folder of a checkpoint, "hf:owner/repo" or "hf:owner/repo@revision" on
-            the Hugging Face Hub, or a model object, in the order of `catalog.resolve`. A `LoadedModel` comes back as it
-            is.
-        device: where it computes, such as "cuda"; by default the CPU.
-        dtype: of a network's floats, one of its class's `dtypes`; by default float32.
-        transfer: how files come from the Hub, see `checkpoints.fetch`; by default as everywhere.
-        allow_untrained: accept a network with random weights, for trials.
-
-    Weights are checked against their sha256 each time. Nothing that is loaded is executed: only config.json and
-    model.safetensors are read.
+            the Hugging Face Hub, or a model object; see `catalog.resolve` for the order. A `LoadedModel` is returned
+            as it is.
+        device: the torch device, such as "cuda"; by default the CPU.
+        dtype: floating-point type of the network, one of its class's `dtypes`; by default float32.
+        transfer: settings of downloads from the Hub, see `checkpoints.fetch`.
+        allow_untrained: accept a network with random weights, for experiments.
 
     Raises:
-        OptionError: no such model, device or dtype; or the model has random weights only.
-        FileError: no checkpoint at that path or address, or a broken one; the message says what to do.
+        OptionError: the model, device or dtype does not exist; or the model has random weights and `allow_untrained`
+            is False.
+        FileError: the checkpoint does not exist, is broken, or cannot be downloaded.
     """
     if isinstance(name, LoadedModel):
         return _placed(name, device, dtype)
@@ -217,7 +266,7 @@ def load(
         try:
             model = load_checkpoint(found.with_weights(transfer))
         except FileError as error:
-            if found.address is not None:  # the folder is somewhere in a cache
+            if found.address is not None:  # name the address: users do not know the folder in the cache
                 raise FileError(f"{found.address}: {error}") from None
             raise
     else:
@@ -230,19 +279,16 @@ def load(
 def _untrained(found: Resolved) -> str:
     others = (resolve(name, paths=False) for name in list_models(f"{found.name}-*"))
     trained = [other.name for other in others if other.config is not None and other.model_class is found.model_class]
-    instead = f"use {' or '.join(trained)}, or " if trained else ""
-    return (
-        f"'{found.name}' has random weights only: {instead}name the folder of a checkpoint (-m FOLDER); for trials in "
-        "Python: load(..., allow_untrained=True)"
-    )
+    instead = [*trained, "the folder of a trained checkpoint"]
+    return f"'{found.name}' has random weights; use {' or '.join(instead)}"
 
 
 def _placed(loaded: LoadedModel, device: Any, dtype: Any) -> LoadedModel:
-    """The model where it is to compute, and in which floats."""
+    """The model, moved to the device and converted to the dtype."""
     learned = is_learned(loaded.model)
     if dtype is not None:
         if not learned:
-            raise OptionError(f"dtype: '{loaded.name}' has no network, so no dtype can be chosen; leave it out")
+            raise OptionError(f"dtype: '{loaded.name}' has no network and takes no dtype; leave it out")
         loaded.model.network.to(as_dtype(dtype, type(loaded.model)))
     if device is not None:
         loaded.device = as_device(device)
@@ -251,129 +297,140 @@ def _placed(loaded: LoadedModel, device: Any, dtype: Any) -> LoadedModel:
     return loaded
 
 
+@same_kind
 def upsample(
-    x: Any,
+    x: CloudLike,
     ratio: float | None = 4,
     *,
     n: int | None = None,
-    model: Any = "jetnet",
+    model: ModelLike = "jetnet",
     seed: int = 0,
     device: str | None = None,
     keep_input: bool | None = None,
     noise: float | None = None,
     progress: Progress | None = None,
-) -> Any:
-    """A denser cloud of exactly round(ratio N) points, or of exactly n.
+) -> CloudLike:
+    """Upsample a cloud to exactly round(ratio N) points, or to exactly n.
 
     Args:
-        x: Cloud, numpy or torch (N, 3) or (N, 3 + C), legacy or tensor Open3D cloud, or a path.
-        ratio: how many times denser, at least 1; any number. Ratios above the model's `max_step` take several steps.
-        n: the count instead of a ratio, at least N.
-        model: what `load` takes.
-        seed: of everything drawn at random.
-        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default where `load` was told to, else the CPU.
-        keep_input: True keeps the input points, in their order, as the first N of the result; False moves them onto
-            the estimated surface too. By default they are kept unless the cloud is judged noisy.
-        noise: of the input, in units of its point spacing; 0 for clean. By default it is estimated.
-        progress: called with (stage, fraction).
+        x: a Cloud, a NumPy array or torch tensor of shape (N, 3) or (N, 3 + C), a legacy or tensor Open3D cloud, or a
+            path.
+        ratio: output points per input point, any number of at least 1. Ratios above the model's `max_step` are
+            reached in several steps.
+        n: number of output points, at least N; used instead of the ratio.
+        model: a name or anything else that `load` takes.
+        seed: seed of the random numbers.
+        device: the torch device, such as "cpu", "cuda" or "cuda:1"; by default the device of a loaded model, else
+            the CPU.
+        keep_input: True keeps the input points, in their order, as the first N points of the result. False also
+            projects them onto the estimated surface. By default they are kept unless the cloud is judged noisy.
+        noise: standard deviation of the input's noise in units of its point spacing, 0 for a clean cloud. By default
+            it is estimated.
+        progress: a function that is called with (stage, fraction done).
 
     Returns:
-        The kind that was given (a path gives a Cloud). Attributes travel, see `geometry.transfer`.
+        The kind that was given; a Cloud for a path. Attributes are interpolated, see `geometry.transfer`.
 
     Raises:
-        CloudError: the cloud is empty, not finite, or has fewer distinct points than the model needs.
-        OptionError: an argument makes no sense.
+        CloudError: the cloud is empty, has NaN or infinite positions, or has fewer distinct points than the model
+            needs.
+        OptionError: an argument is out of its range.
     """
-    options = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
+    options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
     return load(model).upsample(x, ratio, n=n, device=device, **options)
 
 
+@same_kind
 def sample(
-    x: Any,
+    x: CloudLike,
     ratio: float | None = None,
     *,
     n: int | None = None,
-    model: Any = "fps",
+    model: ModelLike = "fps",
     seed: int = 0,
     device: str | None = None,
     snap: bool = False,
     bits: int | None = None,
     progress: Progress | None = None,
-) -> Any:
-    """Exactly round(N / ratio) points (at least 1), or exactly n, that stand for the cloud, with their attributes.
+) -> CloudLike:
+    """Sample exactly round(N / ratio) points (at least 1), or exactly n, with their attributes.
 
-    A Cloud, and the file that it is written to, remembers what recovers it: see `io.recovery_note` and `recover`.
+    The result has a recovery note, which `write` stores in the file and `recover` reads; see `io.recovery_note`.
 
     Args:
-        x, model, seed, device, progress: as those of `upsample`.
-        ratio: how many times thinner, at least 1; by default what a model that recovers was trained for.
-        n: the count instead of a ratio, at most N.
-        snap: only points of the input, also from a model that would move them. What moves takes its attributes from
-            the input points around it.
-        bits: put the positions onto a grid of 2^bits steps over their bounding cube, 1 to 24, and order them along a
-            space-filling curve, as LAZ and other coders like it. Points that fall together stay.
+        x, model, seed, device, progress: see `upsample`.
+        ratio: input points per output point, at least 1; by default the ratio that the model was trained for.
+        n: number of output points, at most N; used instead of the ratio.
+        snap: return points of the input only, even if the model moves points. A moved point takes its attributes
+            from the input points around it.
+        bits: round the positions to a grid of 2^bits steps along their bounding cube, 1 to 24, and order them along a
+            space-filling curve, which makes LAZ and other compressed files small. Points that coincide on the grid
+            are kept.
 
     Raises:
-        CloudError: the cloud is empty or not finite, or the model gives another number of points than it was asked for.
-        OptionError: an argument makes no sense.
+        CloudError: the cloud is empty or has NaN or infinite positions; or the model returns the wrong number of
+            points.
+        OptionError: an argument is out of its range.
     """
-    options = {"seed": seed, "snap": snap, "bits": bits, "progress": progress}
+    options: dict[str, Any] = {"seed": seed, "snap": snap, "bits": bits, "progress": progress}
     return load(model).sample(x, ratio, n=n, device=device, **options)
 
 
+@same_kind
 def recover(
-    x: Any,
+    x: CloudLike,
     ratio: float | None = None,
     *,
     n: int | None = None,
-    model: Any = None,
+    model: ModelLike | None = None,
     seed: int = 0,
     device: str | None = None,
     temperature: float = 1.0,
-    draws: int = 1,
     progress: Progress | None = None,
-) -> Any:
-    """The dense cloud that a sampled one stands for: exactly round(ratio N) points, or exactly n.
+) -> CloudLike:
+    """Recover a dense cloud of exactly round(ratio N) points, or of exactly n, from a sampled one.
 
-    What is left out is what the cloud remembers (see `io.recovery_note`): the model, and as many points as it had
-    before `sample`. Of a cloud that remembers nothing the model is `jetnet`, and the ratio that which the model was
+    Without further arguments, the model and the number of points are those in the cloud's recovery note (see
+    `io.recovery_note`). For a cloud without a note the model is `jetnet`, and the ratio is the one that the model was
     trained for.
 
     Args:
-        x: as that of `upsample`; a Cloud or a path can remember.
-        ratio, n: how dense, at least as dense as x.
-        model: what `load` takes. A model for recovery makes all points anew; one that upsamples adds points, and the
-            sampled ones come first in the result. None: the remembered one. If its weights differ from those of the
-            sampling, a warning says so; to name it is to accept them.
-        seed: of everything drawn at random.
-        device: where a model computes, e.g. `cpu`, `cuda`, `cuda:1`; by default where `load` was told to, else the CPU.
-        temperature: of models that draw what sampling lost: the factor on its standard deviation; 0 for the mean.
-        draws: how many results, with the seeds seed, seed + 1, ...
-        progress: called with (stage, fraction).
+        x: see `upsample`; only a Cloud or a path can have a recovery note.
+        ratio: output points per input point, at least 1.
+        n: number of output points, at least N; used instead of the ratio.
+        model: a name or anything else that `load` takes. A model made for recovery computes all points anew; an
+            upsampler keeps the sampled points as the first points of the result and adds others. None: the model in
+            the note. A warning is logged if its weights have changed since sampling; naming the model accepts them.
+        seed: seed of the random numbers. A generative model returns another result for each seed.
+        device: see `upsample`.
+        temperature: factor on the standard deviation of what a generative model draws at random; 0 gives the mean.
+        progress: a function that is called with (stage, fraction done).
 
     Returns:
-        The kind that was given (a path gives a Cloud); a list of them if there is more than one draw. Attributes
-        travel from the sampled points, see `geometry.transfer`.
+        The kind that was given; a Cloud for a path. Attributes are interpolated from the sampled points, see
+        `geometry.transfer`.
 
     Raises:
-        CloudError: the cloud is empty, not finite, or has fewer distinct points than the model needs.
-        OptionError: an argument makes no sense, or one is missing that the cloud does not remember.
+        CloudError: the cloud is empty, has NaN or infinite positions, or has fewer distinct points than the model
+            needs.
+        OptionError: an argument is out of its range; or the cloud has no recovery note and neither ratio nor n was
+            given.
     """
     cloud, back = open_cloud(x)
     loaded = load(remembered_model(cloud.metadata) if model is None else model)
-    options = {"seed": seed, "temperature": temperature, "draws": draws, "progress": progress}
-    found = loaded.recover(cloud, ratio, n=n, device=device, **options)
-    return [back(dense) for dense in found] if isinstance(found, list) else back(found)
+    options: dict[str, Any] = {"seed": seed, "temperature": temperature, "progress": progress}
+    return back(loaded.recover(cloud, ratio, n=n, device=device, **options))
 
 
 def remembered_model(metadata: Mapping[str, Any]) -> Resolved:
-    """The model that recovers a cloud with this metadata, resolved once, for `load`.
+    """Resolve the model that a cloud's recovery note names; without a note, the default model.
 
-    Files come from strangers, so what a note names is used only if the user has it already: a model of this version, or
-    the checkpoint of an address where the cache has that commit. Warns if its weights are not those of the sampling.
+    A note is untrusted text. It can select a model of this version, or a checkpoint whose address and commit are
+    already in the cache; it never starts a download from an address. A warning is logged if the weights differ from
+    those that sampled.
 
     Raises:
-        OptionError: the note names a checkpoint that is not here; the message says how to give it.
+        OptionError: the note names a checkpoint that is not on this machine; the message says how to name it.
     """
     note = note_of(metadata)
     if note is None:
@@ -381,14 +438,14 @@ def remembered_model(metadata: Mapping[str, Any]) -> Resolved:
     name, weights = note.get("address") or note["model"], note["weights"]
     if is_address(name) and cached(Address.parse(name)) is None:
         raise OptionError(
-            f"the cloud was sampled with '{note['model']}' of {name}, which is not on this machine; nothing is "
-            f"fetched because a file says so: to have it fetched, give it as model (-m {name})"
+            f"the recovery note names '{note['model']}' of {name}, which is not on this machine; a note never starts "
+            f"a download: to download it, name it as the model (-m {name})"
         )
     found = resolve(name, paths=False) if is_address(name) or name in list_models() else None
     if found is None or (weights and found.weights is None):
         raise OptionError(
-            f"the cloud was sampled with the checkpoint '{name}' ({recovery.short(weights)}), which does not come with "
-            "this version; give the folder of that checkpoint, or another model, as model (-m FOLDER)"
+            f"the recovery note names the custom checkpoint '{name}' ({recovery.short(weights)}), which is not part of "
+            "this version; name its folder, or another model, as the model (-m FOLDER)"
         )
     recovery.compare_weights(name, weights, found.weights)
     return found

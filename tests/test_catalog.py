@@ -166,7 +166,7 @@ def test_names_are_listed(package):
 def test_info_of_a_checkpoint_of_a_folder_and_of_a_class(package, here):
     info = model_info("jetnet")
     expected = {"name": "jetnet", "tasks": ["upsample", "recover"], "kind": "local", "source": "nobody, 2000"}
-    expected |= {"summary": "a better toy", "ratio": None, "parameters": 3 * 8 + 8 + 2 * 8 + 8 * 3 + 3}
+    expected |= {"summary": "a better toy", "ratio": None, "ratios": [], "parameters": 3 * 8 + 8 + 2 * 8 + 8 * 3 + 3}
     expected |= {"weights": digest(package / "jetnet"), "license": "MIT", "where": "package", "best": None}
     expected |= {"bytes": (package / "jetnet" / "model.safetensors").stat().st_size}
     assert info == expected
@@ -174,6 +174,6 @@ def test_info_of_a_checkpoint_of_a_folder_and_of_a_class(package, here):
     info = model_info("mine")
     assert (info["name"], info["where"], info["summary"]) == ("mine-x4", "folder", "a toy")
     info = model_info("jet")
-    assert set(info) == {"name", "tasks", "kind", "summary", "source", "ratio"}
+    assert set(info) == {"name", "tasks", "kind", "summary", "source", "ratio", "ratios"}
     assert model_info("toy")["where"] == "untrained"
     assert "weights" not in model_info("toy")

@@ -42,7 +42,7 @@ def folder(tmp_path):
     ids=["load", "upsample", "sample", "recover"],
 )
 def test_random_weights_are_refused_by_every_verb(call, model):
-    with pytest.raises(OptionError, match=r"'pointlie'.*pointlie-x8.*-m FOLDER"):
+    with pytest.raises(OptionError, match=r"'pointlie'.*pointlie-x8"):
         call(model)
 
 
@@ -132,7 +132,7 @@ def test_a_verb_that_a_model_does_not_have_names_one_that_it_has():
         ("recover", "fps", "sample"),
         ("sample", "jet", "upsample"),
     ):
-        with pytest.raises(OptionError, match=rf"'{name}'.*{other}$"):
+        with pytest.raises(OptionError, match=rf"'{name}'.* {other}\b"):
             getattr(load(name), verb)(POINTS, 2)
 
 

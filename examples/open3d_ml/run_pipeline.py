@@ -1,13 +1,13 @@
-"""Train or test from a configuration file, the way of Open3D-ML's own scripts/run_pipeline.py.
+"""Train or test from a configuration file, like Open3D-ML's own scripts/run_pipeline.py.
 
     python examples/open3d_ml/run_pipeline.py torch -c examples/open3d_ml/jet.yml --split test --device cpu
     python examples/open3d_ml/run_pipeline.py torch -c examples/open3d_ml/jet.yml --split test \
         --dataset_path my_scans/ --dataset.ratio 8
 
-Any key of the file can be changed as --section.key value. In a test the data set's ratio decides, where it has one: it
-thins the cloud, and the result is as dense as the cloud was.
+--section.key VALUE changes a key of the file. In a test of upsampling, the data set's ratio says how many times fewer
+points the input has than the cloud, and the result has as many points as the cloud.
 
-Open3D-ML's own script does the same to our files when it is started by:
+Open3D-ML's own script does the same with these files:
     python -m pcsr_zoo.open3d_ml Open3D-ML/scripts/run_pipeline.py torch -c ...
 """
 
@@ -23,19 +23,21 @@ from pcsr_zoo.open3d_ml import register
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, dict[str, str]]:
-    """The named arguments, and the others as section.key -> value."""
+    """The named arguments, and a dict of all others, section.key -> value."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("framework", choices=["torch"], help="deep learning framework")
     parser.add_argument("-c", "--cfg_file", required=True, help="path to the config file")
-    parser.add_argument("--split", choices=["train", "test"], default="train", help="train is the default")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda", help="cuda is cpu where there is none")
-    parser.add_argument("--dataset_path", help="in place of the file's")
-    parser.add_argument("--ckpt_path", help="name or folder of a checkpoint")
-    parser.add_argument("--main_log_dir", help="the folder for logs and checkpoints")
+    parser.add_argument("--split", choices=["train", "test"], default="train", help="default: train")
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cuda", help="default: cuda, or cpu if no CUDA device is found"
+    )
+    parser.add_argument("--dataset_path", help="instead of the path in the file")
+    parser.add_argument("--ckpt_path", help="name or folder of a checkpoint, instead of the one in the file")
+    parser.add_argument("--main_log_dir", help="folder for logs and checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     args, rest = parser.parse_known_args(arguments)
     if len(rest) % 2 or not all(word.startswith("--") and "." in word for word in rest[::2]):
-        parser.error(f"cannot understand {' '.join(rest)}; write --section.key value")
+        parser.error(f"cannot understand {' '.join(rest)}; write --section.key VALUE")
     return args, {word[2:]: value for word, value in zip(rest[::2], rest[1::2], strict=True)}
 
 
@@ -54,7 +56,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
     model = Model(**of_model)
     if args.split == "train" and not model.is_learned:
-        raise OptionError(f"{args.cfg_file}: {cfg.model.name} has no parameters to train; say --split test")
+        raise OptionError(f"{args.cfg_file}: {cfg.model.name} has no parameters to train; use --split test")
     pipeline = Pipeline(model, Dataset(**of_dataset), **of_pipeline)
     return pipeline.run_test() if args.split == "test" else pipeline.run_train()
 

@@ -1,4 +1,4 @@
-"""`thirds`: two points on each edge between neighbors; a model that comes with a package of its own."""
+"""`thirds`: two points on each edge between neighbors. An example of a model in a separate package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pcsr_zoo.models.base import Context, Upsampler
 
 
 class Thirds(Upsampler):
-    """New points at a third and at two thirds of the way between each point and its nearest ones.
+    """New points at 1/3 and 2/3 of the edges between each point and its nearest neighbors.
 
     Args:
         neighbors: how many nearest ones.

@@ -1,1 +1,1 @@
-"""Models measured: on the tasks of PU-GAN's test shapes, and in round trips beside codecs."""
+"""Measurements of models: on PU-GAN's test shapes, and in round trips that compare them with codecs."""

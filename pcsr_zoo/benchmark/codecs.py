@@ -1,7 +1,7 @@
-"""General codecs for positions, to set sampling and recovery beside: Draco and LAZ.
+"""Codecs for positions, as a comparison with sampling and recovery: Draco and LAZ.
 
-Both quantize to a grid of 2^bits steps over the bounding cube and code the cells without loss. Both get the points as
-they like them best: in Draco's own order, for LAZ along a space-filling curve; the leanest header; no attributes.
+Both round positions to a grid of 2^bits steps along the bounding cube and encode the cells without loss. Both get the
+points in their best order (Draco chooses it, LAZ gets a space-filling curve), the smallest header and no attributes.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from ..geometry.grid import MOST_BITS, Grid, morton_order
 
 Points = NDArray[np.float64]
 
-_NEAR = 0.02  # bytes that differ by less are equal
-_FINER = 4  # so many more bits are tried for fewer points
+_NEAR = 0.02  # file sizes that differ by less count as equal
+_FINER = 4  # number of finer grids that are tried with fewer points
 
 
 class Codec(ABC):
-    """Writes positions to a file and reads them."""
+    """A file format for positions."""
 
     name: str
     suffix: str
 
     @abstractmethod
     def require(self) -> None:
-        """Raise a DependencyError, which says what to install, where the codec is not there."""
+        """Raise a DependencyError that says what to install if the codec is not installed."""
 
     @abstractmethod
     def write(self, points: Points, grid: Grid, bits: int, path: Path) -> None:
-        """(N, 3) points, rounded to a grid of `bits` bits."""
+        """Write (N, 3) points, rounded to a grid of `bits` bits per axis."""
 
     @abstractmethod
     def read(self, path: Path, grid: Grid) -> NDArray[np.float64]:
-        """The positions (N, 3), in an order of the codec's."""
+        """Read the positions (N, 3), in the order of the codec."""
 
     def size(self, points: np.ndarray, bits: int, folder: Path) -> int:
-        """Bytes of the file with (N, 3) points on a grid of their own."""
+        """Bytes of the file with (N, 3) points on a grid over their own bounding cube."""
         return self.store(points, bits, folder)[0].stat().st_size
 
     def store(self, points: np.ndarray, bits: int, folder: Path) -> tuple[Path, Grid]:
-        """The file with (N, 3) points, and the grid that they are on in it."""
+        """Write (N, 3) points to a file; returns its path and the grid."""
         grid, path = Grid.of(points, bits), folder / f"codec{self.suffix}"
         self.write(points, grid, bits, path)
         return path, grid
 
 
 class Draco(Codec):
-    """Google's Draco through DracoPy, at its strongest compression. Of points that are equal it keeps one."""
+    """Google's Draco with DracoPy, at its strongest compression. It merges points that are equal."""
 
     name, suffix = "draco", ".drc"
 
@@ -63,13 +63,13 @@ class Draco(Codec):
         try:
             import DracoPy  # noqa: F401
         except ImportError as error:
-            raise DependencyError('Draco needs DracoPy; install it with: pip install "pcsr-zoo[codecs]"') from error
+            raise DependencyError('Draco requires DracoPy; install it with: pip install "pcsr-zoo[codecs]"') from error
 
     def write(self, points: Points, grid: Grid, bits: int, path: Path) -> None:
         import DracoPy
 
-        # Draco works in float32, which is too coarse far from the origin. Its header has room for an origin whatever
-        # it is: the file is as large as it would be with the grid's.
+        # Draco computes in float32, which is too coarse far from the origin. The size of its header does not depend on
+        # the origin that is stored.
         coded = DracoPy.encode(
             ((points - grid.origin) / grid.step).astype(np.float32),
             quantization_bits=bits,
@@ -87,7 +87,7 @@ class Draco(Codec):
 
 
 class LAZ(Codec):
-    """LAZ through laspy and lazrs: LAS 1.2, point format 0."""
+    """LAZ with laspy and lazrs: LAS 1.2, point format 0."""
 
     name, suffix = "laz", ".laz"
 
@@ -98,7 +98,7 @@ class LAZ(Codec):
             import_laspy(Path("positions.laz"))
         except DependencyError as error:
             raise DependencyError(
-                'LAZ needs laspy and lazrs; install them with: pip install "pcsr-zoo[las]"'
+                'LAZ requires laspy and lazrs; install them with: pip install "pcsr-zoo[las]"'
             ) from error
 
     def write(self, points: Points, grid: Grid, bits: int, path: Path) -> None:
@@ -123,10 +123,14 @@ CODECS: tuple[Codec, ...] = (Draco(), LAZ())
 def at_equal_bytes(
     codec: Codec, points: Points, target: int, folder: Path, compare: Callable[[Points], dict[str, Any]]
 ) -> list[tuple[str, int, int, int, Points]]:
-    """What the codec makes of the (N, 3) points in about `target` bytes: rows of name, bits, points, bytes, result.
+    """Encode (N, 3) points in about `target` bytes.
 
-    The first has all points, on the grid whose file is nearest to the target. If that misses it by 2 %, a second has as
-    many points of a farthest point sampling as fit, on the finer grid that gives the lowest Chamfer distance.
+    The first row has all points, on the grid whose file size is closest to the target. If it differs by more than 2 %,
+    a second row has as many points of a farthest point sampling as fit, on the finer grid with the lowest Chamfer
+    distance.
+
+    Returns:
+        Rows of (name, bits per axis, number of points, bytes, decoded positions).
     """
 
     def result(bits: int, chosen: Points, name: str) -> tuple[str, int, int, int, Points]:
@@ -142,7 +146,7 @@ def at_equal_bytes(
     rows = [result(nearest, points, codec.name)]
     if abs(sizes[nearest] - target) <= _NEAR * target or sizes[max(sizes)] < target:
         return rows
-    first = max(sizes)  # the first level at which all points are too many
+    first = max(sizes)  # the coarsest grid on which all points take too many bytes
     most = min(len(points), int(1.5 * len(points) * target / sizes[first]) + 64)
     order = points[farthest_point_sample(UnitFrame.of(points).to_unit(points), most)]
     fitting = []
@@ -154,7 +158,7 @@ def at_equal_bytes(
 
 
 def _fitting_count(codec: Codec, order: Points, bits: int, target: int, folder: Path) -> int:
-    """How many of the first points fit into `target` bytes, by bisection; 0 where even two do not."""
+    """The number of leading points that fit into `target` bytes, by bisection; 0 if fewer than two fit."""
     low, high = 0, len(order)
     while high - low > max(1, high // 200):
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""`SAMPLER+MODEL`: who samples, and who recovers."""
+"""Names of the form `SAMPLER+MODEL`: one model samples, another recovers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..errors import OptionError
 
 
 def split_model(name: str) -> tuple[str | None, str]:
-    """("fps", "jet") of "fps+jet"; (None, "jet") of "jet"."""
+    """Split a name: "fps+jet" to ("fps", "jet"), "jet" to (None, "jet")."""
     if is_checkpoint(name):
         return None, name
     sampler, plus, model = name.rpartition("+")
@@ -18,17 +18,17 @@ def split_model(name: str) -> tuple[str | None, str]:
 
 
 def sampler_and_recoverer(name: str) -> tuple[str, str]:
-    """("random", "jet") of "random+jet". A plain name samples itself where it can, else "fps" does.
+    """The sampler and the recovering model of a name. For a plain name the model itself samples if it can, else "fps".
 
     Raises:
-        OptionError: no such model, or one that does not do its part.
+        OptionError: a model is unknown, or cannot sample or recover.
     """
     sampler, model = split_model(name)
     tasks = resolve(model).tasks
     if "recover" not in tasks:
-        raise OptionError(f"'{model}' does not recover; write SAMPLER+MODEL, for example {model}+jet")
+        raise OptionError(f"'{model}' cannot recover; write SAMPLER+MODEL, for example {model}+jet")
     if sampler is None:
         sampler = model if "sample" in tasks else "fps"
     elif "sample" not in resolve(sampler).tasks:
-        raise OptionError(f"'{sampler}' in '{name}' does not sample; use fps, for example")
+        raise OptionError(f"'{sampler}' in '{name}' cannot sample; use for example fps")
     return sampler, model

@@ -1,8 +1,7 @@
-"""Published results on PU-GAN's test shapes, to stand beside ours: copied from the papers, never run by us.
+"""Published results on PU-GAN's test shapes, copied from the papers and never run by us.
 
-All values are times 1000, CD / HD / P2F. The papers mix conventions and rarely say which one they use, test
-inputs were drawn anew by most of them, and their models were trained on other meshes than ours: read every
-comparison with care.
+All values of CD, HD and P2F are times 1000. The papers use different conventions and rarely say which, most of them
+drew their own test inputs, and their models were trained on other meshes than ours, so comparisons are approximate.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _SSPU_2 = "SSPU-Net (ACM MM 2021), table 2"
 _SSPU_2_LIE = _SSPU_2 + ", and PointLIE, table 2, for CD and HD"
 _NEWER = "tables of the papers of 2024 and 2025"
 
-# task -> rows of systems that the two papers compare with and that are not models of this package.
+# task -> rows of methods that both papers compare with and that are not models of this package.
 _COMPARED: dict[str, tuple[PublishedRow, ...]] = {
     "pcsr4": (
         PublishedRow("PU-Net", 0.49, 4.78, 8.81, _LIE_1),
@@ -40,20 +39,20 @@ _COMPARED: dict[str, tuple[PublishedRow, ...]] = {
         PublishedRow("SampleNet + PU-Net", 1.04, 12.55, 18.88, _LIE_1),
         PublishedRow("SampleNet + PU-GAN", 0.80, 14.96, 8.06, _LIE_1),
     ),
-    "up4": (
+    "up4-random": (
         PublishedRow("EAR", 0.52, 7.37, 5.82, _SSPU_2),
         PublishedRow("PU-Net", 0.72, 8.94, 6.84, _SSPU_2),
         PublishedRow("MPU", 0.49, 6.11, 3.96, _SSPU_2),
         PublishedRow("PU-GAN", 0.28, 4.64, 2.33, _SSPU_2_LIE),
     ),
-    "up16-512": (
+    "up16-512-random": (
         PublishedRow("PU-Net", 2.46, 14.37, None, _LIE_2_SHIFT),
         PublishedRow("3PU", 2.17, 12.67, None, _LIE_2_SHIFT),
         PublishedRow("PU-GAN without discriminator", 2.20, 18.82, None, _LIE_2),
         PublishedRow("PU-GAN", 2.07, 16.59, None, _LIE_2),
     ),
 }
-# ... and of newer papers.
+# Rows of newer papers.
 _NEWER_ROWS: dict[str, tuple[PublishedRow, ...]] = {
     "up4": (
         PublishedRow("Grad-PU", 0.260, 2.462, 1.949, _NEWER),
@@ -72,6 +71,6 @@ _NEWER_ROWS: dict[str, tuple[PublishedRow, ...]] = {
 
 
 def published_rows(task: str) -> list[PublishedRow]:
-    """The published rows of a task: those above, and those that model classes declare, each once."""
+    """The published rows of a task: the rows above and those that model classes declare."""
     declared = {row: None for cls in model_classes().values() if (row := cls.published.get(task)) is not None}
     return [*_COMPARED.get(task, ()), *declared, *_NEWER_ROWS.get(task, ())]

@@ -1,4 +1,4 @@
-"""Results of the benchmark as files: JSON, and BENCHMARKS.md with the published numbers beside them."""
+"""Results of the benchmark as files: JSON, and Markdown with the published numbers below the measured ones."""
 
 from __future__ import annotations
 
@@ -13,56 +13,60 @@ from ..io.atomic import atomic_path
 from ..metrics.conventions import CONVENTIONS
 from .published import published_rows
 
-# The convention that published tables are closest to; they stand beside no other.
+# Published tables are closest to this convention. No other table shows them.
 _PUBLISHED_CONVENTION = "pugan-2019"
 
-_HEAD = """# Benchmarks
-
-PU-GAN's 27 test shapes. Distances are times 1000; smaller is better.
-
-- **measured** rows were run by the command above their table. **Published** rows are copied from the papers
-  and were never run by us: their inputs, ground truths and conventions differ from ours and among themselves.
-- The published learned models were trained on the 120 meshes of PU-147, or on sets of their own. No model of
-  this package was: ours were trained on other meshes, or not at all (`midpoint`, `jet`).
-- CD and HD are means over the shapes. P2F (mean and standard deviation) is pooled over all points of the
-  shapes that have a mesh, 21 of the 27; the column *shapes* says how many each number rests on.
-- *s/shape* is the mean time of a shape on the machine named above the table, imports and weights loaded.
-- `repeat` is the input again and again; `jitter` the same with noise of 0.01 of the radius; `floor` another
-  even sampling of the same mesh, which is what two perfect answers differ by.
+LEGEND = """- CD, HD and P2F are times 1000; smaller is better. The convention in each heading defines the frame of CD
+  and HD.
+- CD and HD are means over the shapes. P2F is the distance to the mesh in the frame of the files; its mean and
+  standard deviation are pooled over all points of the shapes that have a mesh. *shapes/P2F* counts the shapes behind
+  CD and HD, and those behind P2F.
+- *s/shape* is the mean time in seconds for a shape, without imports and the loading of weights.
+- Rows with a seed were measured by the commands at the end of their page. Rows in italics are copied from papers and
+  were never run by us: their inputs, ground truths and conventions differ from ours and among themselves.
+- The published learned models were trained on the 120 meshes of PU-147 or on other sets. No model of this package was
+  trained on them.
+- ± is the standard deviation from seed to seed, in tasks with random input.
+- `repeat` is the input, repeated; `jitter` adds noise of 0.01 of the radius to it; `floor` is another even sampling of
+  the same mesh, which shows the distance between two perfect results.
 """
 
 
 def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]], task: str | None = None) -> str:
-    """Markdown tables of one result or several (a later result replaces a row of the same task and model).
+    """Markdown: a section with a table for each task and convention, then the conventions, machines and commands.
 
     Args:
-        results: of `run_benchmark`.
-        task: only this one; all tasks of the results when None, each under its heading.
+        results: one result of `run_benchmark` or several. A later result replaces a row of the same task, convention
+            and model.
+        task: the only task to show; None for all tasks.
+
+    Raises:
+        OptionError: there is no result.
     """
     merged = _merge([results] if isinstance(results, Mapping) else list(results))
-    sections = [
-        _section(name, convention, rows) for (name, convention), rows in merged.items() if task is None or name == task
-    ]
-    return "\n".join(sections)
+    shown = {key: rows for key, rows in merged.items() if task is None or key[0] == task}
+    sections = [_section(name, convention, rows) for (name, convention), rows in shown.items()]
+    used = [result for rows in shown.values() for _, result in rows.values()]
+    return "\n".join([*sections, _commands(used)])
 
 
 def write_benchmarks_md(results: Mapping[str, Any] | Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
-    """Write BENCHMARKS.md, atomically: one section per task and convention.
+    """Write a page of tables atomically: one section for each task and convention.
 
     Args:
-        results: of `run_benchmark`, one or several; see `markdown_table`.
-        path: the file.
+        results: one result of `run_benchmark` or several, see `markdown_table`.
+        path: the Markdown file.
 
     Raises:
         FileError: the file cannot be written.
     """
-    text = _HEAD + "\n" + markdown_table(results)
+    text = f"# Benchmarks\n\nPU-GAN's 27 test shapes.\n\n{LEGEND}\n{markdown_table(results)}"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_results(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write the result of `run_benchmark` as JSON, atomically.
+    """Write a result of `run_benchmark` as JSON, atomically.
 
     Raises:
         FileError: the file cannot be written.
@@ -72,10 +76,10 @@ def write_results(results: Mapping[str, Any], path: str | os.PathLike[str]) -> N
 
 
 def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what `write_results` wrote.
+    """Read a file of `write_results`.
 
     Raises:
-        FileError: the file is missing, or not a result of the benchmark.
+        FileError: the file is missing, or is not a result of the benchmark.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -90,7 +94,7 @@ def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _merge(results: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, tuple[Any, Any]]]:
-    """(task, convention) -> model -> (row, the result that it comes from); tasks in the order of `TASKS`."""
+    """(task, convention) -> model -> (row, its result), with the tasks in the order of `TASKS`."""
     if not results:
         raise OptionError("no benchmark results to write")
     merged: dict[tuple[str, str], dict[str, tuple[Any, Any]]] = {}
@@ -108,33 +112,43 @@ def _section(task: str, convention: str, rows: Mapping[str, tuple[Any, Any]]) ->
     lines = [f"## {task} ({convention})", ""]
     if known is not None:
         lines += [known.protocol, ""]
-    if convention in CONVENTIONS:
-        lines += [f"Convention `{convention}`: {CONVENTIONS[convention].description}.", ""]
     published = published_rows(task) if convention == _PUBLISHED_CONVENTION else []
     if published and known is not None and known.note:
         lines += [f"Note: {known.note}", ""]
-    for command, facts in dict.fromkeys((result["command"], _facts(result)) for _, result in rows.values()):
-        lines += ["```", command, "```", "", facts, ""]
     lines += [
-        "| model | | CD | HD | P2F | P2F std | shapes | s/shape | source |",
-        "|---|---|--:|--:|--:|--:|--:|--:|---|",
+        "| model | source | CD | HD | P2F | P2F std | shapes/P2F | s/shape |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for model, (row, result) in rows.items():
-        shapes = str(row["shapes"])
-        if row["p2f_shapes"] != row["shapes"]:
-            shapes += f" (P2F {row['p2f_shapes']})"
+        spread = row.get("spread") or {}
         cells = [
-            _number(row["cd"], 3),
-            _number(row["hd"], 2),
-            _number(row["p2f"], 2),
-            _number(row["p2f_std"], 2),
+            _number(row[key], digits) + (f" ± {spread[key]:.{digits}f}" if key in spread else "")
+            for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2), ("p2f_std", 2))
         ]
-        cells += [shapes, _number(row["seconds"], 2), f"{result['package']}, seed {result['seed']}"]
-        lines.append(_row([f"`{model}`", "measured", *cells]))
+        cells += [f"{row['shapes']}/{row['p2f_shapes']}", _number(row["seconds"], 2)]
+        lines.append(_row([f"`{model}`", _seeds(result["seed"], row.get("seeds") or 1), *cells]))
     for other in published:
         cells = [_number(other.cd, 3), _number(other.hd, 2), _number(other.p2f, 2)]
-        lines.append(_row([f"*{other.name}*", "*published*", *cells, "", "", "", f"*{other.source}*"]))
+        lines.append(_row([f"*{other.name}*", f"*{other.source}*", *cells, "", "", ""]))
     return "\n".join([*lines, ""])
+
+
+def _seeds(first: int, count: int) -> str:
+    return f"seed {first}" if count == 1 else f"seeds {first} to {first + count - 1}"
+
+
+def _commands(results: Sequence[Mapping[str, Any]]) -> str:
+    """A section with the conventions of results, and their commands by machine."""
+    machines: dict[str, dict[str, None]] = {}
+    for result in results:
+        machines.setdefault(_facts(result), {})[result["command"]] = None
+    lines = ["## Conventions and commands", ""]
+    for convention in dict.fromkeys(result["convention"] for result in results):
+        if convention in CONVENTIONS:
+            lines += [f"`{convention}`: {CONVENTIONS[convention].description}.", ""]
+    for facts, commands in machines.items():
+        lines += [facts, "", "```", *commands, "```", ""]
+    return "\n".join(lines)
 
 
 def _facts(result: Mapping[str, Any]) -> str:

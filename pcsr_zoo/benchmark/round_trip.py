@@ -1,7 +1,7 @@
-"""There and back: a cloud is sampled, stored, read and recovered, and compared with what it was.
+"""Round trips: a cloud is sampled, stored, read, recovered, and compared with the original.
 
-Beside the models stand codecs that keep every point, at as many bytes; see `roundtrip_codecs`. Only positions count:
-attributes are left out of all files and figures.
+Codecs that store all points are compared at the same number of bytes, see `codecs`. Only positions are stored and
+compared; attributes are left out.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ from ..zoo import LoadedModel, load
 from .codecs import CODECS, Codec, at_equal_bytes
 from .names import sampler_and_recoverer
 from .run import machine_facts
+from .units import units
 
 Points = NDArray[np.float64]
 
-BESIDE = ("fps+jet", "fps+jetnet")  # stand in every report
+BESIDE = ("fps+jet", "fps+jetnet")  # rows of every report
 _UNKNOWN = {"seconds": None, "weights": None}
 
 
 @dataclass
 class Roundtrip:
-    """What came of it.
+    """The result of `roundtrip`.
 
     Attributes:
-        facts: what `json.dump` takes, see `roundtrip`.
-        original: (N, 3).
-        recovered: name of the row -> (M, 3).
+        facts: a dictionary that `json.dump` accepts, see `roundtrip`.
+        original: positions (N, 3).
+        recovered: name of the row -> recovered positions (M, 3).
     """
 
     facts: dict[str, Any]
@@ -70,44 +71,43 @@ def roundtrip(
     on_row: Callable[[dict[str, Any]], None] | None = None,
     progress: Progress | None = None,
 ) -> Roundtrip:
-    """Sample, store, read, recover, compare: for models, for `fps+jet` and `fps+jetnet`, and at equal bytes for codecs.
+    """Sample, store, read, recover and compare a cloud, with models and, at the same number of bytes, with codecs.
 
     Args:
         x: a cloud, see `pcsr_zoo.upsample`.
-        ratio, n: how thin, see `pcsr_zoo.sample`; by default what the first model was trained for.
-        models: names of models or checkpoints, or SAMPLER+MODEL. None: for ratio 8 `pointlie-x8` and `pointlie-geo-x8`,
-            and so for every ratio that they are there for.
-        bits: of the grid that the samples are put on. They are stored as binary PLY; with bits, as what is smallest of
-            that, LAZ and Draco.
-        snap, seed, device, temperature: see `pcsr_zoo.sample` and `recover`.
+        ratio, n: see `pcsr_zoo.sample`; by default the ratio that the first model was trained for.
+        models: names of models or checkpoints, or SAMPLER+MODEL; `fps+jet` and `fps+jetnet` are always added. By
+            default `pointlie-xR` and `pointlie-geo-xR`, if they exist for the ratio R.
+        bits: bits per axis of the grid that sampled positions are rounded to. Samples are stored as binary PLY; with
+            bits, as the smallest of PLY, LAZ and Draco.
+        snap, seed, device, temperature: see `pcsr_zoo.sample` and `pcsr_zoo.recover`.
         mesh, convention, emd, uniformity: see `pcsr_zoo.metrics.conventions.evaluate`; the cloud is the ground truth.
-        on_row: called with each finished row.
-        progress: called with (stage, fraction).
+        on_row: a function that is called with each finished row.
+        progress: a function that is called with (stage, fraction done).
 
     Returns:
-        The recovered clouds, and the facts.
+        The recovered clouds and the facts.
 
         - `points`, `ratio`, `sampled`, `convention`, `bits`, `seed`, `package`, `machine`.
+        - `units`: for each metric its unit and frame, see `units`.
         - `original`: {bytes, bits_per_point} as binary PLY.
-        - `skipped`: codecs that are not installed, and how to get them.
-        - `rows`: name, kind ("model" or "codec"), points (as many as are stored), bits, stored ("ply", "laz", "draco"),
-          files {form: bytes}, bytes, bits_per_point (of the original's points), seconds (of sampling and recovery),
-          weights, and what `evaluate` gives, in plain units.
+        - `skipped`: codecs that are not installed, and how to install them.
+        - `rows`: name, kind ("model" or "codec"), points (number of stored points), bits, stored ("ply", "laz" or
+          "draco"), files {format: bytes}, bytes, bits_per_point (per point of the original), seconds (of sampling and
+          recovery), weights, and the results of `evaluate`, not times 1000.
 
     Raises:
-        OptionError: an argument makes no sense, before anything is computed.
-        CloudError: the cloud is empty, not finite, or too small.
+        OptionError: an argument is out of its range; raised before anything is computed.
+        CloudError: the cloud is empty, has NaN or infinite positions, or is too small.
     """
     rules, bits, temperature = get_convention(convention), as_bits(bits), as_temperature(temperature)
     cloud, _ = open_cloud(x)
     original = cloud.validate().positions
-    bare = Cloud(original, metadata={"position_dtype": "float32"})  # written so if that loses nothing
+    bare = Cloud(original, metadata={"position_dtype": "float32"})  # stored as float32 if nothing is lost
     pairs = _pairs(models, ratio)
     loaded = {part: load(part) for part in dict.fromkeys(part for pair in pairs.values() for part in pair)}
     trained = next((getattr(loaded[sampler], "ratio", None) for sampler, _ in pairs.values()), None)
-    count = sparser_count(
-        len(original), trained if ratio is None else ratio, n, "a round trip makes a cloud smaller first"
-    )
+    count = sparser_count(len(original), trained if ratio is None else ratio, n, "a round trip samples first")
     device, tell = None if device is None else as_device(device), progress or ignore
     surface = None if mesh is None else as_surface(mesh)
     codecs, skipped = _codecs()
@@ -131,6 +131,7 @@ def roundtrip(
             "ratio": len(original) / count,
             "sampled": count,
             "convention": rules.id,
+            "units": units(rules),
             "bits": bits,
             "seed": seed,
             "package": f"pcsr-zoo {__version__}",
@@ -177,7 +178,7 @@ def roundtrip(
 
 
 def _pairs(models: Sequence[str], ratio: float | None) -> dict[str, tuple[str, str]]:
-    """Name of the row -> sampler and recoverer, those that were asked for first."""
+    """Name of the row -> (sampler, recovering model); the requested ones come first."""
     if not models and ratio is not None:
         made_for_it = (f"pointlie-x{ratio:g}", f"pointlie-geo-x{ratio:g}")
         models = [name for name in made_for_it if name in list_models()]
@@ -185,7 +186,7 @@ def _pairs(models: Sequence[str], ratio: float | None) -> dict[str, tuple[str, s
 
 
 def _codecs() -> tuple[list[Codec], list[str]]:
-    """Those that are installed, and of the others what to do."""
+    """The installed codecs, and for the others how to install them."""
     there, skipped = [], []
     for codec in CODECS:
         try:
@@ -197,23 +198,23 @@ def _codecs() -> tuple[list[Codec], list[str]]:
 
 
 def _warm_up(cloud: Cloud, sampler: LoadedModel, model: LoadedModel, device: str | None) -> None:
-    """Imports and first calls are not timed."""
+    """Run both models once, so that imports and first calls are not timed."""
     part = cloud[np.random.default_rng(0).permutation(len(cloud))[:256]]
     try:
         model.recover(sampler.sample(part, n=max(len(part) // 4, 1), device=device), device=device)
     except CloudError:
-        return  # too small a cloud for the model; the real one may do
+        return  # these 256 points may be too few for the model; the whole cloud may be enough
 
 
 def _ply(cloud: Cloud, folder: Path) -> int:
-    """Bytes of the cloud as `pcsr` writes it."""
+    """Bytes of the cloud as a PLY file of `pcsr`."""
     path = folder / "sampled.ply"
     write(cloud, path)
     return path.stat().st_size
 
 
 def _files(few: Cloud, bits: int | None, folder: Path, codecs: list[Codec]) -> dict[str, int]:
-    """Bytes of the samples in each form. PLY and LAZ are what `pcsr sample` writes, with the note on recovery."""
+    """Bytes of the samples in each format. PLY and LAZ are as `pcsr sample` writes them, with the recovery note."""
     files = {"ply": _ply(few, folder)}
     for codec in codecs if bits is not None else []:
         path = folder / f"sampled{codec.suffix}"

@@ -1,4 +1,4 @@
-"""What people see of a round trip: a table, and a picture of what went wrong where."""
+"""Reports of a round trip: a table, and a picture of the errors."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
     from .round_trip import Roundtrip
 
-# Metrics of `evaluate`, and what a table calls them.
+# Metrics of `evaluate` and their column headings.
 _METRICS = {"cd": "CD", "hd": "HD", "p2f_mean": "P2F", "p2f_std": "P2F std", "emd": "EMD"}
 _ERROR = "distance to the nearest point of the other cloud"
 
 
 def metric_columns(mesh: bool, emd: bool, uniformity: Iterable[str] = ()) -> dict[str, str]:
-    """Keys of a row -> headings, of what was asked for."""
+    """Key of a row -> column heading, for the requested metrics."""
     wanted = {"p2f_mean": mesh, "p2f_std": mesh, "emd": emd}
     columns = {key: title for key, title in _METRICS.items() if wanted.get(key, True)}
     return columns | {f"uniformity {size}": f"U {size}" for size in uniformity}
 
 
 def table_line(row: Mapping[str, Any] | None, columns: Mapping[str, str]) -> str:
-    """One line of the table, times 1000; the headings for None. What a row does not have is a dash."""
+    """One line of the table, with metrics times 1000; None gives the headings. Missing values are a dash."""
     if row is None:
         cells = ["method", "stored as", "bits", "points", "bytes", "bpp", *columns.values(), "s"]
     else:
@@ -43,10 +43,10 @@ def table_line(row: Mapping[str, Any] | None, columns: Mapping[str, str]) -> str
 
 
 def picture(trip: Roundtrip, size: tuple[int, int] = (320, 400)) -> Image:
-    """The original and what was recovered, side by side, on one scale of distances.
+    """Draw the original and the recovered clouds side by side, colored on one scale of distances.
 
-    The original's points are colored by how far the first method's nearest point is: what it lost. The others by how
-    far the original's nearest point is: what was made up.
+    The points of the original are colored by the distance to the nearest point of the first method's result, those of
+    a result by the distance to the nearest point of the original. Distances are in the unit of the file.
     """
     from ..pictures.image import render
 
@@ -54,7 +54,7 @@ def picture(trip: Roundtrip, size: tuple[int, int] = (320, 400)) -> Image:
     first = next(iter(rows))
     original = Cloud(trip.original)
     lost = distance_to(trip.original, Cloud(trip.recovered[first]))
-    clouds, titles = [Cloud(trip.original, {_ERROR: lost})], [f"original\nmissed by {first}"]
+    clouds, titles = [Cloud(trip.original, {_ERROR: lost})], [f"original\ndistance to {first}"]
     for name, points in trip.recovered.items():
         clouds.append(Cloud(points, {_ERROR: distance_to(points, original)}))
         row = rows[name]

@@ -1,17 +1,17 @@
-"""Model cards: README.md of a checkpoint, rendered from its config.json; what nobody recorded is said to be missing.
+"""Model cards: README.md of a checkpoint, rendered from its config.json. Missing facts are shown as "not recorded".
 
-The card reads these facts of "about", all of them optional; others are listed as they are:
+The card reads these keys of "about", all of them optional; other keys are listed as they are:
 
-    license     of the weights, an SPDX or Hub identifier such as "Apache-2.0"
+    license     license of the weights, an SPDX or Hub identifier such as "Apache-2.0"
     summary     one line
-    data        what it was trained on: texts, or {"source", "license", "shapes", "held_out"}, see `data_facts`
+    data        training data: texts, or {"source", "license", "shapes", "held_out"}, see `data_facts`
     seed, steps, hours, hardware
-    settings    of the training: {name: value}
-    parent      the checkpoint that it was fine-tuned from
+    settings    settings of the training: {name: value}
+    parent      the checkpoint that this one was fine-tuned from
     measured    rows of the benchmark, see `measured`
-    ablations   rows of other trainings or uses, see `ablations`
-    failures    known ones, a list of texts
-    ours, paper what is ours, and what is the paper's
+    ablations   rows of other trainings or other uses, see `ablations`
+    failures    known failures, a list of texts
+    paper, ours which parts of the method the paper describes, and which pcsr-zoo adds
 """
 
 from __future__ import annotations
@@ -31,20 +31,21 @@ from ..io.atomic import atomic_path
 from ..models.base import Paper, tasks_of
 from .ablations import ablation_rows, ablation_table, merge_ablations
 from .front_matter import front_matter
-from .measured import merge_rows, rows_of, tables
+from .measured import merge_rows, results_table, rows_of
 
 if TYPE_CHECKING:
     from ..datasets.training_set import ShapeInfo
 
 MISSING = "not recorded"
-_OWN = "Somebody's own training of the model `{model}`: it does not come with pcsr-zoo, and has no name that loads it."
-_ON_HUB = "Somebody's own training of the model `{model}`, which pcsr-zoo loads from here; it is not one of its own."
-_FOLDER = "or the folder that this file is in"
+_OWN = "Custom checkpoint of the model `{model}`; load it by its path."
+_ON_HUB = "Custom checkpoint of the model `{model}`; load it by its Hub address."
+_FOLDER = "or the path of the folder of this file"
+_NO_EFFECT = ("save_every", "save_seconds", "log_every", "workers")  # settings that do not change the weights
 _OWN_PLACE = ("license", "summary", "data", "settings", "measured", "ablations", "failures", "ours", "paper")
 
 
 def data_facts(shapes: Iterable[ShapeInfo]) -> list[dict[str, Any]]:
-    """The fact "data" of a training file: its shapes counted by source and license."""
+    """The entry "data" for shapes of a training file: one dictionary of counts for each source and license."""
     every: Counter[tuple[str, str]] = Counter()
     held: Counter[tuple[str, str]] = Counter()
     for shape in shapes:
@@ -66,11 +67,12 @@ def save_with_card(
     address: str | None = None,
     **about: Any,
 ) -> Path:
-    """Write a checkpoint with its card; see `checkpoints.folder.save_checkpoint` for the arguments and errors.
+    """Write a checkpoint with its card.
 
     Args:
-        card: the text of README.md; by default it is rendered from the facts.
-        address: under which `load` will find it, such as "hf:owner/repo", for the card; by default the folder.
+        folder, model, name, about: as for `checkpoints.folder.save_checkpoint`, which also lists the errors.
+        card: the text of README.md; by default, it is rendered from `about`.
+        address: the address that the card gives to `load`, such as "hf:owner/repo"; by default, the folder.
 
     Returns:
         The folder.
@@ -86,21 +88,22 @@ def update_card(
     failures: Sequence[str] | None = None,
     ablations: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Store results of the benchmark and known failures in a checkpoint's config.json, and render README.md anew.
+    """Store benchmark results and known failures in a checkpoint's config.json, and render README.md again.
 
     Args:
         folder: the checkpoint.
-        results: of `run_benchmark`. A row replaces an older one of the same task, convention and model; rows of
-            this checkpoint that were measured with other weights than it has now are dropped.
-        failures: replace those that were known; None leaves them.
-        ablations: what was changed -> a result of `run_benchmark` of that; older rows of the same text are replaced.
+        results: results of `run_benchmark`. A row replaces an older one of the same task, convention and model; rows
+            of this checkpoint that were measured with other weights than its present ones are dropped.
+        failures: the new list of known failures; None keeps the present list.
+        ablations: a result of `run_benchmark` for each description of what was changed. Older rows of the same
+            description are replaced.
 
     Returns:
-        The configuration as it is now.
+        The new configuration.
 
     Raises:
-        FileError: there is no good config.json, or a file cannot be written.
-        OptionError: the results have no row of this checkpoint, or one of other weights.
+        FileError: config.json is missing or invalid, or a file cannot be written.
+        OptionError: the results have no row of this checkpoint, or have one that was measured with other weights.
     """
     config = read_config(folder)
     about = dict(config["about"])
@@ -115,9 +118,9 @@ def update_card(
     config = json.loads(to_json({**config, "about": about}))
     try:
         cls = checkpoint_class(folder, config)
-    except FileError:  # a class that only its author's program registers
+    except FileError:  # the class is registered by another program only
         cls = None
-    card = render_card(config, cls, folder)  # before anything is written
+    card = render_card(config, cls, folder)  # first, so that an error leaves both files as they are
     write_about(folder, about)
     _write_card(folder, card)
     return config
@@ -137,20 +140,21 @@ def render_card(
     """The card as Markdown, with the front matter that the Hugging Face Hub reads.
 
     Args:
-        config: of config.json.
-        model_class: of which the checkpoint is; None where it is not known here.
-        folder: where the checkpoint is. Unless `load` finds it by its name, the card shows how to load the folder.
-            None: by its name.
-        address: under which `load` finds it, such as "hf:owner/repo", if it is not one of ours.
+        config: the content of config.json.
+        model_class: the class of the checkpoint's model; None if it is not registered.
+        folder: the checkpoint's folder. If it is not a bundled checkpoint, the card loads it by path. None: by name.
+        address: the address under which `load` finds a custom checkpoint, such as "hf:owner/repo".
     """
     name, about = config["name"], config["about"]
     tasks = tasks_of(model_class) if model_class is not None else ("upsample",)
     source, paper = getattr(model_class, "source", ""), getattr(model_class, "paper", None)
     ours = folder is None or is_ours(folder, config)
     loaded = name if ours else address or f"path/to/{Path(folder or '.').resolve().name}"
-    theirs, own = ("there is none", "the model") if source == "ours" else (source or MISSING, MISSING)
-    failures = about.get("failures") or ["None recorded, which does not mean that there are none."]
-    settings = about.get("settings")
+    theirs, own = ("there is no paper", "the model") if source == "ours" else (source or MISSING, MISSING)
+    failures = about.get("failures") or ["No failures are recorded. This does not mean that there are none."]
+    settings = {
+        key: value for key, value in (about.get("settings") or {}).items() if key not in _NO_EFFECT and value != {}
+    }
     parts = [
         front_matter(config, tasks),
         f"# {name}",
@@ -158,18 +162,18 @@ def render_card(
         f"{config['parameters']:,} parameters. License of the weights: {about.get('license') or MISSING}.",
         *([] if ours else [(_ON_HUB if address else _OWN).format(model=config["model"])]),
         "## Use",
-        _usage(loaded, config, tasks, _FOLDER if ours or address else "the folder of this file"),
-        "## Training",
-        "Data:",
-        _data(about.get("data")),
-        _facts(about),
-        f"Settings:\n\n```json\n{_json(settings)}\n```" if settings else f"Settings: {MISSING}.",
+        _usage(loaded, config, tasks, _FOLDER if ours or address else "the path of the folder of this file"),
         "## Results",
-        tables(about.get("measured") or [], getattr(model_class, "published", {})),
-        *([ablation_table(about["ablations"])] if about.get("ablations") else []),
+        results_table(about.get("measured") or [], getattr(model_class, "published", {})),
+        *(["## What brings the quality", ablation_table(about["ablations"])] if about.get("ablations") else []),
         "## Known failures",
         "\n".join(f"- {' '.join(text.split())}" for text in failures),
-        "## Whose work",
+        "## Training",
+        "Data (source: shapes; license):",
+        _data(about.get("data")),
+        _facts(about),
+        f"Settings: `{_json(settings)}`" if settings else f"Settings: {MISSING}.",
+        "## Sources of the method",
         f"- From the paper: {_sentence(about.get('paper') or theirs)}\n- Ours: {_sentence(about.get('ours') or own)}",
         "## Citation",
         _citation(paper),
@@ -179,10 +183,10 @@ def render_card(
 
 
 def _citation(paper: Paper | None) -> str:
-    """Whom to cite for the weights, in Markdown."""
+    """What to cite for the weights, in Markdown."""
     if paper is None:
-        return "The package, pcsr-zoo, by its name and version: there is no paper."
-    return f"The paper, and pcsr-zoo by its name and version for the weights:\n\n```bibtex\n{paper.bibtex}\n```"
+        return "There is no paper. Cite the package, pcsr-zoo, by its name and version."
+    return f"Cite the paper, and pcsr-zoo by its name and version for the weights:\n\n```bibtex\n{paper.bibtex}\n```"
 
 
 def _usage(name: str, config: Mapping[str, Any], tasks: Sequence[str], remark: str) -> str:
@@ -190,7 +194,7 @@ def _usage(name: str, config: Mapping[str, Any], tasks: Sequence[str], remark: s
     ratio = f"{ratio:g}" if isinstance(ratio, (int, float)) else "4"
     given = f'pcsr_zoo.load("{name}")  # {remark}'
     if "sample" in tasks and "recover" in tasks:
-        own = f" -m {name}" if "/" in name else ""  # no file remembers a folder, and none is trusted with an address
+        own = f" -m {name}" if "/" in name else ""  # recovery notes name no path and no address
         return f"""```python
 import pcsr_zoo
 
@@ -221,11 +225,11 @@ def _data(data: Any) -> str:
     for item in data if isinstance(data, list) else [data]:
         if isinstance(item, Mapping):
             known = ("source", "license", "shapes", "held_out")
-            count = f"{item['shapes']} shapes" if "shapes" in item else ""
-            held = f" ({item['held_out']} of them held out)" if item.get("held_out") else ""
-            parts = [f"license: {item.get('license') or MISSING}", count + held]
+            count = f"{item['shapes']} shape{'' if item['shapes'] == 1 else 's'}" if "shapes" in item else ""
+            held = f" ({item['held_out']} held out)" if item.get("held_out") else ""
+            parts = [count + held, str(item.get("license") or f"license {MISSING}")]
             parts += [f"{key}: {_text(value)}" for key, value in item.items() if key not in known]
-            lines.append(f"- {item.get('source') or MISSING}; {'; '.join(part for part in parts if part)}")
+            lines.append(f"- {item.get('source') or MISSING}: {'; '.join(part for part in parts if part)}")
         else:
             lines.append(f"- {item}")
     return "\n".join(lines)
@@ -234,23 +238,29 @@ def _data(data: Any) -> str:
 def _facts(about: Mapping[str, Any]) -> str:
     facts = {key: about.get(key) for key in ("seed", "steps", "hours", "hardware")}
     facts |= {key: value for key, value in about.items() if key not in facts and key not in _OWN_PLACE}
-    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {_text(value)} |" for key, value in facts.items())])
+    file = facts.get("data_file")
+    if isinstance(file, Mapping):  # the licenses are in the list of data
+        kept = ("file", "sha256", "points", "shapes", "held_out")
+        facts["data_file"] = ", ".join(f"{key} {_text(file.get(key))}" for key in kept)
+    return "\n".join(f"- {key}: {_text(value)}" for key, value in facts.items())
 
 
 def _text(value: Any) -> str:
-    """On one line of a table."""
+    """A value as text on one line, safe in a table."""
     if value is None or value == "":
         return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
         return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The YAML at the head of a model card, which the Hugging Face Hub reads."""
+"""Front matter of a model card: the YAML at its top, which the Hugging Face Hub reads."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 
 from .measured import own_rows
 
-# Identifiers that the Hub knows; any other license is "other" there, under its own name.
+# License identifiers that the Hub knows. Any other license is written as "other" with a `license_name`.
 _HUB_LICENSES = (
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0"),
     *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
 )
-# Column of a measured row -> (the metric's identifier, its name).
+# Column of a measured row -> (identifier of the metric, its short name).
 _METRICS = {
     "cd": ("chamfer-distance", "CD"),
     "hd": ("hausdorff-distance", "HD"),
     "p2f": ("point-to-surface-distance", "P2F"),
 }
-_TEST_SET = {"type": "pu-gan-test-shapes", "name": "the 27 test shapes of PU-GAN"}
+_TEST_SET = {"type": "pu-gan-test-shapes", "name": "PU-GAN test shapes"}
 
 
 def front_matter(config: Mapping[str, Any], tasks: Sequence[str]) -> str:
-    """With the lines around it. It names no pipeline: none of the Hub's is about point clouds.
+    """The front matter with its "---" lines. It sets no `pipeline_tag`: the Hub has none for point clouds.
 
     Args:
-        config: of config.json. Data sets are those of its "data", metrics and results its measured rows.
-        tasks: of the model class, see `models.base.tasks_of`.
+        config: the content of config.json. Its "data" gives the data sets, its measured rows the metrics and results.
+        tasks: the tasks of the model class, see `models.base.tasks_of`.
     """
     about = config["about"]
     purposes = [purpose for task, purpose in (("sample", "sampling"), ("upsample", "upsampling")) if task in tasks]
@@ -53,7 +53,7 @@ def _license(license: Any) -> list[str]:
 
 
 def _data_sets(data: Any) -> list[str]:
-    """The sources, without their revisions. None is a data set on the Hub, where "owner/name" would be a link."""
+    """The sources without their revisions. "/" is replaced: the Hub would take "owner/name" as a link to a data set."""
     items = data if isinstance(data, list) else [data]
     sources = [item.get("source") for item in items if isinstance(item, Mapping)]
     plain = [re.sub(r"[^A-Za-z0-9._]+", "-", str(source).partition("@")[0]).strip("-") for source in sources if source]
@@ -67,7 +67,7 @@ def _result(row: Mapping[str, Any], purpose: str) -> list[str]:
     lines += [f"      type: {_TEST_SET['type']}", f"      name: {_text(_TEST_SET['name'])}", "    metrics:"]
     for key, (identifier, name) in _METRICS.items():
         if row.get(key) is not None:
-            label = _text(f"{name} x 1000 ({row['convention']}, {row['task']})")
+            label = _text(f"{name}x1000 ({row['convention']})")
             lines += [f"    - type: {identifier}", f"      name: {label}", f"      value: {float(row[key]):.6g}"]
     return lines
 
@@ -77,5 +77,5 @@ def _list(key: str, values: Sequence[str]) -> list[str]:
 
 
 def _text(value: str) -> str:
-    """JSON's text is YAML's."""
+    """A JSON string, which is also a YAML string."""
     return json.dumps(value, ensure_ascii=False)

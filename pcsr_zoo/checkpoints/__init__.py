@@ -1,8 +1,7 @@
-"""A checkpoint is a name and a folder; its weights are in the package, in a folder, or on the Hugging Face Hub.
+"""Checkpoints: folders with a configuration and weights, in the package, on disk, or on the Hugging Face Hub.
 
-`folder` saves and loads, `config` and `weights` are its two files, `shipped` the checkpoints of this package,
-`address`, `fetch` and `push` the Hub. Transfer and caching are those of huggingface_hub, so HF_HOME, HF_HUB_OFFLINE,
-HF_ENDPOINT and HF_TOKEN mean what they mean everywhere. Added to it: only config.json and model.safetensors are read,
-the configuration is checked before the weights are fetched, the weights are checked against their sha256, and every
-error says what to do.
+`folder` saves and loads; `config` and `weights` handle its two files; `shipped` lists the checkpoints of this package;
+`address`, `fetch` and `push` use the Hub. huggingface_hub does the transfer and the caching, so HF_HOME,
+HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN have their usual meaning. This package reads only config.json and
+model.safetensors, checks the configuration before it fetches the weights, and checks the weights against their sha256.
 """

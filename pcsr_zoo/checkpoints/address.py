@@ -20,14 +20,14 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 class Address:
     """A repository on the Hub at a revision.
 
-    Both end up in paths of the cache, so neither may lead out of it.
+    Both become parts of paths in the cache, so they are checked against path traversal.
 
     Attributes:
         repository: "owner/repo".
         revision: a branch, a tag, or a commit of 40 hexadecimal digits, which never changes.
 
     Raises:
-        OptionError: one of them is none.
+        OptionError: the repository or the revision is not valid.
     """
 
     repository: str
@@ -36,25 +36,25 @@ class Address:
     def __post_init__(self) -> None:
         name, revision = self.repository, self.revision
         if not _REPOSITORY.fullmatch(name) or any(mark in name for mark in ("..", "--")) or name.endswith(".git"):
-            raise OptionError(f"{quoted(name)} is no repository on the Hub; write hf:owner/repo")
+            raise OptionError(f"{quoted(name)} is not a repository on the Hub; write hf:owner/repo")
         if len(name) > _LONGEST:
             raise OptionError(f"{quoted(name)} has more than {_LONGEST} characters; write hf:owner/repo")
         if not _REVISION.fullmatch(revision) or ".." in revision or revision.endswith(("/", ".lock")):
-            raise OptionError(f"{quoted(revision)} is no revision; write hf:owner/repo@ and a branch, tag or commit")
+            raise OptionError(f"{quoted(revision)} is not a revision; write hf:owner/repo@ and a branch, tag or commit")
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Of "hf:owner/repo" or "hf:owner/repo@revision", also with "hf://".
+        """Parse "hf:owner/repo" or "hf:owner/repo@revision"; "hf://" is accepted, too.
 
         Raises:
-            OptionError: it is no such address.
+            OptionError: the text is not a valid address.
         """
         repository, at, revision = text.removeprefix(PREFIX).removeprefix("//").partition("@")
         return cls(repository, revision) if at else cls(repository)
 
     @property
     def fixed(self) -> bool:
-        """Whether it is a commit."""
+        """Whether the revision is a commit."""
         return _COMMIT.fullmatch(self.revision) is not None
 
     def at(self, revision: str) -> Address:
@@ -66,5 +66,5 @@ class Address:
 
 
 def is_address(text: object) -> bool:
-    """Whether it means a repository on the Hub, rightly written or not."""
+    """Whether a value is an `Address` or a text that begins with "hf:", valid or not."""
     return isinstance(text, Address) or (isinstance(text, str) and text.startswith(PREFIX))

@@ -1,4 +1,4 @@
-"""A checkpoint from the Hub, by way of the cache of huggingface_hub: fetched, checked, and its folder there."""
+"""Fetch a checkpoint from the Hub into the cache of huggingface_hub, and check it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ _ETAG, _COMMIT = re.compile(r"[A-Za-z0-9._-]{1,128}"), re.compile(r"[0-9a-f]{40}
 
 @dataclass(frozen=True)
 class Transfer:
-    """How the client gets files; the defaults are its own."""
+    """Options of huggingface_hub for fetching files, with its defaults.
+
+    Attributes:
+        token: an access token; None for the saved one, False for none.
+        cache_dir: folder of the cache; None for the default one.
+        force: fetch files again that are in the cache.
+        local_only: make no request.
+    """
 
     token: str | bool | None = None
     cache_dir: str | Path | None = None
@@ -37,19 +44,21 @@ class Transfer:
 
 
 def fetch(address: Address, transfer: Transfer | None = None, expected: Mapping[str, Any] | None = None) -> Path:
-    """The folder in the cache with a checkpoint's config.json and model.safetensors, of one commit, checked.
+    """Fetch and check config.json and model.safetensors of one commit.
 
-    A commit that is in the cache is taken from there without a request. A branch is asked for; if the Hub cannot be
-    reached, the copy in the cache is taken, and a warning says so.
+    A commit that is in the cache is used without a request. A branch needs a request; if the Hub cannot be reached,
+    the copy in the cache is used with a warning.
 
     Args:
-        address: where it is.
-        transfer: token, cache, and so on.
-        expected: the configuration that it must have, so far as weights depend on it.
+        address: the checkpoint's address.
+        transfer: options such as token and cache.
+        expected: a configuration whose model, arguments and sha256 the fetched one must have.
+
+    Returns:
+        The folder in the cache.
 
     Raises:
-        FileError: it cannot be had, or is no good; the message names the repository and says what to do. What is
-            damaged is removed from the cache.
+        FileError: the checkpoint cannot be fetched or is invalid. Damaged files are removed from the cache.
     """
     transfer = transfer or Transfer()
     path = _file(address, CONFIG, transfer)
@@ -65,31 +74,33 @@ def fetch(address: Address, transfer: Transfer | None = None, expected: Mapping[
     if expected is not None:
         differ = [key for key in ("model", "arguments", "sha256") if config[key] != expected[key]]
         if differ:
-            raise FileError(f"{address}: its '{differ[0]}' is not the one that this version knows; update pcsr-zoo")
+            raise FileError(
+                f"{address}: its '{differ[0]}' differs from the one that this version expects; update pcsr-zoo"
+            )
     weights = _file(address.at(commit), WEIGHTS, transfer, shown=address)
     found = file_sha256(weights)
     if found != config["sha256"]:
         hashes = f"sha256 {found[:12]}…, not {config['sha256'][:12]}…"
-        what = f"{WEIGHTS} is not the file that {CONFIG} belongs to ({hashes})"
+        what = f"{WEIGHTS} does not match {CONFIG} ({hashes})"
         _refuse(address, [weights, path], what)
     return folder
 
 
 def cached(address: Address, transfer: Transfer | None = None) -> Path | None:
-    """The folder of the cache where it is, unchecked; None where it is not. Makes no request."""
+    """The folder of a checkpoint in the cache, unchecked; None if it is not there. Makes no request."""
     from huggingface_hub import try_to_load_from_cache
 
     folder = (transfer or Transfer()).cache_dir
     found: Any = None
     for name in (WEIGHTS, CONFIG):
         found = try_to_load_from_cache(address.repository, name, cache_dir=folder, revision=address.revision)
-        if not isinstance(found, str):  # None, or an object that stands for a file that does not exist
+        if not isinstance(found, str):  # None, or a marker for a file that does not exist
             return None
     return Path(found).parent
 
 
 def _file(address: Address, name: str, transfer: Transfer, shown: Address | None = None) -> Path:
-    """A file of the repository in the cache; messages name the address that the user gave, `shown`."""
+    """The path of a repository's file in the cache, fetched if necessary. Messages name the address `shown`."""
     shown = shown or address
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -105,7 +116,7 @@ def _file(address: Address, name: str, transfer: Transfer, shown: Address | None
     }
 
     def of_the_cache() -> Path | None:
-        with contextlib.suppress(Exception):  # it is not there, which the client says better
+        with contextlib.suppress(Exception):  # the request below gives a better message
             return Path(hf_hub_download(**options, local_files_only=True))
         return None
 
@@ -114,38 +125,41 @@ def _file(address: Address, name: str, transfer: Transfer, shown: Address | None
             return path
         if not _offline(transfer) and (silence := _silence(address, name, transfer, shown)):
             path = of_the_cache() if not transfer.force else None
-            if path is None and status_of(silence) != 429:  # there the client knows how long to wait
+            if path is None and status_of(silence) != 429:  # on 429, the client retries after the right time
                 raise LocalEntryNotFoundError("neither on the Hub nor in the cache") from silence
             if path is not None:
                 commit = path.parent.name
-                _log.warning("the Hub cannot be reached: '%s' is taken from the cache (commit %s)", shown, commit)
+                _log.warning("the Hub cannot be reached; using '%s' from the cache (commit %s)", shown, commit)
                 return path
         return Path(hf_hub_download(**options, force_download=transfer.force, local_files_only=transfer.local_only))
 
 
 def _silence(address: Address, name: str, transfer: Transfer, shown: Address) -> Exception | None:
-    """Why the Hub did not answer; None if it did. Its answer is looked at before the client makes paths of it.
+    """Check the server's metadata of a file before the client derives paths from it.
+
+    Returns:
+        The exception if the Hub did not answer; None if it did.
 
     Raises:
-        FileError: it would lead out of the cache, to an absurd file, or to another commit than was asked for.
+        FileError: the metadata leads out of the cache, to a file that is too large, or to another commit.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     try:
         url = hf_hub_url(address.repository, name, revision=address.revision)
         answer = get_hf_file_metadata(url, token=transfer.token)
-    except Exception as error:  # a refusal comes again when the client asks
+    except Exception as error:  # the download repeats a refusal, and explains it
         return error if is_unreachable(error) else None
     if not _ETAG.fullmatch(answer.etag or "x") or ".." in (answer.etag or ""):
         raise FileError(f"{shown}: the server's name for {name} leads out of the cache; is HF_ENDPOINT right?")
     if not _COMMIT.fullmatch(answer.commit_hash or "0" * 40):
         named = quoted(answer.commit_hash)
-        raise FileError(f"{shown}: the server names no commit but {named}; is HF_ENDPOINT right?")
+        raise FileError(f"{shown}: the server gives {named} instead of a commit; is HF_ENDPOINT right?")
     if address.fixed and answer.commit_hash not in (None, address.revision):
         other = f"{answer.commit_hash} for {address.revision}"
         raise FileError(f"{shown}: the server gives another commit, {other}; is HF_ENDPOINT right?")
     if name == CONFIG and (answer.size or 0) > LONGEST:
-        raise FileError(f"{shown}: {CONFIG} has {answer.size:,} bytes, so it is none of ours; it was not fetched")
+        raise FileError(f"{shown}: {CONFIG} has {answer.size:,} bytes, too many for a checkpoint; it was not fetched")
     return None
 
 
@@ -156,7 +170,7 @@ def _offline(transfer: Transfer) -> bool:
 
 
 def _refuse(address: Address, paths: list[Path], what: str) -> None:
-    """Remove files from the cache and say why.
+    """Remove files from the cache and report why.
 
     Raises:
         FileError: always.
@@ -167,20 +181,20 @@ def _refuse(address: Address, paths: list[Path], what: str) -> None:
     left = [path for path in paths if not _remove(path)]
     gone = f"delete {left[0]}" if left else "it was removed from the cache"
     if whole:
-        raise FileError(f"{address}: {what}: the repository itself is at fault; {gone}; tell its owner")
+        raise FileError(f"{address}: {what}: the fault is in the repository; {gone}; tell its owner")
     raise FileError(
-        f"{address}: {what}: it was damaged on the way or in the cache; {gone}; to fetch it anew, try again"
+        f"{address}: {what}: the file was damaged in transfer or in the cache; {gone}; try again to fetch it"
     )
 
 
 def _arrived_whole(path: Path) -> bool:
-    """Whether a file in the cache is the one that the server named by its hash, a git blob's or a sha256."""
+    """Whether a file in the cache has the hash by which the server named it: of a git blob or a sha256."""
     name = Path(os.path.realpath(path)).name
     return name in (file_sha256(path), git_blob(path))
 
 
 def _remove(path: Path) -> bool:
-    """A file of the cache: what the snapshot shows, and what it links to."""
+    """Remove a file of the cache: the link in the snapshot, and its target. Returns whether both are gone."""
     blob = Path(os.path.realpath(path))
     for place in {path, blob}:
         with contextlib.suppress(OSError):
@@ -189,6 +203,6 @@ def _remove(path: Path) -> bool:
 
 
 def git_blob(path: Path) -> str:
-    """The name that git has for a file's content."""
+    """The hash that git gives to a file's content."""
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

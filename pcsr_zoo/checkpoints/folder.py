@@ -1,9 +1,8 @@
 """A trained model as a folder, laid out as its Hugging Face Hub repository: config.json, model.safetensors, README.md.
 
-config.json names the sha256 of the weights that it belongs to, so a reader can tell whether the two fit. They are two
-files and cannot be replaced at once. Saving therefore puts the new configuration down beside the old one first, then
-replaces the weights, then the old configuration: whenever it is killed, one of the configurations fits the weights,
-and loading takes that one.
+config.json has the sha256 of its weights, so a reader can check that both files belong together. Two files cannot be
+replaced at once. Saving therefore writes the new configuration beside the old one, replaces the weights, then replaces
+the old configuration. Whenever it is killed, one of the two configurations fits the weights, and loading uses that one.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ if TYPE_CHECKING:
     from ..models.base import Learned
 
 _PENDING = "config.pending.json"
-_ATTEMPTS = 3  # a reader may come between a writer's replacements, hardly ever thrice
+_ATTEMPTS = 3  # reads, while another process may replace the files
 
 
 def is_checkpoint(path: str | PathLike[str]) -> bool:
-    """Whether `path` is a folder with a configuration; nothing else is looked at."""
-    if path == "":  # which pathlib takes for the working directory
+    """Whether a path is a folder with a configuration. Nothing else is checked."""
+    if path == "":  # pathlib takes it for the working directory
         return False
     try:
         return Path(path, CONFIG).is_file() or Path(path, _PENDING).is_file()
@@ -50,28 +49,29 @@ def save_checkpoint(
     """Write a model with its weights; an older checkpoint in the folder is replaced.
 
     Args:
-        folder: made if it is not there. Other files in it are left alone.
-        model: of a class that the registry knows, or `load_checkpoint` would not find it.
-        name: of the checkpoint, as `load` and the Hub would call it; the model's own by default.
-        about: facts that JSON can hold: license, data, seed, steps, hours, hardware, ...; see `cards` for their names.
+        folder: the folder; it is made if it does not exist. Other files in it are kept, README.md included: see
+            `cards.card.save_with_card`.
+        model: a model of a registered class.
+        name: the checkpoint's name, as `load` and the Hub use it; by default, the model's name.
+        about: facts that JSON can hold, such as license, data, seed, steps; `cards.card` lists their names.
 
     Returns:
-        What config.json says. README.md is left alone, see `cards.card.save_with_card`.
+        The content of config.json.
 
     Raises:
         OptionError: the class is not registered, or an argument, a fact or a weight cannot be saved.
-        FileError: the folder or a file cannot be written; an older checkpoint is as good as before.
+        FileError: the folder or a file cannot be written. An older checkpoint stays valid.
     """
     kind: Any = type(model)
     folder, key, name = Path(folder), kind.name, name or str(model.name)  # type: ignore[attr-defined]
     if not is_name(name):
-        raise OptionError(f"'{name}' is no name for a checkpoint; use letters, digits, dots, dashes and underscores")
+        raise OptionError(f"'{name}' is not a valid checkpoint name; use letters, digits, dots, dashes and underscores")
     try:
         known = registered_class(key) is kind
     except OptionError:
         known = False
     if not known:
-        raise OptionError(f"the registry does not know {kind.__name__} as '{key}': decorate it with @register_model")
+        raise OptionError(f"{kind.__name__} is not registered as the model '{key}'; decorate it with @register_model")
     weights, parameters = pack(model.network)
     config = {
         "format": FORMAT,
@@ -87,12 +87,12 @@ def save_checkpoint(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"cannot make the folder {folder}: {error.strerror or error}; choose another") from error
-    _finish(folder)  # what a kill left half-way, or this save could not be undone either
+    _finish(folder)  # complete a save that was killed, so that this one can be undone
     _write(folder / _PENDING, text)
     try:
         _write(folder / WEIGHTS, weights)
     except FileError:
-        if not (folder / WEIGHTS).exists():  # or the folder would pass for a checkpoint
+        if not (folder / WEIGHTS).exists():  # a folder with a configuration looks like a checkpoint
             with contextlib.suppress(OSError):
                 os.unlink(folder / _PENDING)
         raise
@@ -104,19 +104,19 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: str | PathLike[str], *, dtype: Any = None) -> Any:
-    """The model that `save_checkpoint` wrote, on the CPU, its network in evaluation mode.
+    """Load the model of a checkpoint folder onto the CPU, with its network in evaluation mode.
 
-    The configuration is checked before a class is looked up, the weights against their sha256, and they must fit the
-    network exactly. Nothing in the folder is executed.
+    The configuration is checked first, then the sha256 of the weights; the weights must match the network exactly.
+    Nothing in the folder is executed.
 
     Args:
-        folder: with config.json and model.safetensors.
-        dtype: of the network's floats, one of its class's `dtypes` such as `torch.float32` or "float32"; by default
-            that of the file.
+        folder: a folder with config.json and model.safetensors.
+        dtype: the dtype of the network's floats, one of its class's `dtypes`, such as `torch.float32` or "float32"; by
+            default, that of the file.
 
     Raises:
-        FileError: a file is missing, broken, of another version, or does not fit the others; the message names it.
-        OptionError: the model does not compute in that dtype.
+        FileError: a file is missing, broken, of another version, or does not match the other; the message names it.
+        OptionError: the model does not compute in this dtype.
     """
     folder = Path(folder)
     config, weights = _fitting(folder)
@@ -135,10 +135,10 @@ def load_checkpoint(folder: str | PathLike[str], *, dtype: Any = None) -> Any:
 
 
 def trained_class(folder: str | PathLike[str], config: Mapping[str, Any]) -> Any:
-    """`checkpoint_class`, which must have a network.
+    """`checkpoint_class`; the class must have a network.
 
     Raises:
-        FileError: it has none, or the registry does not know it.
+        FileError: the class has no network, or is not registered.
     """
     cls = checkpoint_class(folder, config)
     if not is_learned(cls):
@@ -147,10 +147,10 @@ def trained_class(folder: str | PathLike[str], config: Mapping[str, Any]) -> Any
 
 
 def check_arguments(folder: str | PathLike[str], config: Mapping[str, Any], cls: Any) -> None:
-    """Refuse arguments that the class does not have, before anything is built.
+    """Check the names of the constructor arguments, before a model is made.
 
     Raises:
-        FileError: there is one.
+        FileError: the class does not take one of them.
     """
     try:
         inspect.signature(cls).bind(**config["arguments"])
@@ -162,26 +162,26 @@ def _untrained(folder: Path, config: Mapping[str, Any], cls: Any, weights: bytes
     import torch
 
     try:
-        # untrained weights are drawn, which is nobody's business
+        # the initial weights are random; drawing them must not change the caller's random state
         with no_larger_than(weights), torch.random.fork_rng(devices=[]):
             return cls(**config["arguments"])
-    except Exception as error:  # whatever a class says to arguments of the wrong kind
+    except Exception as error:  # classes raise anything for arguments of the wrong type
         raise _misfit(folder, config, error) from error
 
 
 def _misfit(folder: str | PathLike[str], config: Mapping[str, Any], error: BaseException) -> FileError:
     reason = str(error) if isinstance(error, (PcsrError, TypeError)) else f"{type(error).__name__}: {error}"
     return FileError(
-        f"{Path(folder, CONFIG)}: 'arguments' do not make a '{config['model']}': {one_line(reason)}; "
+        f"{Path(folder, CONFIG)}: 'arguments': '{config['model']}' cannot be made with them: {one_line(reason)}; "
         "was it saved by another version of pcsr-zoo?"
     )
 
 
 def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
-    """What config.json says, its form checked, without a look at the weights.
+    """Read and check config.json of a checkpoint, without its weights.
 
     Raises:
-        FileError: it is missing, broken, or of another version.
+        FileError: the file is missing, broken, or of another version.
     """
     _require_checkpoint(Path(folder))
     config, pending = Path(folder, CONFIG), Path(folder, _PENDING)
@@ -189,26 +189,29 @@ def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
 
 
 def checkpoint_class(folder: str | PathLike[str], config: Mapping[str, Any]) -> Any:
-    """The model class that the checkpoint of `read_config` needs: one of the registry, never a path to import.
+    """The registered model class of a checkpoint. A configuration cannot name code to import.
 
     Raises:
-        FileError: the registry does not know it.
+        FileError: the class is not registered.
     """
     try:
         return registered_class(config["model"])
     except OptionError as error:
         raise FileError(
-            f"{Path(folder, CONFIG)} needs the model class '{config['model']}', which is not known here ({error}); "
-            "update pcsr-zoo, or, if it is one of your own, import the module that registers it, for the command pcsr "
-            "by the environment variable PCSR_IMPORT=MODULE"
+            f"{Path(folder, CONFIG)} needs the model class '{config['model']}', which is not registered ({error}); "
+            "update pcsr-zoo. For a class of your own, import the module that registers it; for the command pcsr, set "
+            "the environment variable PCSR_IMPORT=MODULE"
         ) from None
 
 
 def write_about(folder: str | PathLike[str], about: dict[str, Any]) -> dict[str, Any]:
-    """Replace the facts in config.json, and nothing else; returns the whole of it.
+    """Replace "about" in config.json.
+
+    Returns:
+        The new content of config.json.
 
     Raises:
-        FileError: there is no good config.json, or it cannot be written.
+        FileError: config.json is missing or invalid, or cannot be written.
         OptionError: JSON cannot hold a fact.
     """
     text = to_json({**read_config(folder), "about": about})
@@ -217,44 +220,42 @@ def write_about(folder: str | PathLike[str], about: dict[str, Any]) -> dict[str,
 
 
 def weights_digest(model: Learned) -> str:
-    """The sha256 that the model's weights, as they are now, would have in a checkpoint."""
+    """The sha256 that the model's present weights would have in a checkpoint."""
     return hashlib.sha256(pack(model.network)[0]).hexdigest()
 
 
 def _require_checkpoint(folder: Path) -> None:
-    """Say what a checkpoint is where there is none."""
+    """Raise a FileError that says what a checkpoint is, unless the folder is one."""
     if is_checkpoint(folder):
         return
     if folder.is_file():
-        raise FileError(f"{folder} is a file; name the checkpoint's folder, with {CONFIG} and {WEIGHTS} in it")
-    what = " is no checkpoint" if folder.is_dir() else ": no such folder"
-    raise FileError(f"{folder}{what}; a checkpoint is a folder with {CONFIG} and {WEIGHTS} in it, as pcsr train makes")
+        raise FileError(f"{folder} is a file; give the checkpoint's folder, which has {CONFIG} and {WEIGHTS}")
+    what = " is not a checkpoint" if folder.is_dir() else ": no such folder"
+    raise FileError(f"{folder}{what}; a checkpoint is a folder with {CONFIG} and {WEIGHTS}, such as pcsr train makes")
 
 
 def _fitting(folder: Path) -> tuple[dict[str, Any], bytes]:
-    """A configuration of the folder and the weights that it names."""
+    """A configuration of the folder and the weights that match it."""
     for _ in range(_ATTEMPTS):
         config = read_config(folder)
         weights = read_bytes(folder / WEIGHTS)
         found = hashlib.sha256(weights).hexdigest()
         if found == config["sha256"]:
             return config, weights
-        with contextlib.suppress(FileError):  # a writer was killed, or has just gone on
+        with contextlib.suppress(FileError):  # a save was killed, or is in progress
             config = parse_config(folder / _PENDING)
             if found == config["sha256"]:
                 return config, weights
     if weights.startswith(b"version https://git-lfs."):
-        raise FileError(
-            f"{folder / WEIGHTS} is only Git LFS's pointer to the weights; in that clone, run: git lfs pull"
-        )
+        raise FileError(f"{folder / WEIGHTS} is a Git LFS pointer, not the weights; in that clone, run: git lfs pull")
     raise FileError(
-        f"{folder / WEIGHTS} is not the file that {CONFIG} belongs to (sha256 {found[:12]}… instead of "
-        f"{config['sha256'][:12]}…): it is damaged or from another checkpoint; get or save the checkpoint again"
+        f"{folder / WEIGHTS} does not match {CONFIG} (sha256 {found[:12]}… instead of "
+        f"{config['sha256'][:12]}…): it is damaged, or belongs to another checkpoint; get or save the checkpoint again"
     )
 
 
 def _finish(folder: Path) -> None:
-    """If an earlier save was killed after it had replaced the weights: replace the configuration too."""
+    """If an earlier save was killed after it replaced the weights, replace the configuration, too."""
     with contextlib.suppress(FileError, OSError):
         found = hashlib.sha256(read_bytes(folder / WEIGHTS)).hexdigest()
         if parse_config(folder / _PENDING)["sha256"] == found:

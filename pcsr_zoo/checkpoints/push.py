@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -34,6 +34,22 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Upload:
+    """The files of a push, prepared without the network.
+
+    Attributes:
+        address: the repository and the branch.
+        name, sha256: name and sha256 of the checkpoint.
+        files: file name -> content.
+    """
+
+    address: Address
+    name: str
+    sha256: str
+    files: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a push would do.
 
@@ -61,6 +77,27 @@ class Plan:
         return self.branch_exists and all(change.state == "same" for change in self.changes)
 
 
+def prepare_push(folder: str | PathLike[str], to: str | Address, render: Render) -> Upload:
+    """Check a checkpoint and collect the files that a push uploads. No request is made and no token is needed.
+
+    The checkpoint is loaded, its hashes are compared, and the front matter of its card is parsed.
+
+    Args:
+        folder: the folder of the checkpoint.
+        to: "owner/repo" or "owner/repo@branch".
+        render: `cards.card.render_card`.
+
+    Raises:
+        FileError: the checkpoint cannot be loaded, or its card has an invalid front matter.
+        OptionError: `to` is not a repository, or names a commit.
+    """
+    folder, address = Path(folder), to if isinstance(to, Address) else Address.parse(to)
+    if address.fixed:
+        raise OptionError(f"'{address}' is a commit, which cannot be changed; name a branch, or none")
+    config, files = _files(folder, address, render)
+    return Upload(address, config["name"], config["sha256"], files)
+
+
 def plan_push(
     folder: str | PathLike[str], to: str | Address, render: Render, *, token: str | bool | None = None
 ) -> Plan:
@@ -82,10 +119,8 @@ def plan_push(
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    folder, address = Path(folder), to if isinstance(to, Address) else Address.parse(to)
-    if address.fixed:
-        raise OptionError(f"'{address}' is a commit, which cannot be changed; name a branch, or none")
-    config, files = _files(folder, address, render)
+    upload = prepare_push(folder, to, render)
+    address, files = upload.address, upload.files
     info: Any = None
     branch_exists = False
     with explained(str(address), "push"):
@@ -103,7 +138,7 @@ def plan_push(
     head = str(info.sha) if info else ""
     changes = [Change(name, content, _state(content, there.get(name))) for name, content in files.items()]
     others = sorted(there.keys() - files.keys() - {".gitattributes"})
-    return Plan(address, config["name"], config["sha256"], info is not None, branch_exists, head, changes, others)
+    return Plan(address, upload.name, upload.sha256, info is not None, branch_exists, head, changes, others)
 
 
 def push(
@@ -161,7 +196,25 @@ def _files(folder: Path, address: Address, render: Render) -> tuple[dict[str, An
     rendered = render(config, cls, folder)
     if not is_ours(folder, config) and files.get(CARD, rendered.encode()) == rendered.encode():
         files[CARD] = render(config, cls, folder, str(address)).encode()
+    if CARD in files:
+        _check_card(folder / CARD, files[CARD])
     return config, files
+
+
+def _check_card(path: Path, content: bytes) -> None:
+    """Raise a FileError if the front matter of a card is not a YAML mapping; the Hub would refuse it."""
+    import yaml
+
+    begin, *rest = content.decode("utf-8", "replace").split("\n---", 1)
+    if not begin.startswith("---") or not rest:
+        return
+    try:
+        valid = isinstance(yaml.safe_load(begin.removeprefix("---")), dict)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"{path}: the front matter is not valid YAML ({reason}); correct it, then push again") from None
+    if not valid:
+        raise FileError(f"{path}: the front matter is not a YAML mapping; correct it, then push again")
 
 
 def _state(content: bytes, there: Any) -> str:

@@ -1,10 +1,8 @@
-"""The checkpoints of this package: those that come with it, and those whose weights are on the Hub.
+"""The named checkpoints of this package: bundled ones, and pinned ones whose weights are on the Hub.
 
-Each of the latter is pinned at one commit, so that a name always means the same weights.
-
-hub_configs/hub.json maps a name to {"repository": "pcsr-zoo/NAME", "revision": 40 hexadecimal digits}. The package has
-the config.json of each in hub_configs/NAME/, too: it says what the weights must be, whatever the Hub delivers.
-Where all weights come with the package there is no hub.json.
+A pinned checkpoint is fixed at one commit, so that a name always means the same weights. hub_configs/hub.json maps its
+name to {"repository": "pcsr-zoo/NAME", "revision": 40 hexadecimal digits}, and hub_configs/NAME/config.json has the
+sha256 that the weights must have. There is no hub.json if all weights are bundled.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ PINS = "hub.json"
 
 
 def package_folder() -> Path | None:
-    """The folder of the package's own checkpoints: in a wheel inside it, in a checkout beside it."""
+    """The folder hub_configs: inside the installed package, or beside it in a checkout. None if it is missing."""
     package = Path(__file__).resolve().parents[1]
     root = package / "hub_configs"
     if not root.is_dir() and (package.parent / "pyproject.toml").is_file():
@@ -34,23 +32,23 @@ def package_folder() -> Path | None:
 
 
 def bundled() -> dict[str, Path]:
-    """The checkpoints that come with the package, weights and all, name -> folder."""
+    """The bundled checkpoints, which have their weights in the package: name -> folder."""
     root = package_folder()
     folders = sorted(root.iterdir()) if root else []
     return {folder.name: folder for folder in folders if is_checkpoint(folder) and (folder / WEIGHTS).is_file()}
 
 
 def is_ours(folder: str | PathLike[str], config: Mapping[str, Any]) -> bool:
-    """Whether the checkpoint is the package's own of its name, so that `load(name)` finds it."""
+    """Whether a folder is the package's checkpoint of its name, so that `load(name)` finds it."""
     found = bundled().get(config["name"]) or described().get(config["name"])
     return found is not None and found.resolve() == Path(folder).resolve()
 
 
 def pinned() -> dict[str, Address]:
-    """Name -> where its weights are on the Hub.
+    """The pinned checkpoints: name -> address of the weights on the Hub.
 
     Raises:
-        FileError: hub.json is broken.
+        FileError: hub.json is invalid.
     """
     root = package_folder()
     path = root / PINS if root else None
@@ -60,14 +58,14 @@ def pinned() -> dict[str, Address]:
         pins = {name: Address(**entry) for name, entry in json.loads(read_bytes(path)).items()}
         moving = [name for name, address in pins.items() if not address.fixed]
         if moving:
-            raise OptionError(f"'{moving[0]}' has the revision '{pins[moving[0]].revision}', which is no commit")
+            raise OptionError(f"'{moving[0]}' has the revision '{pins[moving[0]].revision}', which is not a commit")
     except (ValueError, TypeError, AttributeError, RecursionError) as error:  # an OptionError is a ValueError
         raise FileError(f"{path}: {error}; install pcsr-zoo again") from None
     return pins
 
 
 def described() -> dict[str, Path]:
-    """Pinned names -> the folder of the package with their config.json, whether it has the weights or not."""
+    """The pinned checkpoints: name -> folder of the package with the config.json, with or without the weights."""
     root = package_folder()
     folders = {name: root / name for name in pinned()} if root else {}
     return {name: folder for name, folder in folders.items() if is_checkpoint(folder)}

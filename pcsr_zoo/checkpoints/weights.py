@@ -1,4 +1,4 @@
-"""The weights of a network as the bytes of a safetensors file, and back. Never pickle."""
+"""Weights of a network as the bytes of a safetensors file, and back. Pickle is never used."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from ..errors import FileError, OptionError
 from .config import AGAIN
 from .untrusted_text import one_line, quoted
 
-_HEADER = 1000  # bytes that a tensor may take in the header of a file: its name, dtype, shape and place
+_HEADER = 1000  # bytes of the file header that a tensor may use for its name, dtype, shape and offsets
 
 
 def pack(network: Any) -> tuple[bytes, int]:
-    """The network's state as safetensors, floats as float32; and how many parameters it has.
+    """Serialize the network's state.
+
+    Returns:
+        The safetensors bytes, with floats as float32, and the number of parameters.
 
     Raises:
-        OptionError: a weight is not finite.
+        OptionError: a weight is NaN or infinite.
     """
     import torch
     from safetensors.torch import save
@@ -31,31 +34,33 @@ def pack(network: Any) -> tuple[bytes, int]:
             value = value.to(torch.float32)
             if not value.isfinite().all():
                 raise OptionError(f"the weights '{key}' are not finite, so nothing was saved; did training diverge?")
-        tensors[key] = value.clone(memory_format=torch.contiguous_format)  # no two may share memory
+        tensors[key] = value.clone(memory_format=torch.contiguous_format)  # safetensors refuses shared memory
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return save(tensors, metadata={"format": "pt"}), parameters  # one entry: their order is not fixed
+    return save(tensors, metadata={"format": "pt"}), parameters  # a single entry: the order of several is not fixed
 
 
 def fill(network: Any, weights: bytes, path: Path) -> None:
-    """The weights into the network, if they are exactly those that it has.
+    """Load weights into a network. Names, shapes and dtypes must match exactly.
 
     Args:
-        path: where the bytes are from, for messages.
+        network: a `torch.nn.Module`.
+        weights: bytes of a safetensors file.
+        path: the file of the bytes, for messages.
 
     Raises:
-        FileError: they are no safetensors file, or are not the network's.
+        FileError: the bytes are not a safetensors file, or do not match the network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     wanted = network.state_dict()
     header = int.from_bytes(weights[:8], "little")
-    if _HEADER * (len(wanted) + 16) < header <= len(weights):  # which would take minutes to read
+    if _HEADER * (len(wanted) + 16) < header <= len(weights):  # parsing it would take minutes
         raise FileError(f"{path} has a header of {header:,} bytes for {len(wanted)} tensors; {AGAIN}")
     try:
         tensors = load(weights)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, MemoryError, RuntimeError) as error:
-        raise FileError(f"{path}: no safetensors file: {one_line(str(error))}; {AGAIN}") from error
+        raise FileError(f"{path} is not a safetensors file: {one_line(str(error))}; {AGAIN}") from error
     faults = [f"no '{key}'" for key in wanted if key not in tensors]
     for key, value in sorted(tensors.items()):
         if key not in wanted:
@@ -76,7 +81,7 @@ def fill(network: Any, weights: bytes, path: Path) -> None:
 
 
 def _stored(dtype: Any) -> Any:
-    """In which dtype `pack` puts down a tensor."""
+    """The dtype in which `pack` stores a tensor of this dtype."""
     import torch
 
     return torch.float32 if dtype.is_floating_point else dtype
@@ -84,24 +89,24 @@ def _stored(dtype: Any) -> Any:
 
 @contextlib.contextmanager
 def no_larger_than(weights: bytes) -> Iterator[None]:
-    """Networks that are made inside, in this thread, must not have many more parts than the weights could fill.
+    """A context that limits the size of the networks that this thread makes inside it to about that of the weights.
 
-    The arguments of a checkpoint are a stranger's: a width of a thousand million is stopped before its memory is
-    touched, a thousand million layers after the first few. What passes is still compared exactly, by `fill`.
+    The arguments of a checkpoint are untrusted: a width of 10^9 is stopped before its memory is used, 10^9 layers
+    after the first few. `fill` compares the sizes exactly afterwards.
 
     Raises:
-        OptionError: one has.
+        OptionError: a network is larger.
     """
     from torch.nn.modules import module
 
-    thread, room = threading.get_ident(), len(weights) // 2 + 10_000  # twice its float32, and what holds nothing
+    thread, room = threading.get_ident(), len(weights) // 2 + 10_000  # twice the float32 values, plus empty modules
 
     def count(parts: int) -> None:
         nonlocal room
         if threading.get_ident() == thread:
             room -= parts
             if room < 0:
-                raise OptionError("they make a network that is larger than the weights in the file")
+                raise OptionError("the network would be larger than the weights in the file")
 
     hooks = (
         module.register_module_module_registration_hook(lambda parent, name, child: count(1)),
@@ -120,10 +125,10 @@ def no_larger_than(weights: bytes) -> Iterator[None]:
 
 
 def as_dtype(dtype: Any, cls: Any) -> Any:
-    """The torch dtype of "float64" or `torch.float64`, if models of the class compute in it; None for None.
+    """The torch dtype of a name such as "float64" or of a torch dtype; None for None.
 
     Raises:
-        OptionError: it is no such dtype.
+        OptionError: models of the class do not compute in this dtype.
     """
     if dtype is None:
         return None
@@ -131,5 +136,5 @@ def as_dtype(dtype: Any, cls: Any) -> Any:
 
     name = str(dtype).removeprefix("torch.")
     if name not in cls.dtypes or not isinstance(getattr(torch, name, None), torch.dtype):
-        raise OptionError(f"dtype: '{cls.name}' does not compute in {name}; it does in {' and '.join(cls.dtypes)}")
+        raise OptionError(f"dtype: '{cls.name}' does not compute in {name}; use {' or '.join(cls.dtypes)}")
     return getattr(torch, name)

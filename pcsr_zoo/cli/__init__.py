@@ -1,4 +1,4 @@
-"""The command line `pcsr`: parse, call the Python API, print. Heavy imports wait inside the commands."""
+"""The command line `pcsr`: it parses options, calls the Python API and prints. Commands import libraries on use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import click
 from .._version import __version__
 from .app import App, Session, common_options
 from .card import card
+from .completion import completion
 from .data import data
 from .inspect import info
 from .measure import benchmark, evaluate
@@ -25,13 +26,14 @@ __all__ = ["main"]
 @common_options
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Make point clouds denser or smaller, look at them, and measure the result.
+    """Upsample, sample and recover point clouds, draw them, and measure the result.
 
     \b
-    pcsr upsample scan.ply -x 4        four times the points -> scan_x4.ply
-    pcsr sample scan.laz -x 8          one point in eight -> scan_sampled_x8.laz
-    pcsr recover scan_sampled_x8.laz   ... and dense again
-    pcsr render scan.ply scan_x4.ply -o both.png
+    Examples:
+      pcsr upsample scan.ply -x 4        four times as many points -> scan_x4.ply
+      pcsr sample scan.ply -x 8          one point in eight -> scan_sampled_x8.ply
+      pcsr recover scan_sampled_x8.ply   dense again -> scan_sampled_x8_recovered.ply
+      pcsr render scan.ply scan_x4.ply -o both.png
     """
     from ..models.plugins import import_from_environment
 
@@ -41,6 +43,6 @@ def main(ctx: click.Context) -> None:
 
 for command in (
     *(upsample, sample, recover, roundtrip, info, models, render),
-    *(evaluate, benchmark, data, card, train, finetune),
+    *(evaluate, benchmark, data, card, train, finetune, completion),
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""What all commands share: --quiet and --verbose, and how errors reach the user."""
+"""Parts of all commands: --quiet and --verbose, and the printing of errors."""
 
 from __future__ import annotations
 
@@ -18,34 +18,46 @@ from ..errors import PcsrError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-INTERRUPTED = 130  # as the shell counts: 128 + SIGINT
+INTERRUPTED = 130  # the exit status that shells use: 128 + SIGINT
 
 
 @dataclass
 class Session:
-    """The options that stand before or after any command."""
+    """The options that are accepted before and after any command."""
 
     quiet: bool = False
     verbose: bool = False
 
     def say(self, text: str) -> None:
-        """What was done, on standard output; not with --quiet."""
+        """Print a result on standard output, unless --quiet."""
         if not self.quiet:
             click.echo(text)
 
     def note(self, text: str) -> None:
-        """A detail for --verbose, on standard error."""
+        """Print a detail on standard error, if --verbose."""
         if self.verbose:
             click.echo(text, err=True)
 
     def report(self, error: BaseException, subject: str = "") -> None:
-        """Print an error on standard error, naming `subject` (a file) if the message does not."""
+        """Print an error on standard error; `subject` (a file) is put first if the message does not name it."""
         message = describe_error(error)
         if subject and subject not in message:
-            message = f"{subject}: {message}"
+            message = f"{subject}: {message.removeprefix('the cloud: ')}"
         click.echo(f"Error: {message}", err=True)
         if self.verbose:
             click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+
+
+@contextlib.contextmanager
+def named(subject: str) -> Iterator[None]:
+    """Put `subject` (a file or a folder) first in the message of an error that does not name it."""
+    try:
+        yield
+    except PcsrError as error:
+        text = str(error)
+        if subject in text:
+            raise
+        raise type(error)(f"{subject}: {text.removeprefix('the cloud: ')}") from error
 
 
 def describe_error(error: BaseException) -> str:
@@ -54,10 +66,10 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
-        return "out of memory; ask for fewer points, thin the input first (pcsr sample), or cut it into parts"
+        return "out of memory; make fewer points, sample the input first (pcsr sample), or split it into parts"
     return (
         f"unexpected {type(error).__name__}: {error}\n"
-        "This should not happen. Run the command again with --verbose, and report what it prints."
+        "This is a bug. Please run the command again with --verbose and report the output."
     )
 
 
@@ -66,7 +78,7 @@ def session() -> Session:
 
 
 def common_options(command: F) -> F:
-    """Adds --quiet and --verbose, to the group and to every command alike."""
+    """Add --quiet and --verbose to a group or a command."""
 
     def remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         if value and param.name:
@@ -75,22 +87,22 @@ def common_options(command: F) -> F:
     def flag(*names: str, text: str) -> Callable[[F], F]:
         return click.option(*names, is_flag=True, expose_value=False, callback=remember, help=text)
 
-    quiet = flag("-q", "--quiet", text="No progress, no line for each file written.")
-    verbose = flag("-v", "--verbose", text="Print details, and tracebacks of errors.")
+    quiet = flag("-q", "--quiet", text="Print errors only, and no progress bar.")
+    verbose = flag("-v", "--verbose", text="Print details, and the tracebacks of errors.")
     return quiet(verbose(command))
 
 
 class App(click.Group):
-    """A group of commands that turns every exception into one line and an exit status."""
+    """A group of commands that prints every exception as one line and sets the exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with _warnings_as_lines(ctx.find_root().ensure_object(Session)):
             try:
                 return super().invoke(ctx)
             except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
-                raise  # click prints its own, and is silent when the reader of a pipe has gone
+                raise  # click prints these, and ignores a closed pipe
             except KeyboardInterrupt:
-                click.echo("Interrupted; no unfinished file was left.", err=True)
+                click.echo("Interrupted; no incomplete file was left.", err=True)
                 ctx.exit(INTERRUPTED)
             except Exception as error:
                 ctx.find_root().ensure_object(Session).report(error)
@@ -103,7 +115,7 @@ class App(click.Group):
 
 @contextlib.contextmanager
 def _terminate_cleanly() -> Iterator[None]:
-    """SIGTERM unwinds like an exception, so that temporary files are removed."""
+    """Turn SIGTERM into an exception, so that temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -115,7 +127,7 @@ def _terminate_cleanly() -> Iterator[None]:
 
 
 class _OneLine(logging.Handler):
-    """What the package logs, as one line each on standard error."""
+    """Prints each log record of the package as one line on standard error."""
 
     def __init__(self, options: Session) -> None:
         super().__init__()

@@ -7,37 +7,60 @@ from pathlib import Path
 import click
 
 from .app import common_options, session
+from .complete import complete_path
 
 
-@click.command(short_help="Write a checkpoint's model card anew.")
-@click.argument("checkpoint", metavar="CHECKPOINT")
-@click.option("--benchmark", "results", multiple=True, metavar="FILE", help="Of pcsr benchmark --json; repeatable.")
-@click.option("--failure", "failures", multiple=True, metavar="TEXT", help="Known ones, replacing all; repeatable.")
-@click.option("--ablation", "ablations", multiple=True, metavar="TEXT=FILE", help="What was changed, and its results.")
+@click.command(short_help="Update the model card of a checkpoint.")
+@click.argument("checkpoint", shell_complete=complete_path, metavar="CHECKPOINT")
+@click.option(
+    "--benchmark",
+    "results",
+    shell_complete=complete_path,
+    multiple=True,
+    metavar="FILE",
+    help="A file of pcsr benchmark --json; repeatable.",
+)
+@click.option(
+    "--failure",
+    "failures",
+    multiple=True,
+    metavar="TEXT",
+    help="A known failure; replaces all earlier ones; repeatable.",
+)
+@click.option(
+    "--ablation",
+    "ablations",
+    multiple=True,
+    metavar="TEXT=FILE",
+    help="A change, and the file with its results; repeatable.",
+)
 @common_options
 def card(checkpoint: str, results: tuple[str, ...], failures: tuple[str, ...], ablations: tuple[str, ...]) -> None:
-    """Write README.md of a checkpoint's folder anew from its config.json.
+    """Update README.md, the model card, in a checkpoint's folder from its config.json.
 
-    Rows of the benchmark and known failures are stored in config.json first. Other facts (license, summary, hours,
-    hardware, ...) are those under "about" there, and may be edited by hand.
+    Benchmark rows, known failures and ablations are first stored in config.json. You can edit the other facts there
+    (license, summary, hours, hardware, ...) by hand, under "about". CHECKPOINT is a folder.
 
     \b
-    pcsr benchmark --data DIR --task up4 -m runs/mine -m jet -m midpoint --json up4.json
-    pcsr card runs/mine --benchmark up4.json --failure "rounds off edges" --ablation "half the width"=narrow.json
+    Examples:
+      pcsr card runs/mine --failure "rounds off edges"
+      pcsr card runs/mine --benchmark up4.json --ablation "half the width"=narrow.json
     """
     from ..benchmark.report import read_results
     from ..cards.card import update_card
     from ..errors import OptionError
 
     if not all(text.strip() for text in failures):
-        raise OptionError("--failure: the text is empty; leave the option out to keep what is recorded")
+        raise OptionError("--failure: the text is empty; leave the option out to keep the recorded failures")
     folder = Path(checkpoint)
     changed = {}
     for text in ablations:
         label, equals, file = text.rpartition("=")
         if not (equals and label and file):
-            raise OptionError(f"--ablation '{text}': write what was changed, =, and a file of pcsr benchmark --json")
+            raise OptionError(
+                f"--ablation '{text}': write TEXT=FILE, with the change and a file of pcsr benchmark --json"
+            )
         changed[label] = read_results(file)
     config = update_card(folder, [read_results(file) for file in results], failures or None, changed)
     rows = len(config["about"].get("measured") or [])
-    session().say(f"{folder / 'README.md'}: the card of {config['name']}, {rows} measured rows")
+    session().say(f"{folder / 'README.md'}: card of {config['name']} with {rows} measured rows")

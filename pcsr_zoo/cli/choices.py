@@ -1,4 +1,4 @@
-"""Checks of option values that can be made before any file is read; each error names its option."""
+"""Checks of option values before files are read. Each error names its option."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def check_amount(ratio: float | None, n: int | None, command: str, optional: bool = False) -> str:
-    """Exactly one of -x and -n, or neither if `optional`, and a sensible one.
+    """Check that exactly one of -x and -n is given (or none, if `optional`) and is in its range.
 
-    Returns its tag for file names ("x4", "n1000"; "" for neither).
+    Returns:
+        The tag for file names: "x4", "n1000", or "" for none.
+
+    Raises:
+        UsageError: both or none were given.
+        BadParameter: the value is out of its range.
     """
     if ratio is None and n is None and optional:
         return ""
@@ -28,31 +33,46 @@ def check_amount(ratio: float | None, n: int | None, command: str, optional: boo
         raise click.UsageError(f"give either -x RATIO or -n POINTS ({given} given)")
     if n is not None:
         if n < 1:
-            raise click.BadParameter(f"{n} points cannot be made; at least 1", param_hint="-n")
+            raise click.BadParameter(f"{n} is not a number of points; give at least 1", param_hint="-n")
         return f"n{n}"
     assert ratio is not None
     if not math.isfinite(ratio) or ratio <= 0:
-        raise click.BadParameter(f"{ratio:g} is no ratio; it must be a number above 0", param_hint="-x")
+        raise click.BadParameter(f"{ratio:g} is not a ratio; give a number above 0", param_hint="-x")
     if ratio < 1:
         other = "upsample" if command in ("sample", "roundtrip") else "sample"
-        what = "denser" if command in ("sample", "roundtrip") else "smaller"
+        what = "denser" if command in ("sample", "roundtrip") else "sparser"
         raise click.BadParameter(
-            f"{ratio:g} would make the cloud {what}; use: pcsr {other} -x {1 / ratio:g}",
+            f"a ratio of {ratio:g} makes the cloud {what}; use: pcsr {other} -x {1 / ratio:g}",
             param_hint="-x",
         )
     return f"x{ratio:g}"
 
 
+def check_size(size: int, n: int | None, command: str, drawn: bool) -> None:
+    """Check -n against the number of points of an input; `drawn`: they were drawn from a mesh.
+
+    Raises:
+        OptionError: the command cannot reach that number.
+    """
+    if n is None or (n <= size if command == "sample" else n >= size):
+        return
+    if command == "sample" and drawn:
+        raise OptionError(f"-n {n:,} is more than the {size:,} points drawn from the mesh; add --points {4 * n}")
+    other = "upsample" if command == "sample" else "sample"
+    side = "more" if command == "sample" else "fewer"
+    raise OptionError(f"-n {n:,} is {side} than the {size:,} points of the input; use: pcsr {other} -n {n}")
+
+
 def check_bits(bits: int | None) -> None:
-    """A grid that makes sense, or none."""
+    """Check --bits: None, or bits of a grid."""
     from ..geometry.grid import MOST_BITS
 
     if bits is not None and not 1 <= bits <= MOST_BITS:
-        raise click.BadParameter(f"{bits} is not from 1 to {MOST_BITS}; 12 is usual", param_hint="--bits")
+        raise click.BadParameter(f"{bits} is not from 1 to {MOST_BITS}; a usual value is 12", param_hint="--bits")
 
 
 def check_name(value: str, names: Iterable[str], option: str, what: str) -> None:
-    """`value` is one of `names`, or an error that suggests what may have been meant."""
+    """Check that `value` is one of `names`; the error suggests similar names."""
     known = list(names)
     if value in known:
         return
@@ -60,19 +80,19 @@ def check_name(value: str, names: Iterable[str], option: str, what: str) -> None
 
 
 def check_model(value: str, task: str | None = None) -> Resolved:
-    """What `value` means: a model or a checkpoint, which does the task; its weights are not read."""
+    """Resolve a model or a checkpoint and check that it can do the task; its weights are not read."""
     from ..catalog import resolve
 
     with _as_bad("--model"):
         found = resolve(value)
     if task is not None and task not in found.tasks:
         able = " and ".join(f"pcsr {name}" for name in found.tasks)
-        raise click.BadParameter(f"'{value}' is a model for {able}, not {task}", param_hint="--model")
+        raise click.BadParameter(f"'{value}' cannot {task}; it is a model for {able}", param_hint="--model")
     return found
 
 
 def load_model(value: str, task: str, device: str | None = None) -> LoadedModel:
-    """The model that `value` means, which does the task, on its device: loaded once for all files of a command."""
+    """Load a model that can do the task, once for all files of a command."""
     from ..zoo import load
 
     found = check_model(value, task)
@@ -82,7 +102,7 @@ def load_model(value: str, task: str, device: str | None = None) -> LoadedModel:
 
 
 def check_device(device: str | None) -> None:
-    """A device that torch knows and this machine has; torch is imported only if it is not the CPU."""
+    """Check that a device is available; torch is imported only if it is not the CPU."""
     from ..devices import as_device
 
     with _as_bad("--device"):
@@ -91,7 +111,7 @@ def check_device(device: str | None) -> None:
 
 @contextlib.contextmanager
 def _as_bad(option: str) -> Iterator[None]:
-    """An `OptionError` inside becomes one that names the option of the command line."""
+    """Turn an `OptionError` into one that names the option of the command line."""
     try:
         yield
     except OptionError as error:

@@ -1,4 +1,4 @@
-"""`pcsr data`: what training reads."""
+"""`pcsr data`: files for training."""
 
 from __future__ import annotations
 
@@ -7,35 +7,46 @@ from pathlib import Path
 import click
 
 from .app import common_options, session
+from .complete import complete_path
 from .files import check_target
 from .progress import progress_bar
 
 
-@click.group(short_help="Make training files.")
+@click.group(short_help="Make files for training.")
 @common_options
 def data() -> None:
-    """Make training files."""
+    """Make files for training.
+
+    \b
+    Examples:
+      pcsr data build scans/ -o train.npz
+      pcsr data build --help
+    """
 
 
-@data.command(short_help="Meshes -> a training file.")
-@click.argument("meshes", metavar="[MESHES]...", nargs=-1)
-@click.option("-o", "--output", required=True, metavar="FILE", help="The .npz to write.")
+@data.command(short_help="Make a training file from meshes.")
+@click.argument("meshes", shell_complete=complete_path, metavar="[MESHES]...", nargs=-1)
+@click.option(
+    "-o", "--output", shell_complete=complete_path, required=True, metavar="FILE", help="The .npz file to write."
+)
 @click.option(
     "--license-class",
     "license_classes",
     multiple=True,
     metavar="CLASS",
-    help="Only such meshes of a table; repeatable.",
+    help="Use only meshes of this license class in a .csv table; repeatable.",
 )
-@click.option("--points", type=click.IntRange(min=16), default=32_768, show_default=True, help="Points a shape.")
-@click.option("--generated", type=click.IntRange(min=0), default=0, show_default=True, help="Shapes of our own to add.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--points", type=click.IntRange(min=16), default=32_768, show_default=True, help="Points per shape.")
+@click.option(
+    "--generated", type=click.IntRange(min=0), default=0, show_default=True, help="Number of generated shapes to add."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
 @click.option(
     "--held-out",
     type=click.FloatRange(min=0, max=1, max_open=True),
     default=0.1,
     show_default=True,
-    help="Share of shapes for validation, chosen by name.",
+    help="Share of the shapes for validation; their names decide which.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @common_options
@@ -49,13 +60,14 @@ def build(
     held_out: float,
     overwrite: bool,
 ) -> None:
-    """Make a training file of evenly spread points and normals.
+    """Make a training file with evenly spread points and normals of shapes.
 
-    MESHES are mesh files, folders of them, or a .csv with the columns file, license, license_class and source.
+    MESHES are mesh files, folders of them, or .csv tables with the columns file, license, license_class and source.
 
     \b
-    pcsr data build scans/ -o train.npz --generated 60
-    pcsr data build meshes.csv -o train.npz --license-class permissive
+    Examples:
+      pcsr data build scans/ -o train.npz --generated 60
+      pcsr data build meshes.csv -o train.npz --license-class permissive
     """
     from ..datasets.build import build as build_file
     from ..datasets.meshes import find_meshes
@@ -75,4 +87,4 @@ def build(
     for name, reason in report.skipped.items():
         click.echo(f"Warning: skipped {name}: {reason}", err=True)
     size = report.path.stat().st_size / 1e6
-    session().say(f"{output}: {report.train} shapes to train on, {report.held_out} held out, {size:.1f} MB")
+    session().say(f"{output}: {report.train} shapes for training, {report.held_out} for validation, {size:.1f} MB")

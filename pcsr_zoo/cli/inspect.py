@@ -1,4 +1,4 @@
-"""`pcsr info`: what is in a file."""
+"""`pcsr info`: the contents of files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from .app import common_options
+from .complete import complete_path
 from .files import expand, for_each
 
 
 def to_json(value: Any) -> str:
-    """JSON text; numpy numbers and arrays become numbers and lists, anything else its text."""
+    """JSON text. NumPy numbers and arrays become numbers and lists; other objects become their text."""
 
     def plain(other: Any) -> Any:
         return other.tolist() if hasattr(other, "tolist") else str(other)
@@ -21,12 +22,20 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=2, default=plain, ensure_ascii=False)
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="One object; a list of them for several files.")
+@click.command(short_help="Show the contents of files.")
+@click.argument("files", shell_complete=complete_path, nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object, or a list of them for several files.")
 @common_options
 def info(files: tuple[str, ...], as_json: bool) -> None:
-    """Show what is in files: points, bounds, attributes, metadata; of a training file its shapes."""
+    """Show the number of points, bounds, attributes and metadata of files, or the shapes of a training file.
+
+    Bounds and scales are in the unit of the file, sizes are in bytes.
+
+    \b
+    Examples:
+      pcsr info scan.ply
+      pcsr info scans/ --json
+    """
     from ..datasets.training_set import describe_training_file, is_training_file
     from ..io import describe
 

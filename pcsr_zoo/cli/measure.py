@@ -1,4 +1,4 @@
-"""`pcsr evaluate` and `pcsr benchmark`: numbers, each with the id of its convention."""
+"""`pcsr evaluate` and `pcsr benchmark`: metrics, with their convention, units and frames."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from .app import common_options, session
+from .app import common_options, named, session
 from .choices import check_model, check_name
+from .complete import complete_model, complete_path
 from .files import check_target
 from .inspect import to_json
 from .progress import progress_bar
@@ -17,13 +18,17 @@ CONVENTION = "pugan-2019"
 
 
 @click.command(short_help="Compare a cloud with its ground truth.")
-@click.argument("prediction", metavar="PRED")
-@click.argument("ground_truth", metavar="GT")
-@click.option("--mesh", metavar="MESH", help="The true surface, in the same frame: adds P2F.")
-@click.option("--convention", default=CONVENTION, show_default=True, metavar="ID")
-@click.option("--emd", is_flag=True, help="Also the earth mover's distance (equal point counts).")
-@click.option("--uniformity", is_flag=True, help="Also PU-GAN's uniformity.")
-@click.option("--json", "as_json", is_flag=True, help="Plain units, not times 1000.")
+@click.argument("prediction", shell_complete=complete_path, metavar="PRED")
+@click.argument("ground_truth", shell_complete=complete_path, metavar="GT")
+@click.option(
+    "--mesh", shell_complete=complete_path, metavar="MESH", help="The true surface, in the same frame: adds P2F."
+)
+@click.option(
+    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
+)
+@click.option("--emd", is_flag=True, help="Add the earth mover's distance; requires equal numbers of points.")
+@click.option("--uniformity", is_flag=True, help="Add PU-GAN's uniformity.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with values that are not times 1000.")
 @common_options
 def evaluate(
     prediction: str,
@@ -34,31 +39,40 @@ def evaluate(
     uniformity: bool,
     as_json: bool,
 ) -> None:
-    """Compare a cloud with its ground truth: Chamfer (CD), Hausdorff (HD), distance to the surface (P2F)."""
+    """Compare a cloud with its ground truth: Chamfer (CD) and Hausdorff (HD) distance, distance to the surface (P2F).
+
+    Each value is printed with its unit and frame. PRED and GT are clouds, or meshes, from which 8192 points are drawn.
+
+    \b
+    Examples:
+      pcsr evaluate scan_recovered.ply scan.ply
+      pcsr evaluate scan_recovered.ply scan.ply --convention plain --json
+    """
+    from ..benchmark.units import units
     from ..io import read
     from ..io.mesh import read_mesh
     from ..metrics.conventions import CONVENTIONS
     from ..metrics.conventions import evaluate as compare
 
     check_name(convention, CONVENTIONS, "--convention", "convention")
-    result = compare(
-        read(Path(prediction)).validate(prediction),
-        read(Path(ground_truth)).validate(ground_truth),
-        mesh=read_mesh(Path(mesh)) if mesh else None,
-        convention=convention,
-        emd=emd,
-        uniformity=uniformity,
-    )
+    found = read(Path(prediction)).validate(prediction)
+    truth = read(Path(ground_truth)).validate(ground_truth)
+    surface = read_mesh(Path(mesh)) if mesh else None
+    with named(prediction):
+        result = compare(found, truth, mesh=surface, convention=convention, emd=emd, uniformity=uniformity)
+    meaning = {key: text for key, text in units(convention).items() if key in result}
     if as_json:
-        click.echo(to_json({"prediction": prediction, "ground_truth": ground_truth, "mesh": mesh, **result}))
+        files = {"prediction": prediction, "ground_truth": ground_truth, "mesh": mesh}
+        click.echo(to_json({**files, **result, "units": meaning}))
         return
-    click.echo(f"{prediction} against {ground_truth}, convention {convention}, times 1000")
-    for key, value in result.items():
+    click.echo(f"{prediction} against {ground_truth}, convention {convention}; all values are times 1000")
+    for key, text in meaning.items():
+        value = result[key]
         if isinstance(value, dict):
-            parts = ", ".join(f"{name} {_thousandfold(part)}" for name, part in value.items())
-            click.echo(f"  {key}: {parts}")
-        elif isinstance(value, (int, float)):
-            click.echo(f"  {key}: {_thousandfold(value)}")
+            numbers = ", ".join(f"{name} {_thousandfold(part)}" for name, part in value.items())
+        else:
+            numbers = _thousandfold(value)
+        click.echo(f"  {key}: {numbers:<10} {text}")
 
 
 def _thousandfold(value: float) -> str:
@@ -66,15 +80,38 @@ def _thousandfold(value: float) -> str:
 
 
 @click.command(short_help="Run models over the PU-GAN test shapes.")
-@click.option("--data", required=True, metavar="DIR", help="Folder with gt_8192, input_2048 and mesh.")
-@click.option("--task", "tasks", multiple=True, required=True, metavar="TASK", help="Repeatable.")
 @click.option(
-    "-m", "--model", "models", multiple=True, required=True, metavar="NAME", help="Or DIR, SAMPLER+NAME; repeatable."
+    "--data",
+    shell_complete=complete_path,
+    required=True,
+    metavar="DIR",
+    help="The folder with gt_8192, input_2048 and mesh.",
 )
-@click.option("--convention", default=CONVENTION, show_default=True, metavar="ID")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--json", "json_file", metavar="FILE", help="Write all results, shape by shape.")
-@click.option("--markdown", "markdown_file", metavar="FILE", help="Write the table with published numbers.")
+@click.option("--task", "tasks", multiple=True, required=True, metavar="TASK", help="up4, pcsr8, ...; repeatable.")
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    shell_complete=complete_model,
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.",
+)
+@click.option(
+    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@click.option(
+    "--json", "json_file", shell_complete=complete_path, metavar="FILE", help="Write all results, including each shape."
+)
+@click.option(
+    "--markdown",
+    "markdown_file",
+    shell_complete=complete_path,
+    metavar="FILE",
+    help="Write tables with published results.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common_options
 def benchmark(
@@ -87,11 +124,19 @@ def benchmark(
     markdown_file: str | None,
     overwrite: bool,
 ) -> None:
-    """Run models over the PU-GAN test shapes and print a table as it grows.
+    """Run models on PU-GAN's test shapes and print a table, row by row.
 
-    Beside the zoo's models there are the rows repeat, jitter and floor (another sampling of the mesh).
+    CD and HD are means over the shapes, P2F is pooled over all points; their units and frames are printed above the
+    table. In addition to models, NAME can be repeat (the input, repeated), jitter (the same with noise) or floor
+    (another sampling of the true mesh). DIR must contain PU-GAN's test shapes.
+
+    \b
+    Examples:
+      pcsr benchmark --data DIR --task up4 -m jet -m midpoint
+      pcsr benchmark --data DIR --task pcsr8 -m fps+jet --json pcsr8.json
     """
     from ..benchmark.run import REFERENCES, TASKS, run_benchmark, split_model, write_benchmarks_md, write_results
+    from ..benchmark.units import units
     from ..metrics.conventions import CONVENTIONS
 
     for task in tasks:
@@ -106,12 +151,18 @@ def benchmark(
             check_target(Path(name), [], overwrite)
 
     columns = "{task:<18} {model:<16} {cd:>8} {hd:>8} {p2f:>8} {shapes:>6} {seconds:>9}"
-    session().say(f"convention {convention}, times 1000")
-    session().say(
-        columns.format(task="task", model="model", cd="CD", hd="HD", p2f="P2F", shapes="shapes", seconds="s a shape")
-    )
+    headings = {"task": "task", "model": "model", "cd": "CD", "hd": "HD", "p2f": "P2F", "shapes": "shapes"}
+    begun = False
 
     def on_row(row: dict[str, Any]) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            meaning = units(convention)
+            session().say(f"convention {convention}; CD, HD and P2F are times 1000")
+            for name, key in (("CD", "cd"), ("HD", "hd"), ("P2F", "p2f_mean")):
+                session().say(f"  {name}: {meaning[key]}")
+            session().say(columns.format(**headings, seconds="s/shape"))
         numbers = {key: _number(row[key]) for key in ("cd", "hd", "p2f", "shapes", "seconds")}
         session().say(columns.format(task=row["task"], model=row["model"], **numbers))
 
@@ -121,7 +172,8 @@ def benchmark(
             if progress:
                 progress(f"{step['task']} {step['model']} {step['shape']}", step["done"] / step["total"])
 
-        results = run_benchmark(data, tasks, models, convention, seed, on_row=on_row, on_shape=on_shape)
+        with named(data):
+            results = run_benchmark(data, tasks, models, convention, seed, on_row=on_row, on_shape=on_shape)
     if json_file:
         write_results(results, json_file)
     if markdown_file:
@@ -129,5 +181,5 @@ def benchmark(
 
 
 def _number(value: float | None) -> str:
-    """Four digits; a dash for what was not measured."""
+    """Four digits; a dash for a missing value."""
     return "-" if value is None else f"{value:.4g}"

@@ -1,7 +1,8 @@
-"""`pcsr models`: what is in the zoo, and its weights: here, on the Hub, in order, published."""
+"""`pcsr models`: the list of models, and the download, verification and publication of weights."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 from typing import Any
@@ -10,16 +11,20 @@ import click
 
 from ..errors import FileError, OptionError, PcsrError
 from .app import common_options, session
+from .complete import complete_model, complete_path
 from .inspect import to_json
+from .trial import try_
 
-_SOME = 20  # characters of a summary that are worth showing
-_HEADER = ("model", "does", "ratio", "size", "license", "weights", "best CD x 1000 (jet's)")
+_SOME = 20  # the least characters of a summary that are shown
+_HEADER = ("model", "tasks", "ratio", "size", "license", "weights", "best CD x 1000 (of jet)")
 
 
 class _ListByDefault(click.Group):
-    """A group whose first word may be a pattern instead of a command."""
+    """A group whose first argument can be a pattern instead of a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # shell completion
+            return super().parse_args(ctx, args)
         if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -28,32 +33,44 @@ class _ListByDefault(click.Group):
 @click.group(
     cls=_ListByDefault,
     subcommand_metavar="[PATTERN | COMMAND [ARGS]...]",
-    short_help="List the models; fetch, verify and publish weights.",
+    short_help="List the models; try, download, verify and publish them.",
 )
 @common_options
 def models() -> None:
-    """List the models by name; fetch, verify and publish their weights.
+    """List the models; try, download, verify and publish them.
+
+    PATTERN may have wildcards, in quotes. For a single name, the folder of a checkpoint or hf:OWNER/REPO, details are
+    printed. The best CD is the lowest ratio to jet in a task of pcsr benchmark, under the convention pugan-2019.
 
     \b
-    pcsr models                     all of them
-    pcsr models 'pointlie*'         some: PATTERN may have wildcards (quote it)
-    pcsr models pointlie-x8         more of one
-    pcsr models --json
-    pcsr models pull pointlie-x8    from the Hub into the cache, for later without a network
+    Examples:
+      pcsr models 'pointlie*'
+      pcsr models pointlie-x8
     """
 
 
 @models.command("list")
-@click.argument("pattern", default="*")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@click.argument("pattern", shell_complete=complete_model, default="*")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
 @common_options
 def list_command(pattern: str, as_json: bool) -> None:
-    """List the models, as pcsr models does without a command; PATTERN may have wildcards (quote it: 'jet*')."""
+    """List the models, as pcsr models does without a command.
+
+    PATTERN may have wildcards, in quotes, or be a name, the folder of a checkpoint, or hf:OWNER/REPO.
+
+    \b
+    Examples:
+      pcsr models list 'jet*'
+      pcsr models list --json
+    """
     from ..catalog import list_models, model_info
 
     rows = [model_info(name, paths=False) for name in list_models(pattern)]
     if not rows:
-        raise OptionError(f"no model is called '{pattern}'; see them all with: pcsr models")
+        if any(mark in pattern for mark in "*?["):
+            raise OptionError(f"no model matches '{pattern}'; list all models with: pcsr models")
+        rows = [model_info(pattern)]  # a folder or an address, or an error that suggests similar names
+        pattern = rows[0]["name"]
     if as_json:
         click.echo(to_json(rows))
     elif rows[0]["name"] == pattern:
@@ -62,23 +79,29 @@ def list_command(pattern: str, as_json: bool) -> None:
         _table(rows)
 
 
-@models.command(short_help="Fetch weights from the Hub.")
-@click.argument("names", nargs=-1, metavar="NAME...")
-@click.option("--all", "everything", is_flag=True, help="All of pcsr-zoo's own.")
+@models.command(short_help="Download weights from the Hub.")
+@click.argument("names", shell_complete=complete_model, nargs=-1, metavar="NAME...")
+@click.option("--all", "everything", is_flag=True, help="All weights of this version.")
 @common_options
 def pull(names: tuple[str, ...], everything: bool) -> None:
-    """Have the weights on this machine: from the Hub into the Hugging Face cache (HF_HOME), verified.
+    """Download weights from the Hub into the Hugging Face cache (HF_HOME), and verify them.
 
-    NAME is one of pcsr models, or hf:owner/repo[@revision].
+    NAME is a checkpoint of pcsr models, or hf:OWNER/REPO[@REVISION]. Weights that come with the package are only
+    verified.
+
+    \b
+    Examples:
+      pcsr models pull jetnet
+      pcsr models pull --all
     """
     from ..catalog import resolve
     from ..checkpoints.shipped import described
 
     if bool(names) == everything:
-        raise click.UsageError("name models, or give --all")
+        raise click.UsageError("give the names of models, or --all")
     names = names or tuple(described())
     if not names:
-        session().say("Nothing to fetch: all weights of this version come with the package.")
+        session().say("Nothing to download: all weights of this version come with the package.")
     _quieten()
 
     def one(name: str) -> None:
@@ -88,12 +111,18 @@ def pull(names: tuple[str, ...], everything: bool) -> None:
 
 
 @models.command(short_help="Check weights against their hashes.")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", shell_complete=complete_model, nargs=-1, metavar="[NAME]...")
 @common_options
 def verify(names: tuple[str, ...]) -> None:
-    """Load checkpoints and check every hash, key and shape; by default all of pcsr-zoo's own that are on this machine.
+    """Load checkpoints and check their hashes, keys and shapes.
 
-    NAME is one of pcsr models, a folder, or hf:owner/repo[@revision].
+    NAME is a checkpoint of pcsr models, a folder, or hf:OWNER/REPO[@REVISION]. By default all checkpoints of this
+    version that are on this machine are checked.
+
+    \b
+    Examples:
+      pcsr models verify
+      pcsr models verify jetnet
     """
     from ..catalog import resolve
     from ..checkpoints.shipped import bundled, described
@@ -106,48 +135,65 @@ def verify(names: tuple[str, ...]) -> None:
         if not names and (found.where == "Hub" or found.config is None):
             return
         if found.where == "Hub":
-            raise FileError(f"'{name}' is not on this machine; fetch it with: pcsr models pull {name}")
+            raise FileError(f"'{name}' is not on this machine; download it with: pcsr models pull {name}")
         config = load(found.with_weights()).config
         assert config is not None
-        session().say(f"{name}: good, {config['parameters']:,} parameters, sha256 {config['sha256']}")
+        session().say(f"{name}: valid, {config['parameters']:,} parameters, sha256 {config['sha256']}")
 
     _each(names or tuple(sorted({*bundled(), *described()})), one)
 
 
 @models.command(short_help="Publish a checkpoint on the Hub.")
-@click.argument("folder", metavar="DIR")
-@click.option("--to", required=True, metavar="OWNER/REPO", help="Or OWNER/REPO@BRANCH.")
-@click.option("--dry-run", is_flag=True, help="Only say what would change.")
-@click.option("--private", is_flag=True, help="If the repository is made, for you alone.")
-@click.option("--message", metavar="TEXT", help="Of the commit.")
+@click.argument("folder", shell_complete=complete_path, metavar="DIR")
+@click.option("--to", required=True, metavar="OWNER/REPO", help="The repository, or OWNER/REPO@BRANCH.")
+@click.option("--dry-run", is_flag=True, help="Check the checkpoint and list the files, without the Hub.")
+@click.option("--private", is_flag=True, help="Make a new repository private.")
+@click.option("--message", metavar="TEXT", help="The commit message.")
 @common_options
 def push(folder: str, to: str, dry_run: bool, private: bool, message: str | None) -> None:
-    """Publish the checkpoint in DIR as the Hub's repository OWNER/REPO: config.json, weights and card, in one commit.
+    """Publish the checkpoint in DIR in the Hub's repository OWNER/REPO: configuration, weights and card in one commit.
 
-    It is loaded first, and is not published if that fails. Needs a token that may write: hf auth login, or HF_TOKEN.
+    The checkpoint is loaded first; an invalid one is not published. Publishing requires a token with write access: run
+    hf auth login, or set HF_TOKEN. --dry-run requires neither a token nor a network.
+
+    \b
+    Examples:
+      pcsr models push runs/mine --to OWNER/REPO --dry-run
+      pcsr models push runs/mine --to OWNER/REPO@BRANCH --dry-run
     """
     from ..cards.card import render_card
-    from ..checkpoints.push import plan_push
+    from ..checkpoints.push import plan_push, prepare_push
     from ..checkpoints.push import push as push_now
 
+    if dry_run:
+        upload = prepare_push(folder, to, render_card)
+        address = upload.address
+        click.echo(f"{upload.name} -> https://huggingface.co/{address.repository}, branch {address.revision}")
+        for file, content in upload.files.items():
+            click.echo(f"  {file:18} {len(content):>11,} bytes  sha256 {hashlib.sha256(content).hexdigest()}")
+        click.echo("The checkpoint is valid. Nothing was uploaded, and the Hub was not contacted (--dry-run).")
+        return
     _quieten()
     plan = plan_push(folder, to, render_card)
-    say = session().say if not dry_run else click.echo
-    there = "" if plan.branch_exists else (" (would be made)" if dry_run else " (is made)")
-    say(f"{plan.name} -> {plan.address.repository}, branch {plan.address.revision}{there}")
+    say = session().say
+    created = "" if plan.branch_exists else " (new)"
+    say(f"{plan.name} -> {plan.address.repository}, branch {plan.address.revision}{created}")
     for change in plan.changes:
         say(f"  {change.state:8} {change.file:18} {_size(len(change.content)):>9}")
     for file in plan.others:
-        say(f"  {'stays':8} {file}")
+        say(f"  {'kept':8} {file}")
     if plan.nothing_to_do:
-        say("Nothing to push: the repository has all of it.")
-    elif not dry_run:
+        say("Nothing to push: the repository is up to date.")
+    else:
         commit = push_now(plan, message=message, private=private or None)
-        say(f'Pushed. These weights for ever: pcsr_zoo.load("hf:{plan.address.repository}@{commit}")')
+        say(f'Pushed. To load exactly these weights: pcsr_zoo.load("hf:{plan.address.repository}@{commit}")')
+
+
+models.add_command(try_)
 
 
 def _each(names: tuple[str, ...], work: Any) -> None:
-    """All of them, though one may fail; then the exit status says so."""
+    """Do `work` on every name. An error is printed, and the exit status is then 1."""
     failed = False
     for name in names:
         try:
@@ -167,11 +213,9 @@ def _quieten() -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    """For a person with a header, in two lines a model where the terminal is narrow; for a program one line, whole."""
+    """Print a table with a header. In a narrow terminal each model takes two lines; lines to a file are never cut."""
     seen = sys.stdout.isatty()
-    cells = [(*_cells(row), row["summary"]) for row in rows]
-    if seen:
-        cells.insert(0, (*_HEADER, "summary"))
+    cells = [(*_HEADER, "summary"), *((*_cells(row), row["summary"]) for row in rows)]
     *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     room = shutil.get_terminal_size().columns
     narrow = seen and sum(widths) + 2 * len(widths) > room - _SOME
@@ -188,11 +232,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if best:
         jet = f" ({best['jet']:.3f})" if best["jet"] else ""
         figure = f"{best['task']} {best['cd']:.3f}{jet}"
-    if "weights" not in row:
-        return (row["name"], _tasks(row), "any", "", "", row.get("where", ""), figure)
-    ratio = f"x{row['ratio']:g}" if row.get("ratio") else "any"
-    license = row.get("license") or ""
-    return (row["name"], _tasks(row), ratio, _size(row.get("bytes")), license, row.get("where", ""), figure)
+    # Trained weights work at one ratio or at any; a class without weights declares the ratios that it is trained for.
+    ratios = [row["ratio"]] if row.get("ratio") else [] if "weights" in row else row["ratios"]
+    ratio = " ".join(f"x{value:g}" for value in ratios) or "any"
+    size, license = (_size(row.get("bytes")), row.get("license") or "") if "weights" in row else ("", "")
+    return (row["name"], _tasks(row), ratio, size, license, row.get("where", ""), figure)
 
 
 def _tasks(row: dict[str, Any]) -> str:

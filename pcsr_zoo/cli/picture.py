@@ -1,4 +1,4 @@
-"""`pcsr render`: clouds side by side in one picture."""
+"""`pcsr render`: a picture of clouds side by side."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from ..errors import FileError, PcsrError
 from .app import common_options, session
+from .complete import complete_path
 from .files import check_target, expand
 
 UPS = ("auto", "x", "y", "z", "-x", "-y", "-z")
@@ -19,7 +20,7 @@ UPS = ("auto", "x", "y", "z", "-x", "-y", "-z")
 def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", value)
     if not match:
-        raise click.BadParameter(f"'{value}' is no size; write it like 600x560")
+        raise click.BadParameter(f"'{value}' is not a size in pixels; write for example 600x560")
     return int(match[1]), int(match[2])
 
 
@@ -31,26 +32,56 @@ def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
         except ValueError:
             azimuth = elevation = math.nan
         if not (math.isfinite(azimuth) and math.isfinite(elevation)):
-            raise click.BadParameter(f"'{value}' is no view; write azimuth,elevation in degrees: -55,20")
+            raise click.BadParameter(f"'{value}' is not a view; write azimuth,elevation in degrees, for example -55,20")
         views.append((azimuth, elevation))
     return views
 
 
 @click.command(short_help="Draw clouds side by side, without a display.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("-o", "--output", required=True, metavar="PNG", help="Picture to write (.png, .jpg, .webp).")
+@click.argument("files", shell_complete=complete_path, nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "-o",
+    "--output",
+    shell_complete=complete_path,
+    required=True,
+    metavar="PNG",
+    help="The picture to write (.png, .jpg, .webp).",
+)
 @click.option(
     "--color-by",
     metavar="WHAT",
-    help="shaded, colors, normals, distance, x, y, z, or an attribute; by default colors, if any.",
+    help="shaded, colors, normals, distance, x, y, z, or an attribute. By default colors, else shaded.",
 )
-@click.option("--reference", metavar="FILE", help="Cloud or mesh that --color-by distance measures to.")
-@click.option("--size", default="600x560", show_default=True, callback=_size, metavar="WxH", help="Of one cloud.")
-@click.option("--view", "views", multiple=True, callback=_views, metavar="AZ,EL", help="Degrees; repeat for rows.")
+@click.option(
+    "--reference", shell_complete=complete_path, metavar="FILE", help="Cloud or mesh for --color-by distance."
+)
+@click.option(
+    "--size",
+    default="600x560",
+    show_default=True,
+    callback=_size,
+    metavar="WxH",
+    help="Size of one cloud's picture, in pixels.",
+)
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    callback=_views,
+    metavar="AZ,EL",
+    help="Azimuth and elevation in degrees; each further --view adds a row.",
+)
 @click.option("--up", type=click.Choice(UPS), default="auto", show_default=True, help="The axis that points up.")
-@click.option("--point-size", type=float, metavar="PX", help="Diameter in pixels; by default by the spacing.")
-@click.option("--background", default="white", show_default=True, metavar="COLOR", help="A name or #rrggbb.")
-@click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh.")
+@click.option(
+    "--point-size",
+    type=float,
+    metavar="PX",
+    help="Diameter of a point in pixels; by default it follows from the spacing.",
+)
+@click.option("--background", default="white", show_default=True, metavar="COLOR", help="Name of a color, or #rrggbb.")
+@click.option(
+    "--points", type=click.IntRange(min=1), metavar="N", help="Number of points to draw from a mesh [default: 8192]."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 @common_options
 def render(
@@ -62,12 +93,20 @@ def render(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Draw clouds side by side, from the same side, without a display."""
+    """Draw clouds side by side, from the same view, without a display.
+
+    FILE are clouds, meshes, or folders of them.
+
+    \b
+    Examples:
+      pcsr render scan.ply scan_x4.ply -o both.png
+      pcsr render scan_x4.ply -o errors.png --reference scan.ply --view=-60,15
+    """
     from ..io import read
     from ..pictures.image import check_picture_path, render, save_image
 
     if reference and color_by not in (None, "distance"):
-        raise click.UsageError(f"--reference goes with --color-by distance, not with {color_by}")
+        raise click.UsageError(f"--reference can only be used with --color-by distance, not with {color_by}")
     color_by = "distance" if reference else color_by
     paths, target = expand(files), Path(output)
     check_picture_path(target)
@@ -95,7 +134,7 @@ def _count(points: int) -> str:
 
 
 def _read_reference(path: Path) -> Any:
-    """A mesh where the file has faces, else a cloud."""
+    """Read a mesh if the file has faces, else a cloud."""
     from ..io import read
     from ..io.mesh import read_mesh
 

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where there is somebody to see it."""
+"""A progress bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .app import session
 
 
 class Progress(Protocol):
-    """What the pipelines call: a stage's name, and how much of the whole is done, 0 to 1."""
+    """A function that is called with the name of a stage and the fraction that is done, 0 to 1."""
 
     def __call__(self, stage: str, fraction: float) -> None: ...
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress | None]:
-    """A bar, or None with --quiet or where standard error is no terminal."""
+    """Show a progress bar; None with --quiet, or if standard error is not a terminal."""
     if session().quiet or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm
 
     layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    # 80 x 24 where a terminal does not know its size: tqdm would print nothing.
+    # 80 x 24 if the terminal does not report its size; tqdm would print nothing.
     size = shutil.get_terminal_size()
     room = {"ncols": size.columns, "nrows": size.lines}
     with tqdm(total=1.0, desc=title, bar_format=layout, leave=False, file=sys.stderr, **room) as bar:

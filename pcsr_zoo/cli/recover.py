@@ -1,4 +1,4 @@
-"""`pcsr recover`: sampled files in, dense files out."""
+"""`pcsr recover`."""
 
 from __future__ import annotations
 
@@ -8,29 +8,50 @@ from typing import Any
 
 import click
 
+from ..errors import OptionError
 from .app import common_options, session
-from .choices import check_amount, check_device, load_model
+from .choices import check_amount, check_device, check_size, load_model
+from .complete import complete_model, complete_path
 from .files import for_each, plan_outputs, tell_drawn
 from .progress import progress_bar
 
 
 @click.command(short_help="Make sampled clouds dense again.")
-@click.argument("inputs", nargs=-1, required=True, metavar="IN...")
-@click.option("-x", "--ratio", type=float, metavar="R", help="How many times denser.")
-@click.option("-n", "n", type=int, metavar="N", help="Exactly this many points.")
-@click.option("-m", "--model", metavar="NAME", help="Or a folder; by default what the file remembers, or jetnet.")
-@click.option("-o", "--output", metavar="OUT", help="File (its suffix is its format), or folder.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--draws", type=click.IntRange(min=1), default=1, show_default=True, metavar="K", help="Results.")
+@click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN...")
+@click.option("-x", "--ratio", type=float, metavar="R", help="Output points per input point.")
+@click.option("-n", "n", type=int, metavar="N", help="Number of points of the result.")
+@click.option(
+    "-m",
+    "--model",
+    shell_complete=complete_model,
+    metavar="NAME",
+    help="A model, the folder of a checkpoint, or hf:OWNER/REPO. By default the model in the recovery note, or jetnet.",
+)
+@click.option(
+    "-o",
+    "--output",
+    shell_complete=complete_path,
+    metavar="OUT",
+    help="Output file, whose suffix sets the format, or folder.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Number of results, from the seeds SEED, SEED + 1, ...",
+)
 @click.option(
     "--temperature",
     type=click.FloatRange(min=0),
     default=1.0,
     show_default=True,
     metavar="T",
-    help="Spread of what a model draws.",
+    help="Factor on the standard deviation of what a generative model draws; 0 gives the mean.",
 )
-@click.option("--device", metavar="D", help="cpu (the default), cuda, cuda:1, mps.")
+@click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu].")
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @common_options
 def recover(
@@ -45,41 +66,51 @@ def recover(
     device: str | None,
     overwrite: bool,
 ) -> None:
-    """Make sampled clouds dense again.
+    """Recover dense clouds from sampled ones.
 
-    What pcsr sample wrote remembers its model and how many points it had, so that IN is all that is needed; -x or
-    -n, and -m, say otherwise. A model of somebody's on the Hub (hf:owner/repo) is used where it was fetched before:
-    no file makes this machine fetch one, -m does. The result stands beside its input as NAME_recovered.ply (or as -o
-    says), with its attributes; with --draws K there are K of them, NAME_recovered_draw1.ply and so on, from K seeds.
+    Files of pcsr sample have a recovery note with the model and the number of points, so IN is enough; -x or -n, and
+    -m, take precedence. A note never starts a download: if it names a model on the Hub (hf:OWNER/REPO) that is not in
+    the cache, give it with -m.
+
+    Without -o, the result of small.ply is small_recovered.ply in the same folder, with the attributes of the input.
+    With --draws K the results are small_recovered_draw1.ply and so on.
+
+    \b
+    Examples:
+      pcsr recover small.ply
+      pcsr recover small.ply -x 4 -m jet -o dense.ply
     """
     tag = "_".join(filter(None, ("recovered", check_amount(ratio, n, "recover", optional=True))))
     check_device(device)
     named = None if model is None else load_model(model, "recover", device)
-    remembered: dict[str, Any] = {}  # each model is loaded once for all files
+    remembered: dict[str, Any] = {}  # models of recovery notes, each loaded once for all files
     sources, out = plan_outputs(inputs, output, tag, overwrite)
 
     def one(source: Path) -> None:
         from ..io import read, write
+        from ..io.recovery_note import note_of
         from ..zoo import load, remembered_model
 
         start = time.perf_counter()
         targets = _numbered(out.path(source), draws)
         for target in targets:
             out.check(target, sources)
-        cloud = read(source)
+        cloud = read(source).validate(str(source))
         session().note(f"{source}: {cloud!r}")
         tell_drawn(source, cloud)
         if (loaded := named) is None:
             found = remembered_model(cloud.metadata)
             key = str(found.address or found.name)
             loaded = remembered[key] = remembered.get(key) or load(found, device=device)
-        with progress_bar(source.name) as progress:
-            options: dict[str, Any] = {"seed": seed, "temperature": temperature, "draws": draws, "progress": progress}
-            results = loaded.recover(cloud, ratio, n=n, **options)
-        for target, result in zip(targets, [results] if draws == 1 else results, strict=True):
+        if (ratio, n, loaded.ratio, note_of(cloud.metadata)) == (None, None, None, None):
+            raise OptionError(f"{source}: no recovery note in this file; add -x or -n")
+        check_size(len(cloud), n, "recover", drawn=False)
+        for draw, target in enumerate(targets):
+            with progress_bar(source.name if draws == 1 else f"{source.name}, draw {draw + 1} of {draws}") as progress:
+                result = loaded.recover(cloud, ratio, n=n, seed=seed + draw, temperature=temperature, progress=progress)
             write(result, target, like=cloud)
             session().note(f"{target}: {result!r}")
-            seconds = time.perf_counter() - start
+            seconds, start = time.perf_counter() - start, time.perf_counter()
             session().say(
                 f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model or loaded.name})"
             )
@@ -88,7 +119,7 @@ def recover(
 
 
 def _numbered(path: Path, draws: int) -> list[Path]:
-    """scan.ply -> itself, or scan_draw1.ply, scan_draw2.ply, ... if there are several draws."""
+    """The paths of the draws: scan.ply itself for one, else scan_draw1.ply, scan_draw2.ply, ..."""
     if draws == 1:
         return [path]
     return [path.with_name(f"{path.stem}_draw{draw}{path.suffix}") for draw in range(1, draws + 1)]

@@ -1,4 +1,4 @@
-"""`pcsr upsample` and `pcsr sample`: files in, files out."""
+"""`pcsr upsample` and `pcsr sample`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,48 @@ from typing import Any, TypeVar
 import click
 
 from .app import common_options, session
-from .choices import check_amount, check_bits, check_model, load_model
+from .choices import check_amount, check_bits, check_model, check_size, load_model
+from .complete import complete_model, complete_path
 from .files import file_size, for_each, plan_outputs, tell_drawn
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _shared_options(model: str) -> Callable[[F], F]:
-    """What `upsample` and `sample` have in common, and the default of --model."""
+def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
+    """The options of both commands, with the default of --model and the help of --ratio."""
 
     def decorate(command: F) -> F:
         options = (
-            click.argument("inputs", nargs=-1, required=True, metavar="IN..."),
-            click.option("-x", "--ratio", type=float, metavar="R", help="How many times (4, 2.5, ...)."),
-            click.option("-n", "n", type=int, metavar="N", help="Exactly this many points."),
-            click.option("-o", "--output", metavar="OUT", help="File (its suffix is its format), or folder."),
+            click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN..."),
+            click.option("-x", "--ratio", type=float, metavar="R", help=ratio),
+            click.option("-n", "n", type=int, metavar="N", help="Number of points of the result."),
             click.option(
-                "-m", "--model", default=model, show_default=True, metavar="NAME", help="Or a folder; pcsr models"
+                "-o",
+                "--output",
+                shell_complete=complete_path,
+                metavar="OUT",
+                help="Output file, whose suffix sets the format, or folder.",
             ),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-            click.option("--device", metavar="D", help="cpu (the default), cuda, cuda:1, mps."),
-            click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh."),
+            click.option(
+                "-m",
+                "--model",
+                shell_complete=complete_model,
+                default=model,
+                show_default=True,
+                metavar="NAME",
+                help="A model (see pcsr models), the folder of a checkpoint, or hf:OWNER/REPO.",
+            ),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers."
+            ),
+            click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu]."),
+            click.option(
+                "--points",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Number of points to draw from a mesh [default: 8192].",
+            ),
             click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
             common_options,
         )
@@ -42,12 +62,12 @@ def _shared_options(model: str) -> Callable[[F], F]:
     return decorate
 
 
-@click.command(short_help="Make clouds denser: R times the points, or exactly N.")
-@_shared_options("jetnet")
+@click.command(short_help="Make clouds denser.")
+@_shared_options("jetnet", "Output points per input point (4, 2.5, ...).")
 @click.option(
     "--keep-input/--no-keep-input",
     default=None,
-    help="Keep the input's points exactly; by default unless they are noisy.",
+    help="Keep the input points unchanged, or move them onto the surface; by default kept unless noisy.",
 )
 def upsample(
     inputs: tuple[str, ...],
@@ -56,20 +76,27 @@ def upsample(
     keep_input: bool | None,
     **options: Any,
 ) -> None:
-    """Make clouds denser: R times the points, or exactly N.
+    """Upsample clouds to R times as many points, or to exactly N.
 
-    IN are clouds, meshes, or folders of them. The result stands beside its input as NAME_x4.ply (or as -o
-    says), in the input's format, with its attributes.
+    IN are clouds, meshes, or folders of them. Without -o, the result of scan.ply is scan_x4.ply in the same folder. It
+    has the format and the attributes of the input.
+
+    On two CPU cores, x4 of 100,000 points takes about 20 s with jetnet, the default, and 7 s with -m jet.
+
+    \b
+    Examples:
+      pcsr upsample scan.ply -x 4
+      pcsr upsample scan.ply -n 10000 -m jet -o dense.xyz
     """
     tag = check_amount(ratio, n, "upsample")
     amount = {"ratio": ratio} if ratio is not None else {"n": n}
     _resample(inputs, tag, "upsample", {**amount, "keep_input": keep_input}, **options)
 
 
-@click.command(short_help="Make clouds smaller: one in R points, or exactly N.")
-@_shared_options("fps")
-@click.option("--snap", is_flag=True, help="Keep input points only, also with a model that moves them.")
-@click.option("--bits", type=int, metavar="B", help="Put positions on a grid of 2^B steps; LAZ gets small by it.")
+@click.command(short_help="Make clouds smaller, so that they can be recovered.")
+@_shared_options("fps", "Input points per output point (8, 2.5, ...).")
+@click.option("--snap", is_flag=True, help="Keep input points only, even if the model moves points.")
+@click.option("--bits", type=int, metavar="B", help="Round positions to a grid of 2^B steps; LAZ files become smaller.")
 def sample(
     inputs: tuple[str, ...],
     ratio: float | None,
@@ -78,11 +105,16 @@ def sample(
     bits: int | None,
     **options: Any,
 ) -> None:
-    """Make clouds smaller: one in R points, or exactly N, well spread.
+    """Sample one in R points of clouds, or exactly N points.
 
-    IN are clouds, meshes, or folders of them. The result stands beside its input as NAME_sampled_x8.ply (or
-    as -o says), in the input's format, with its attributes. It remembers which model makes it dense again, and how
-    dense: pcsr recover NAME_sampled_x8.ply. A model trained for one ratio needs no -x.
+    IN are clouds, meshes, or folders of them. Without -o, the result of scan.ply is scan_sampled_x8.ply in the same
+    folder. It has the format and the attributes of the input, and a recovery note: the model and the number of points
+    for pcsr recover. Models trained for one ratio do not require -x.
+
+    \b
+    Examples:
+      pcsr sample scan.ply -x 8
+      pcsr sample scan.ply -m pointlie-geo-x8 -o small.ply
     """
     check_bits(bits)
     if ratio is None and n is None:
@@ -114,13 +146,16 @@ def _resample(
         start = time.perf_counter()
         target = out.path(source)
         out.check(target, sources)
-        cloud = read(source, points=points, seed=seed)
+        cloud = read(source, points=points, seed=seed).validate(str(source))
         session().note(f"{source}: {cloud!r}")
         if points is None:
-            tell_drawn(source, cloud, "; --points N sets how many")
+            tell_drawn(source, cloud, "; --points N sets their number")
+        check_size(len(cloud), amount.get("n"), task, drawn="mesh" in cloud.metadata)
         with progress_bar(source.name) as progress:
             result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
-        write(result, target, like=None if task == "sample" else cloud)  # a sample has it all, and may be on a grid
+        write(
+            result, target, like=None if task == "sample" else cloud
+        )  # a sample keeps all metadata, and may be on a grid
         session().note(f"{target}: {result!r}")
         seconds = time.perf_counter() - start
         session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model})")
@@ -131,9 +166,9 @@ def _resample(
 
 
 def _sizes(source: Path, cloud: Any, target: Path, left: int) -> str:
-    """Bytes and bits per point, before and after; those of the small file also per point of the input."""
+    """Bytes and bits per point of both files; those of the small file also per point of the input."""
     after, per_input = file_size(target), 8 * file_size(target) / len(cloud)
-    if "mesh" in cloud.metadata:  # whose file has no such points
+    if "mesh" in cloud.metadata:  # its file has no such points
         return f"{after:,} bytes, {8 * after / left:.2f} bits per point, {per_input:.2f} per point of the input"
     before = file_size(source)
     return (

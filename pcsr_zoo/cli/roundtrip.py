@@ -1,4 +1,4 @@
-"""`pcsr roundtrip`: what sampling and recovery keep of a cloud, and at how many bytes."""
+"""`pcsr roundtrip`: the errors and the file sizes of sampling and recovery."""
 
 from __future__ import annotations
 
@@ -8,31 +8,66 @@ from typing import Any
 
 import click
 
-from .app import common_options, session
-from .choices import check_amount, check_bits, check_device, check_model, check_name
+from .app import common_options, named, session
+from .choices import check_amount, check_bits, check_device, check_model, check_name, check_size
+from .complete import complete_model, complete_path
 from .files import check_target
 from .inspect import to_json
 from .measure import CONVENTION
 from .progress import progress_bar
 
 
-@click.command(short_help="Sample a cloud, recover it, and measure what is left of it.")
-@click.argument("cloud", metavar="IN")
-@click.option("-x", "--ratio", type=float, metavar="R", help="Sample one point in R; by default the model's ratio.")
-@click.option("-n", "n", type=int, metavar="N", help="Sample to exactly this many points.")
-@click.option("-m", "--model", "models", multiple=True, metavar="NAME", help="Or DIR, SAMPLER+NAME; repeatable.")
-@click.option("--bits", type=int, metavar="B", help="Samples on a grid of 2^B steps, entropy-coded.")
-@click.option("--snap", is_flag=True, help="Samples that are points of the input.")
-@click.option("--mesh", metavar="MESH", help="The true surface, in the same frame: adds P2F.")
-@click.option("--convention", default=CONVENTION, show_default=True, metavar="ID")
-@click.option("--emd", is_flag=True, help="Also the earth mover's distance (up to 10,000 points).")
-@click.option("--uniformity", is_flag=True, help="Also PU-GAN's uniformity.")
-@click.option("--temperature", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="T")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--device", metavar="D", help="cpu (the default), cuda, cuda:1, mps.")
-@click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points drawn from a mesh.")
-@click.option("--picture", metavar="PNG", help="Draw the clouds side by side, errors colored.")
-@click.option("--json", "json_file", metavar="FILE", help="Write all figures, in plain units.")
+@click.command(short_help="Sample a cloud, recover it, and measure errors and bytes.")
+@click.argument("cloud", shell_complete=complete_path, metavar="IN")
+@click.option(
+    "-x", "--ratio", type=float, metavar="R", help="Sample one point in R; by default the ratio of the first model."
+)
+@click.option("-n", "n", type=int, metavar="N", help="Number of sampled points.")
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    shell_complete=complete_model,
+    multiple=True,
+    metavar="NAME",
+    help="A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.",
+)
+@click.option("--bits", type=int, metavar="B", help="Round samples to a grid of 2^B steps, and store them compressed.")
+@click.option("--snap", is_flag=True, help="Keep input points only, even if the model moves points.")
+@click.option(
+    "--mesh", shell_complete=complete_path, metavar="MESH", help="The true surface, in the same frame: adds P2F."
+)
+@click.option(
+    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
+)
+@click.option("--emd", is_flag=True, help="Add the earth mover's distance (up to 10,000 points).")
+@click.option("--uniformity", is_flag=True, help="Add PU-GAN's uniformity.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="T",
+    help="Factor on the standard deviation of what a generative model draws.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu].")
+@click.option(
+    "--points", type=click.IntRange(min=1), metavar="N", help="Number of points to draw from a mesh [default: 8192]."
+)
+@click.option(
+    "--picture",
+    shell_complete=complete_path,
+    metavar="PNG",
+    help="Draw the clouds side by side, colored by their errors.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    shell_complete=complete_path,
+    metavar="FILE",
+    help="Write all results, with values that are not times 1000.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common_options
 def roundtrip(
@@ -47,31 +82,52 @@ def roundtrip(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Sample a cloud, recover it, and measure what is left of it.
+    """Sample a cloud, recover it, and compare the result with the input.
 
-    Each method's line has the bytes that it stores (positions only), bits per point of the input, and the distances
-    to the input. Beside the models stand fps+jet and fps+jetnet, and, at as many bytes as the first line, Draco and
-    LAZ: with all points on a grid as coarse as it must be, and with as many points as fit on a finer one (fps+draco).
+    Each line has the stored bytes (positions only), the bits per point of the input (bpp), and the distances to the
+    input; their units and frames are printed above. fps+jet and fps+jetnet are always compared. Draco and LAZ are
+    compared at as many bytes as the first line: with all points on a coarse grid, and with fewer points on a finer grid
+    (fps+draco, fps+laz).
+
+    \b
+    Examples:
+      pcsr roundtrip scan.ply -x 8
+      pcsr roundtrip scan.ply -m pointlie-geo-x8 --json roundtrip.json
     """
     from ..benchmark.round_trip import roundtrip as run
     from ..benchmark.round_trip_report import metric_columns, table_line
+    from ..benchmark.units import units
     from ..io import read
     from ..io.mesh import read_mesh
 
     targets = _check(models, ratio, n, picture, json_file, cloud, overwrite, options)
     source = read(Path(cloud), points=points, seed=options["seed"]).validate(cloud)
+    with named(cloud):
+        check_size(len(source), n, "sample", drawn="mesh" in source.metadata)
     surface = read_mesh(Path(mesh)) if mesh else None
     from ..metrics.uniformity import FRACTIONS
 
     sizes = [f"{fraction:.1%}" for fraction in FRACTIONS] if options["uniformity"] else []
     columns = metric_columns(mesh is not None, options["emd"], sizes)
 
+    begun = False
+
     def on_row(row: dict[str, Any]) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            meaning = units(options["convention"])
+            session().say(f"{cloud}: {len(source):,} points; convention {options['convention']}")
+            session().say("bpp: bits per point of the input; s: seconds of sampling and recovery. Times 1000:")
+            for key, title in columns.items():
+                if key in meaning:
+                    session().say(f"  {title}: {meaning[key]}")
+            if sizes:
+                session().say(f"  U: {meaning['uniformity']}")
+            session().say(table_line(None, columns))
         session().say(table_line(row, columns))
 
-    session().say(f"{cloud}: {len(source):,} points; convention {options['convention']}, times 1000")
-    session().say(table_line(None, columns))
-    with progress_bar("roundtrip") as progress:
+    with progress_bar("roundtrip") as progress, named(cloud):
         trip = run(source, ratio, n=n, models=models, mesh=surface, on_row=on_row, progress=progress, **options)
     whole = trip.facts["original"]
     session().say(f"The input as binary PLY: {whole['bytes']:,} bytes, {whole['bits_per_point']:.2f} bits per point.")
@@ -80,7 +136,7 @@ def roundtrip(
             forms = ", ".join(f"{size:,} as {form.upper()}" for form, size in row["files"].items())
             session().say(f"The samples of {row['name']}: {forms}.")
     for line in trip.facts["skipped"]:
-        session().say(f"Left out: {line}")
+        session().say(f"Skipped: {line}")
     _write(trip, cloud, mesh, targets)
 
 
@@ -94,7 +150,7 @@ def _check(
     overwrite: bool,
     options: dict[str, Any],
 ) -> tuple[Path | None, Path | None]:
-    """Everything that can be known to be wrong before the work; the paths of the picture and of the figures."""
+    """Check all options before the work; returns the paths of the picture and of the JSON file."""
     from ..benchmark.names import sampler_and_recoverer, split_model
     from ..catalog import resolve
     from ..metrics.conventions import CONVENTIONS
@@ -104,7 +160,7 @@ def _check(
             if part is not None:
                 check_model(part, task)
         sampler_and_recoverer(model)
-    # A model that samples was trained for a ratio; a classical one was not.
+    # Models trained to sample have a ratio; classical ones do not.
     own = any(resolve(split_model(model)[1]).ratio is not None for model in models)
     check_amount(ratio, n, "roundtrip", optional=own)
     check_bits(options["bits"])
@@ -112,7 +168,7 @@ def _check(
     check_name(options["convention"], CONVENTIONS, "--convention", "convention")
     paths = [Path(name) if name else None for name in (picture, json_file)]
     if picture and json_file and os.path.abspath(picture) == os.path.abspath(json_file):
-        raise click.UsageError(f"--picture and --json both name {picture}; give them names of their own")
+        raise click.UsageError(f"--picture and --json both name {picture}; give them different names")
     for path in paths:
         if path is not None:
             check_target(path, [Path(cloud)], overwrite)

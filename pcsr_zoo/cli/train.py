@@ -10,16 +10,21 @@ import click
 
 from .app import INTERRUPTED, common_options, session
 from .choices import check_device
+from .complete import complete_model, complete_path
 from .progress import progress_bar
 
-_DEVICE = click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; by default CUDA where it is.")
-_RESTART = click.option("--restart", is_flag=True, help="Begin anew instead of resuming.")
-_SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Another value; repeatable.")
+_DEVICE = click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cuda if available].")
+_RESTART = click.option("--restart", is_flag=True, help="Start again instead of resuming.")
+_SET = click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the configuration; repeatable."
+)
 
 
-@click.command(short_help="Train a network as a configuration file says.")
-@click.argument("config", metavar="CONFIG.yml")
-@click.option("-o", "--output", metavar="DIR", help="Where it goes; by default runs/CONFIG.")
+@click.command(short_help="Train a network from a configuration file.")
+@click.argument("config", shell_complete=complete_path, metavar="CONFIG.yml")
+@click.option(
+    "-o", "--output", shell_complete=complete_path, metavar="DIR", help="Output folder [default: runs/CONFIG]."
+)
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Short for --set training.steps=N.")
 @_SET
 @_DEVICE
@@ -28,16 +33,23 @@ _SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help
 def train(
     config: str, output: str | None, steps: int | None, changes: tuple[str, ...], device: str | None, restart: bool
 ) -> None:
-    """Train a network as a configuration file says.
+    """Train a network from a configuration file.
 
-    DIR becomes a checkpoint: pcsr upsample --model DIR. An interrupted run goes on when the same command is given
-    again. On several GPUs: torchrun --nproc-per-node 4 -m pcsr_zoo train CONFIG.yml
+    DIR becomes a checkpoint for pcsr upsample --model DIR. The same command resumes an interrupted run. On several
+    GPUs: torchrun --nproc-per-node 4 -m pcsr_zoo train CONFIG.yml
+
+    A configuration file, with paths relative to it:
 
     \b
-    model: jetnet               # see pcsr models
-    data: train.npz             # from pcsr data build; beside this file
-    recipe: {}                  # of the model
-    training: {steps: 20000, batch: 16, lr: 1e-3}
+      model: jetnet               # a name of pcsr models
+      data: train.npz             # a file of pcsr data build
+      recipe: {}                  # options of the model's recipe
+      training: {steps: 20000, batch: 16, lr: 1e-3}
+
+    \b
+    Examples:
+      pcsr train my.yml -o runs/mine
+      pcsr train my.yml -o runs/short --steps 3 --set training.batch=2
     """
     from ..training.api import train as run
     from ..training.config import load_config
@@ -61,11 +73,13 @@ def train(
     _conclude(outcome)
 
 
-@click.command(short_help="Train a checkpoint further on data of your own.")
-@click.argument("checkpoint", metavar="CHECKPOINT")
-@click.argument("data", metavar="DATA...", nargs=-1, required=True)
-@click.option("-o", "--output", required=True, metavar="DIR", help="Where the new checkpoint goes.")
-@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="By default 2000.")
+@click.command(short_help="Fine-tune a checkpoint on your own data.")
+@click.argument("checkpoint", shell_complete=complete_model, metavar="CHECKPOINT")
+@click.argument("data", shell_complete=complete_path, metavar="DATA...", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", shell_complete=complete_path, required=True, metavar="DIR", help="Folder of the new checkpoint."
+)
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of steps [default: 2000].")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="X", help="Learning rate.")
 @_SET
 @_DEVICE
@@ -81,19 +95,19 @@ def finetune(
     device: str | None,
     restart: bool,
 ) -> None:
-    """Train a checkpoint further on data of your own.
+    """Fine-tune a checkpoint on your own data.
 
-    CHECKPOINT is a name (see pcsr models) or a folder. DATA are training files (pcsr data build), meshes, tables of
-    meshes, dense scans in any format that pcsr reads, or folders of these. A tenth is held out, and what is not better
-    on it than CHECKPOINT is not kept.
+    CHECKPOINT is a name (see pcsr models), a folder, or hf:OWNER/REPO. DATA are training files (pcsr data build),
+    meshes, tables of meshes, dense scans in any format that pcsr reads, or folders of these. A tenth of the data is
+    held out for validation; weights that are not better on it than CHECKPOINT are not kept.
 
-    A model that needs no truth, such as sspu-net-x4, takes a single scan as it is, sparse or not: it learns from some
-    regions of the scan, and others are held out.
+    Self-supervised models, such as sspu-net-x4, accept a single scan, also a sparse one. They train on some of its
+    regions and hold out others.
 
     \b
-    pcsr finetune jetnet my_scans/ -o runs/mine
-    pcsr finetune sspu-net-x4 scan.ply -o runs/scan
-    pcsr upsample scan.ply -x 4 --model runs/scan
+    Examples:
+      pcsr finetune jetnet my_scans/ -o runs/mine
+      pcsr finetune sspu-net-x4 scan.ply -o runs/scan --steps 100
     """
     from ..errors import OptionError
     from ..training.api import finetune as run
@@ -126,7 +140,7 @@ def _run(title: str, run: Any, *arguments: Any, **options: Any) -> Any:
     except KeyboardInterrupt as error:
         if SAVED not in error.args:
             raise
-        raise click.exceptions.Exit(INTERRUPTED) from None  # what there is to say has been said
+        raise click.exceptions.Exit(INTERRUPTED) from None  # the training has printed its message
 
 
 def _reported(title: str, run: Any, *arguments: Any, **options: Any) -> Any:
@@ -150,7 +164,7 @@ def _conclude(outcome: Any) -> None:
     if not _is_first():
         return
     figures = ", ".join(f"{name} {value:.5g}" for name, value in outcome.figures.items())
-    skipped = f"; {outcome.skipped} steps were skipped, not being finite" if outcome.skipped else ""
+    skipped = f"; {outcome.skipped} steps with a NaN or infinite loss were skipped" if outcome.skipped else ""
     session().say(
         f"{outcome.folder}: {outcome.steps} steps in {time_text(outcome.hours)}, best after step {outcome.step}"
         f"{f' ({figures})' if figures else ''}{skipped}"
@@ -158,5 +172,5 @@ def _conclude(outcome: Any) -> None:
 
 
 def _is_first() -> bool:
-    """One of torchrun's processes speaks for all."""
+    """Whether this is the process that prints, of those that torchrun starts."""
     return os.environ.get("RANK", "0") == "0"

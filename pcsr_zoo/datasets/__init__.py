@@ -1,4 +1,4 @@
-"""Data sets: test sets of the field, and what training reads."""
+"""Data sets: public test sets, and training files."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class MeshSource:
 def find_meshes(
     inputs: Iterable[str | os.PathLike[str]], license_classes: Sequence[str] | None = None
 ) -> list[MeshSource]:
-    """The meshes of files, folders (searched to the bottom) and tables, in that order, each once.
+    """The meshes of files, folders (with subfolders) and tables, in this order, without duplicates.
 
     A table is a .csv with the columns `file` (relative to the table's folder), `license`, `license_class`, `source`.
 
@@ -44,7 +44,7 @@ def find_meshes(
         license_classes: keep only these; meshes without a table have the class "unknown". None keeps all.
 
     Raises:
-        FileError: a path is missing, is no mesh, or holds none; or belongs to a test set (see `check_not_test`).
+        FileError: a path is missing, is not a mesh, has no meshes, or belongs to a test set (see `check_not_test`).
         OptionError: no mesh has one of the `license_classes`.
     """
     found: dict[Path, MeshSource] = {}
@@ -55,14 +55,14 @@ def find_meshes(
     kept = [mesh for mesh in found.values() if license_classes is None or mesh.license_class in license_classes]
     if found and not kept:
         there = ", ".join(sorted({mesh.license_class for mesh in found.values()}))
-        raise OptionError(f"no mesh has the license class {' or '.join(license_classes or ())}; there are: {there}")
+        raise OptionError(f"no mesh has the license class {' or '.join(license_classes or ())}; they have: {there}")
     for mesh in kept:
         check_not_test(mesh.path)
     return _unique_names(kept)
 
 
 def check_not_test(path: Path) -> None:
-    """Training on a test shape would make every published number worthless, so such a file is refused.
+    """Refuse a file of a test set: a model trained on it could not be compared with published numbers.
 
     Raises:
         FileError: a folder above `path`, as given or behind symbolic links, is named `pugan` or `punet`.
@@ -70,8 +70,8 @@ def check_not_test(path: Path) -> None:
     for parent in (*path.absolute().parents, *path.resolve().parents):
         if parent.name.lower() in TEST_SETS:
             raise FileError(
-                f"{path}: refused, it lies under '{parent.name}', a test set; a model trained on it could not be "
-                "measured. Train on other meshes (or rename the folder, if it is not the test set)"
+                f"{path}: refused, because it is in '{parent.name}', a test set that models are measured on. Train on "
+                "other meshes, or rename the folder if it is not the test set"
             )
 
 
@@ -105,7 +105,7 @@ def _table(path: Path) -> list[MeshSource]:
     meshes = []
     for line, row in enumerate(rows, start=2):
         if not row["file"]:
-            raise FileError(f"{path}, row {line}: no file is named")
+            raise FileError(f"{path}, row {line}: the column 'file' is empty")
         file = path.parent / row["file"]
         if not file.is_file():
             raise FileError(f"{path}, row {line}: {file} does not exist")
@@ -116,7 +116,7 @@ def _table(path: Path) -> list[MeshSource]:
 
 
 def _unique_names(meshes: list[MeshSource]) -> list[MeshSource]:
-    """Where two files have one name, the later one gets a number: the split is by name."""
+    """Append a number to repeated names, because the split is by name."""
     taken: set[str] = set()
     named = []
     for mesh in meshes:

@@ -1,7 +1,7 @@
-"""Training examples drawn on the fly from a training file: patches and whole clouds, augmented.
+"""Training examples drawn from a training file during training: augmented patches and whole clouds.
 
-Everything is fixed by (seed, step): any step can be drawn again, in any order, by any process. Examples of one step
-can be shared out: number k of the batch depends on (seed, step, k) alone.
+Example k of a step depends on (seed, step, k) only, so steps can be drawn again, in any order, by any process, and the
+examples of a step can be divided among processes.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from .training_set import TrainingSet
 KINDS = ("patch", "cloud")
 DENSITIES = ("even", "random", "varying")
 _GRAPH_NEIGHBORS = 6
-_BALL = 2.2  # points looked at for each point of a patch: more than both sides of a thin sheet
-_OVERSAMPLING = 4  # candidates for each point of an even subset
+_BALL = 2.2  # points in the search ball for each point of a patch: more than both sides of a thin sheet
+_OVERSAMPLING = 4  # random candidates for each point of an even subset
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What varies from example to example.
+    """The random variations of examples.
 
     Attributes:
-        densities: the share of examples whose sparse points are an even (Poisson-disk) subset of the surface, a
-            random one, or one whose density varies over it.
-        contrast: of varying density: the greatest ratio of densities is exp(2 contrast).
-        noise: Gaussian noise of the sparse points: its standard deviation is drawn between these two, relative to
-            the sparse points' spacing, and is zero for half of the examples.
-        truncate: noise beyond so many standard deviations is cut off.
-        rotate: turn at random.
-        scale: the example is multiplied by a factor drawn between these two, the same along all axes.
-        region: a patch covers `region` times the points that the dense set has, drawn between these two.
+        densities: shares of examples whose sparse points are an even (Poisson-disk) subset of the surface, a random
+            subset, or a subset of varying density.
+        contrast: the largest ratio of varying densities is exp(2 contrast).
+        noise: range of the standard deviation of Gaussian noise on the sparse points, in units of their spacing. Half
+            of the examples have no noise.
+        truncate: the noise is clipped at this number of standard deviations.
+        rotate: whether examples are rotated at random.
+        scale: range of a random scale factor, the same along all axes.
+        region: range of the number of points that a patch covers, in multiples of its number of dense points.
 
     Raises:
-        OptionError: densities or noise make no sense.
+        OptionError: densities or noise are invalid.
     """
 
     densities: tuple[float, float, float] = (0.4, 0.3, 0.3)
@@ -69,17 +69,16 @@ NONE = Augmentation((1.0, 0.0, 0.0), 0.0, (0.0, 0.0), 3.0, False, (1.0, 1.0), (1
 class Batch:
     """B examples, float32 arrays (or tensors, see `torch`).
 
-    A patch has its center (of the dense points' region) at the origin and the radius 1 before `scale`; a cloud is in
-    the unit frame.
+    A patch is centered at the origin and has radius 1 before `scale`; a cloud is in the unit frame.
 
     Attributes:
         sparse: (B, n, 3), the input.
-        dense: (B, m, 3), m = round(ratio n), even: the ground truth. No noise.
+        dense: (B, m, 3), m = round(ratio n), even, without noise: the ground truth.
         normals: (B, m, 3), unit normals of `dense`.
-        sparse_normals: (B, n, 3), of the surface where `sparse` was before the noise.
-        noise: (B,), its standard deviation in units of the example; 0 for none.
-        shape: (B,) int64, number of the shape in the file.
-        scale: (B,), length of the unit frame's radius in units of the example.
+        sparse_normals: (B, n, 3), unit normals of `sparse` before the noise.
+        noise: (B,), the standard deviation of the noise in units of the example; 0 for none.
+        shape: (B,) int64, index of the shape in the file.
+        scale: (B,), the radius of the shape's unit frame in units of the example.
     """
 
     sparse: Any
@@ -91,7 +90,7 @@ class Batch:
     scale: Any
 
     def torch(self, device: Any = None) -> Batch:
-        """The same as tensors."""
+        """The same batch as torch tensors."""
         import torch
 
         return Batch(*(torch.from_numpy(getattr(self, f.name)).to(device) for f in fields(self)))
@@ -110,24 +109,22 @@ def draw(
     augmentation: Augmentation | None = None,
     first: int = 0,
 ) -> Batch:
-    """The examples of one step.
+    """Draw the examples of one step.
 
     Args:
         data: the training file.
-        step, seed: fix the examples.
-        batch: B, how many.
-        kind: "patch": neighborhoods grown over the surface; "cloud": whole shapes, for networks that look at
-            neighborhoods in them.
-        n_sparse: n, points of the input.
-        ratio: m = round(ratio n) dense points, evenly thinned; they are drawn apart from the sparse ones, which need
-            not be among them. None (clouds only): all points of the shape, which takes no time.
-        shapes: draw from these; by default `data.train`.
-        augmentation: by default `Augmentation()`; `NONE` for validation.
-        first: number of the first example: first to first + batch - 1 are drawn, so that several processes can share
-            a step.
+        step, seed: the step and the seed, which determine the examples.
+        batch: B, the number of examples.
+        kind: "patch" for neighborhoods along the surface; "cloud" for whole shapes.
+        n_sparse: n, the number of input points.
+        ratio: the ground truth has m = round(ratio n) evenly thinned points, drawn independently of the sparse points.
+            None, for clouds only, uses all points of the shape, which is faster.
+        shapes: indices of the shapes to draw from; by default `data.train`.
+        augmentation: the random variations; by default `Augmentation()`. Use `NONE` for validation.
+        first: number of the first example of the step, for steps that are divided among processes.
 
     Raises:
-        OptionError: an option makes no sense, or the shapes have too few points.
+        OptionError: an option is invalid, or the shapes have too few points.
     """
     if kind not in KINDS:
         raise OptionError(f"kind '{kind}' is unknown; use {' or '.join(KINDS)}")
@@ -138,17 +135,17 @@ def draw(
         )
     chosen = data.train if shapes is None else list(shapes)
     if not chosen:
-        raise OptionError("there are no shapes to draw from; build the file with a smaller held_out")
+        raise OptionError("there are no training shapes; build the file with a smaller held-out share")
     available = int(data.about["points"])
     if ratio is None and kind == "patch":
-        raise OptionError("a patch needs a ratio; without one, only whole clouds can be drawn")
+        raise OptionError("a patch needs a ratio; only whole clouds can be drawn without one")
     n_dense = available if ratio is None else round(ratio * n_sparse)
     if not n_sparse <= n_dense <= available:
         wanted = f"{n_sparse} sparse and {n_dense} dense points cannot be drawn"
         if n_dense < n_sparse <= available:
-            raise OptionError(f"{wanted}: there must be at least as many dense ones; ask for a ratio of 1 or more")
+            raise OptionError(f"{wanted}: use a ratio of at least 1")
         raise OptionError(
-            f"{wanted}: the shapes of the training file have {available} points; ask for fewer, or build the file with "
+            f"{wanted}: the shapes of the training file have {available} points; use fewer, or build the file with "
             "more (pcsr data build --points)"
         )
     settings = augmentation or Augmentation()
@@ -199,7 +196,7 @@ def _sparse(
         return even_subset(points, n, area, rng)
     if density == "random":
         return rng.choice(len(points), n, replace=False)
-    # two plane waves, about one period over the example, make some sides denser than others
+    # the density is modulated by two plane waves with a period of about the size of the example
     extent = np.linalg.norm(points, axis=1).max()
     wave = rng.normal(size=(2, 3)) * (2.5 / max(extent, 1e-9))
     level = np.sin(points @ wave.T + rng.uniform(0, 2 * np.pi, 2)).mean(axis=1)
@@ -208,17 +205,17 @@ def _sparse(
 
 
 def even_subset(points: np.ndarray, n: int, area: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices (n,) of an even subset of points (N, 3) that cover a surface of `area`; in random order."""
+    """Indices (n,), in random order, of an even subset of points (N, 3) on a surface of this area."""
     some = rng.permutation(len(points))[: _OVERSAMPLING * n]
     kept = eliminate(points[some], n, area)
     return some[rng.permutation(kept)]
 
 
 def surface_patch(points: np.ndarray, start: int, count: int) -> NDArray[np.int64]:
-    """Indices (count,) of the points nearest to `start` along the surface, nearest first.
+    """Indices (count,) of the points closest to point `start` along the surface, closest first.
 
-    Ways go over a graph of near neighbors among the points nearest in space, somewhat more than twice as many as
-    wanted; points that it does not reach come last. So the far side of a thin sheet comes in only round its edge.
+    Distances are shortest paths in a neighbor graph of the 2.2 count points that are nearest in space; points that are
+    not connected come last. The opposite side of a thin sheet is reached only around its edge.
     """
     if count >= len(points):
         return np.arange(len(points))

@@ -1,4 +1,4 @@
-"""PU-GAN's test set: 27 shapes with 2048 input points and 8192 of ground truth; the mesh for 21 of them."""
+"""PU-GAN's test set: 27 shapes with 2048 input points and 8192 ground-truth points; 21 of them have a mesh."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..metrics.surface import Surface
 
 INPUT, GROUND_TRUTH, MESH = "input_2048", "gt_8192", "mesh"
 
-# The published input of this shape is not a subset of its ground truth but lies .35 % off its frame.
+# The published input of this shape is not a subset of its ground truth: its frame differs by 0.35 %.
 _REMADE_INPUTS = frozenset({"fandisk"})
 
 
 @dataclass(frozen=True)
 class PUGANShape:
-    """One shape. Files are read on first use and kept.
+    """A test shape. Files are read on first use and cached.
 
     Attributes:
         name: for example "camel".
         input_path, gt_path: text files of x y z rows.
-        mesh_path: the surface in the same frame, or None.
+        mesh_path: the mesh in the same frame, or None.
     """
 
     name: str
@@ -46,8 +46,8 @@ class PUGANShape:
     def input(self) -> NDArray[np.float64]:
         """The sparse input, (2048, 3): a random subset of the ground truth.
 
-        `fandisk`'s published input lies off the frame of its ground truth, so it is made again: 2048 points
-        of the ground truth by farthest point sampling.
+        The published input of `fandisk` has another frame than its ground truth. It is replaced by 2048 points of the
+        ground truth by farthest point sampling.
         """
         points = read_xyz(self.input_path)
         if self.name not in _REMADE_INPUTS:
@@ -62,9 +62,9 @@ class PUGANShape:
         return None if self.mesh_path is None else Surface.read(self.mesh_path)
 
     def sample(self, n: int, seed: int = 0) -> NDArray[np.float64]:
-        """n new points (n, 3), evenly spread over the mesh; the same seed gives the same points.
+        """New points (n, 3), evenly spread over the mesh by weighted sample elimination, see `io.mesh.sample_mesh`.
 
-        By weighted sample elimination, see `io.mesh.sample_mesh`.
+        The same seed gives the same points.
 
         Raises:
             OptionError: the shape has no mesh.
@@ -73,7 +73,7 @@ class PUGANShape:
         from ..io.trimesh import Mesh
 
         if self.surface is None:
-            raise OptionError(f"{self.name} has no mesh to draw points from")
+            raise OptionError(f"the test shape '{self.name}' has no mesh to sample")
         mesh = Mesh(Cloud(self.surface.vertices), self.surface.triangles)
         return sample_mesh(mesh, n, seed, self.name).positions
 
@@ -81,16 +81,16 @@ class PUGANShape:
 class PUGANTestSet(Sequence[PUGANShape]):
     """The shapes of a folder, sorted by name.
 
-    The folder holds `input_2048/*.xyz`, `gt_8192/*.xyz` and `mesh/*.off`, itself or in a sub-folder `pugan`.
-    A shape without a mesh is fine; one without its ground truth is an error.
+    The folder, or its subfolder `pugan`, has `input_2048/*.xyz`, `gt_8192/*.xyz` and `mesh/*.off`. The mesh of a shape
+    may be missing, its ground truth may not.
 
     Args:
         root: the folder.
-        shapes: names to keep, in that order; all of them when None.
+        shapes: names of shapes, in this order; None for all shapes.
 
     Raises:
         FileError: a folder or file is missing; the message says where it should be.
-        OptionError: `shapes` names one that is not there.
+        OptionError: `shapes` has an unknown name.
     """
 
     def __init__(self, root: str | os.PathLike[str], shapes: Sequence[str] | None = None) -> None:
@@ -107,7 +107,7 @@ class PUGANTestSet(Sequence[PUGANShape]):
             raise FileError(f"{self.root / INPUT}: no .xyz files; the inputs of the test shapes should be here")
         unknown = [name for name in shapes or () if name not in found]
         if unknown:
-            raise OptionError(f"no test shape named '{unknown[0]}' in {self.root}; there are: {', '.join(found)}")
+            raise OptionError(f"there is no test shape '{unknown[0]}' in {self.root}; choose from: {', '.join(found)}")
         self._shapes = list(found.values()) if shapes is None else [found[name] for name in shapes]
 
     @property

@@ -1,4 +1,4 @@
-"""The tasks of the benchmark: what goes in, what should come out, on each of PU-GAN's test shapes."""
+"""The tasks of the benchmark: input and ground truth for each of PU-GAN's test shapes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Task:
     """A task of the benchmark.
 
     Attributes:
-        id: its name on the command line.
-        protocol: one or two sentences for the table.
-        n_in: points that the upsampling starts from.
-        n_out: points that must come out.
-        given: (shape, seed) -> what is given, (n_in, 3); where `recovers`, the dense cloud that is sampled to
-            n_in.
+        id: the name on the command line.
+        protocol: one or two sentences for tables.
+        n_in: number of input points of the upsampling.
+        n_out: number of output points.
+        given: (shape, seed) -> the input (n_in, 3); if `recovers`, the dense cloud that is sampled to n_in points.
         truth: (shape, seed) -> the ground truth (M, 3).
-        recovers: a sampler runs before the upsampling.
-        needs_mesh: only shapes with a mesh can be used.
-        note: what a reader must know who compares with published numbers.
+        recovers: whether a sampler runs before the upsampling.
+        needs_mesh: whether only shapes with a mesh can be used.
+        note: a note on the comparison with published numbers.
+        seeds: how many seeds a row takes, seed, seed + 1, ...; above 1 where the input is random.
     """
 
     id: str
@@ -41,20 +41,21 @@ class Task:
     recovers: bool = False
     needs_mesh: bool = False
     note: str = ""
+    seeds: int = 1
 
 
 def shape_rng(shape: PUGANShape, seed: int, stream: int = 0) -> np.random.Generator:
-    """Random numbers of their own for each shape (whichever other shapes are run) and each use (`stream`)."""
+    """Independent random numbers for each shape and each use (`stream`)."""
     return np.random.default_rng((seed, zlib.crc32(shape.name.encode()), stream))
 
 
 def radius_of(points: Points) -> float:
-    """The largest distance (in the points' unit) from their mean."""
+    """The largest distance from the mean of points (N, 3), in their unit."""
     return float(np.linalg.norm(points - points.mean(axis=0), axis=1).max())
 
 
 def add_noise(points: Points, sigma: float, limit: float, rng: np.random.Generator) -> Points:
-    """Gaussian noise of `sigma` times the cloud's radius, each coordinate cut off at `limit` times it."""
+    """Points (N, 3) with Gaussian noise of `sigma` times the radius, clipped at `limit` times the radius."""
     noise = np.clip(rng.normal(size=points.shape) * sigma, -limit, limit)
     return points + radius_of(points) * noise
 
@@ -67,6 +68,13 @@ def _ground_truth(shape: PUGANShape, seed: int) -> Points:
     return shape.gt
 
 
+def _random(n: int) -> Callable[[PUGANShape, int], Points]:
+    def given(shape: PUGANShape, seed: int) -> Points:
+        return shape.gt[shape_rng(shape, seed, stream=2).choice(len(shape.gt), n, replace=False)]
+
+    return given
+
+
 def _fps_512(shape: PUGANShape, seed: int) -> Points:
     from ..geometry.fps import farthest_point_sample
 
@@ -77,7 +85,7 @@ def _recovery(ratio: int) -> Task:
     n = 8192 // ratio
     protocol = (
         f"Sampling and recovery x{ratio}: the 8192-point ground truth, sampled by the model's sampler "
-        f"(farthest point sampling where it names none) to {n} points, recovered to 8192."
+        f"(farthest point sampling if it has none) to {n} points, recovered to 8192."
     )
     return Task(f"pcsr{ratio}", protocol, n, 8192, _ground_truth, _ground_truth, recovers=True)
 
@@ -100,18 +108,40 @@ _UP4 = Task(
     n_out=8192,
     given=_input,
     truth=_ground_truth,
-    note="The input is a subset of the ground truth, so a quarter of the answer is given and distances are "
-    "lower than in up4-independent.",
+    note="The input is a part of the ground truth, so a quarter of the answer is given: CD may be below that of "
+    "`floor`, and is lower than in up4-independent.",
 )
 _UP4_INDEPENDENT = Task(
     "up4-independent",
-    "Upsampling x4 of an independent input: 2048 Poisson-disk points drawn anew from the mesh, to 8192, "
-    "against gt_8192.",
+    "Upsampling x4 of an independent input: 2048 new Poisson-disk points of the mesh, to 8192, against gt_8192.",
     n_in=2048,
     n_out=8192,
     given=lambda shape, seed: shape.sample(2048, seed),
     truth=_ground_truth,
     needs_mesh=True,
+)
+_UP4_RANDOM = Task(
+    "up4-random",
+    "Upsampling x4 of random input: 2048 random points of the ground truth, to 8192, against gt_8192; mean of three "
+    "seeds.",
+    n_in=2048,
+    n_out=8192,
+    given=_random(2048),
+    truth=_ground_truth,
+    note="PointLIE's paper says that its input is 2048 random points; SSPU-Net's paper does not say how its input was "
+    "drawn.",
+    seeds=3,
+)
+_UP4_4096 = Task(
+    "up4-4096",
+    "Upsampling x4 of 4096 Poisson-disk points drawn from the mesh, to 16384, against 16384 other points of the mesh "
+    "(65536 uniform ones thinned by weighted sample elimination).",
+    n_in=4096,
+    n_out=16384,
+    given=lambda shape, seed: shape.sample(4096, seed),
+    truth=lambda shape, seed: shape.sample(16384, seed + 1),
+    needs_mesh=True,
+    note="The published row is on a test set of its authors' own.",
 )
 _UP16_512 = Task(
     "up16-512",
@@ -120,7 +150,16 @@ _UP16_512 = Task(
     n_out=8192,
     given=_fps_512,
     truth=_ground_truth,
-    note="The published rows were fed 512 random points, which is harder than the FPS points used here.",
+)
+_UP16_512_RANDOM = Task(
+    "up16-512-random",
+    "Upsampling x16 of random input: 512 random points of the ground truth, to 8192, against gt_8192; mean of three "
+    "seeds.",
+    n_in=512,
+    n_out=8192,
+    given=_random(512),
+    truth=_ground_truth,
+    seeds=3,
 )
 _UP16 = Task(
     "up16",
@@ -134,18 +173,18 @@ _UP16 = Task(
     note="The published rows have ground truths of their own, and all 27 shapes.",
 )
 
-_ALL = [_UP4, _UP4_INDEPENDENT, _UP16_512, _UP16]
+_ALL = [_UP4, _UP4_RANDOM, _UP4_INDEPENDENT, _UP4_4096, _UP16_512, _UP16_512_RANDOM, _UP16]
 _ALL += [_recovery(ratio) for ratio in (4, 8, 16)]
 _ALL += [_noisy(level) for level in (0.005, 0.01, 0.02)]
 TASKS: dict[str, Task] = {task.id: task for task in _ALL}
 
 
 def get_task(task: str) -> Task:
-    """The task of that id.
+    """The task of an id.
 
     Raises:
-        OptionError: there is none; the message lists them.
+        OptionError: the id is unknown; the message lists all ids.
     """
     if task not in TASKS:
-        raise OptionError(f"unknown task '{task}'; there are: {', '.join(TASKS)}")
+        raise OptionError(f"unknown task '{task}'; choose from: {', '.join(TASKS)}")
     return TASKS[task]

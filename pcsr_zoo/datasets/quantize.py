@@ -1,4 +1,4 @@
-"""Points and normals in few bytes: 18 bits an axis, and two bytes a normal."""
+"""Compression of points and normals: 18 bits for each coordinate, and two bytes for each normal."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEVELS = 2**18 - 1
-POSITION_ERROR = 1.05 * np.sqrt(3) / _LEVELS  # of the unit frame's radius: 7e-6; float32 is part of it
-NORMAL_ERROR = 0.017  # radians; one degree
+POSITION_ERROR = 1.05 * np.sqrt(3) / _LEVELS  # 7e-6, in radii of the unit frame, with the rounding of float32
+NORMAL_ERROR = 0.017  # radians, which is one degree
 
 
 def pack_positions(points: np.ndarray) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.float64]]:
-    """Points (N, 3) of the unit frame as 18-bit numbers within their own box.
+    """Quantize points (N, 3) of the unit frame to 18-bit coordinates in their bounding box.
 
     Returns:
-        coarse (N, 3), the upper 16 bits of each axis; fine (N,), the lower 2 bits of x, y, z as xx + 4 yy + 16 zz;
-        box (2, 3), the lowest corner and the size. The box's sides are at most 2, so no point moves by more than
-        `POSITION_ERROR`.
+        `coarse` (N, 3), the upper 16 bits of each coordinate; `fine` (N,), the lower 2 bits of x, y, z as
+        xx + 4 yy + 16 zz; `box` (2, 3), the lowest corner and the size. The error is at most `POSITION_ERROR`, because
+        the sides of the box are at most 2.
     """
     low = points.min(axis=0)
     size = points.max(axis=0) - low
@@ -34,7 +34,7 @@ def unpack_positions(coarse: np.ndarray, fine: np.ndarray, box: np.ndarray) -> N
 
 
 def pack_normals(normals: np.ndarray) -> NDArray[np.int8]:
-    """Unit vectors (N, 3) as octahedral coordinates (N, 2) (Meyer et al. 2010), at most `NORMAL_ERROR` off."""
+    """Quantize unit vectors (N, 3) to octahedral coordinates (N, 2) (Meyer et al. 2010), up to `NORMAL_ERROR`."""
     n = normals / np.abs(normals).sum(axis=1, keepdims=True)
     folded = (1 - np.abs(n[:, [1, 0]])) * np.where(n[:, :2] >= 0, 1, -1)
     return np.rint(np.where(n[:, 2:] >= 0, n[:, :2], folded) * 127).astype(np.int8)

@@ -1,4 +1,4 @@
-"""Even points with normals on a triangle mesh, and triangles turned so that their normals point outwards."""
+"""Even sampling of a triangle mesh with normals, and consistent orientation of triangles."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 from ..errors import CloudError
 from ..geometry.elimination import eliminate
 
-OVERSAMPLING = 5  # as Open3D's Poisson-disk sampling; 3 gives a less even cover in a third of the time
+OVERSAMPLING = 5  # as in Open3D's Poisson-disk sampling; 3 takes a third of the time and is less even
 Mesh = tuple[np.ndarray, np.ndarray]
 
 
 def sample_surface(vertices: np.ndarray, triangles: np.ndarray, n: int, seed: int) -> Mesh:
-    """n even points (n, 3) of the surface and the unit normals (n, 3) of their triangles, both float64.
+    """Even points (n, 3) of the surface and the unit normals (n, 3) of their triangles, both float64.
 
-    Uniform points by area, thinned by weighted sample elimination. The same seed gives the same points.
+    They are uniform random points, thinned by weighted sample elimination. The same seed gives the same points.
 
     Raises:
         CloudError: the surface has no area, or a vertex of a triangle is not finite.
@@ -29,7 +29,7 @@ def sample_surface(vertices: np.ndarray, triangles: np.ndarray, n: int, seed: in
     if not np.isfinite(area):
         raise CloudError("a vertex of a triangle is NaN or infinite")
     if not area > 0:
-        raise CloudError("the triangles have no area, so no points can be drawn from them")
+        raise CloudError("the area of the triangles is 0, so they cannot be sampled")
     rng = np.random.default_rng(seed)
     place = np.searchsorted(np.cumsum(areas), rng.random(OVERSAMPLING * n) * area, side="right")
     place = np.minimum(place, np.flatnonzero(areas)[-1])  # rounding of the sum
@@ -42,7 +42,7 @@ def sample_surface(vertices: np.ndarray, triangles: np.ndarray, n: int, seed: in
 
 
 def merge_vertices(vertices: np.ndarray, triangles: np.ndarray) -> Mesh:
-    """The mesh with equal vertices made one, and without triangles that then name a vertex twice."""
+    """The mesh with equal vertices merged, and without triangles that then have a vertex twice."""
     unique, index = np.unique(vertices, axis=0, return_inverse=True)
     triangles = index.reshape(-1)[triangles]
     a, b, c = triangles.T
@@ -50,15 +50,15 @@ def merge_vertices(vertices: np.ndarray, triangles: np.ndarray) -> Mesh:
 
 
 def orient(vertices: np.ndarray, triangles: np.ndarray) -> tuple[NDArray[np.int64], str]:
-    """Triangles (F, 3) with a common sense of rotation, normals outwards where there is an outside.
+    """Orient triangles (F, 3) consistently, with normals outwards for closed parts.
 
-    Each part that hangs together by edges of two triangles is made consistent by walking over it. A closed part
-    whose volume comes out negative is turned over, unless it lies within another closed part (a cavity stays as the
-    file has it). Open parts keep the sense of most of their triangles.
+    Each part that is connected by edges of two triangles is made consistent by a breadth-first traversal. A closed part
+    with a negative volume is flipped, unless it lies within another closed part (a cavity keeps its orientation). Open
+    parts keep the orientation of most of their triangles.
 
     Returns:
-        The triangles, and "outward" (all parts closed), "consistent" (some are open) or "unoriented" (some part is a
-        Moebius band, or edges of three and more triangles tear it apart).
+        The triangles, and "outward" (all parts are closed), "consistent" (some are open) or "unoriented" (a part is not
+        orientable, or has edges of three or more triangles).
     """
     triangles = np.array(triangles, np.int64)
     count = len(triangles)
@@ -68,7 +68,7 @@ def orient(vertices: np.ndarray, triangles: np.ndarray) -> tuple[NDArray[np.int6
     order = np.argsort(key.reshape(-1), kind="stable")
     first = np.concatenate([[0], np.cumsum(uses)])[:-1][uses == 2]
     left, right = order[first], order[first + 1]  # half edges on one edge
-    same_way = forward[left] == forward[right]  # then one of the two triangles has to turn
+    same_way = forward[left] == forward[right]  # then one of the two triangles must be flipped
     left, right = left // 3, right // 3
     distinct = left != right
     left, right, same_way = left[distinct], right[distinct], same_way[distinct]
@@ -76,7 +76,7 @@ def orient(vertices: np.ndarray, triangles: np.ndarray) -> tuple[NDArray[np.int6
     graph = csr_matrix((np.ones(len(left)), (left, right)), shape=(count, count))
     _, part = connected_components(graph, directed=False)
     turn = _walk(graph, part, left, right, same_way, count)
-    majority = np.bincount(part, np.where(turn, 1.0, -1.0)) > 0  # keep what most triangles have
+    majority = np.bincount(part, np.where(turn, 1.0, -1.0)) > 0  # keep the orientation of most triangles
     turn ^= majority[part]
     triangles[turn] = triangles[turn][:, ::-1]
     torn = bool(np.any((turn[left] ^ turn[right]) != same_way))
@@ -101,7 +101,7 @@ def orient(vertices: np.ndarray, triangles: np.ndarray) -> tuple[NDArray[np.int6
 def _walk(
     graph: csr_matrix, part: np.ndarray, left: np.ndarray, right: np.ndarray, same_way: np.ndarray, count: int
 ) -> NDArray[np.bool_]:
-    """Mask (F,) of the triangles to turn so that each agrees with the one from which the walk came to it."""
+    """Mask (F,) of the triangles to flip so that each agrees with its predecessor in the traversal."""
     pairs = {}
     for i, j, differs in zip(left.tolist(), right.tolist(), same_way.tolist(), strict=True):
         pairs[i, j] = pairs[j, i] = differs

@@ -1,13 +1,13 @@
-"""The training file: dense points and normals of many shapes, their provenance, and the split. numpy reads it.
+"""The training file: dense points and normals of many shapes, their provenance, and the split.
 
-A .npz without pickle:
+It is an .npz file without pickle:
 
     coarse   (S, N, 3) uint16   positions in the shape's box, upper 16 of 18 bits (`quantize`)
     fine     (S, N) uint8       their lower 2 bits
     normals  (S, N, 2) int8     octahedral unit normals
     boxes    (S, 2, 3) float64  lowest corner and size of each box, unit frame
-    frames   (S, 4) float64     center and radius by which the original came to the unit frame
-    about    (L,) uint8         JSON in UTF-8: {"format", "seed", "points", "held_out", "shapes": [one each]}
+    frames   (S, 4) float64     center and radius of the original shape, which define its unit frame
+    about    (L,) uint8         JSON in UTF-8: {"format", "seed", "points", "held_out", "shapes": [one for each shape]}
 
 In the unit frame the mean of the shape's points is the origin and the farthest point has the distance 1.
 """
@@ -38,15 +38,15 @@ FORMAT = "pcsr-train-1"
 
 @dataclass(frozen=True)
 class ShapeInfo:
-    """What a training file says of one shape.
+    """The facts about a shape in a training file.
 
     Attributes:
-        name: unique in the file.
-        license, license_class, source: where it comes from; "unknown" where nobody said.
-        vertices, faces: of the mesh.
-        normals: "outward", "consistent" (has borders: which side is out is not known) or "unoriented".
-        area: of the surface in the unit frame, in squared radii.
-        held_out: for validation, not for training.
+        name: the name, unique in the file.
+        license, license_class, source: its provenance; "unknown" if it is not recorded.
+        vertices, faces: numbers of vertices and faces of the mesh.
+        normals: "outward", "consistent" (there are borders, so the outside is unknown) or "unoriented".
+        area: area of the surface in the unit frame, in squared radii.
+        held_out: whether the shape is used for validation instead of training.
     """
 
     name: str
@@ -61,13 +61,17 @@ class ShapeInfo:
 
 
 def is_held_out(name: str, fraction: float) -> bool:
-    """Whether a shape of this name is for validation: fixed by a hash, whatever else is in the file."""
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    return number < fraction * 2.0**64
+    """Whether a shape of this name is held out for validation. It depends on the name only, by a hash."""
+    return held_out_number(name) < fraction * 2.0**64
+
+
+def held_out_number(name: str) -> int:
+    """The first 64 bits of the sha256 of a shape's name: small numbers are held out first."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def is_training_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file has the arrays of a training file; nothing else is looked at."""
+    """Whether a file has the arrays of a training file. Nothing else is checked."""
     if Path(path).suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -75,10 +79,10 @@ def is_training_file(path: str | os.PathLike[str]) -> bool:
 
 
 def describe_training_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `pcsr info` shows: file, kind, format, shapes, train, held_out, points (of each), licenses, seed, bytes.
+    """The facts for `pcsr info`: file, kind, format, shapes, train, held_out, points (of each), licenses, seed, bytes.
 
     Raises:
-        FileError: it cannot be read.
+        FileError: the file cannot be read.
     """
     data = TrainingSet.load(path)
     return {
@@ -96,12 +100,12 @@ def describe_training_file(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 class TrainingSet:
-    """The shapes of a training file, unpacked when asked for and then kept (768 kB a shape of 32,768 points).
+    """The shapes of a training file. They are unpacked on first use and cached (768 kB for 32,768 points).
 
     Attributes:
-        shapes: a `ShapeInfo` each.
+        shapes: a `ShapeInfo` for each shape.
         about: the other facts of the file (format, seed, points, held_out).
-        frames: (S, 4) center and radius of each shape before it was scaled.
+        frames: (S, 4), center and radius of each original shape.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray], shapes: Sequence[ShapeInfo], about: dict[str, Any]) -> None:
@@ -117,7 +121,7 @@ class TrainingSet:
         """Read a training file.
 
         Raises:
-            FileError: it is missing, broken, or not a training file.
+            FileError: the file is missing, broken, or not a training file.
         """
         path = readable_file(path)
         names = ("coarse", "fine", "normals", "boxes", "frames", "about")
@@ -125,7 +129,9 @@ class TrainingSet:
             with np.load(path, allow_pickle=False) as archive:
                 missing = [name for name in names if name not in archive.files]
                 if missing:
-                    raise FileError(f"{path} is no training file: it has no array '{missing[0]}'; see pcsr data build")
+                    raise FileError(
+                        f"{path} is not a training file: it has no array '{missing[0]}'; use pcsr data build"
+                    )
                 arrays = {name: archive[name] for name in names}
             about = json.loads(bytes(arrays.pop("about")).decode())
             if about.get("format") != FORMAT:
@@ -139,14 +145,14 @@ class TrainingSet:
             raise FileError(f"{path} is broken: its arrays do not have one entry for each of its {len(shapes)} shapes")
         points, sizes = about.get("points"), {arrays[name].shape[1:2] for name in ("coarse", "fine", "normals")}
         if sizes != {(points,)}:
-            raise FileError(f"{path} is broken: it says that a shape has {points} points, and holds others")
+            raise FileError(f"{path} is broken: its arrays do not have {points} points for each shape")
         return TrainingSet(arrays, shapes, about)
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def points(self, index: int) -> NDArray[np.float32]:
-        """(N, 3), evenly spread, in the unit frame."""
+        """Evenly spread points (N, 3) of a shape, in the unit frame."""
         if index not in self._points:
             arrays = self._arrays
             self._points[index] = unpack_positions(
@@ -155,25 +161,25 @@ class TrainingSet:
         return self._points[index]
 
     def normals(self, index: int) -> NDArray[np.float32]:
-        """(N, 3) unit vectors; `shapes[index].normals` says which way they point."""
+        """Unit normals (N, 3) of a shape; `shapes[index].normals` has their orientation."""
         if index not in self._normals:
             self._normals[index] = unpack_normals(self._arrays["normals"][index])
         return self._normals[index]
 
     @cached_property
     def train(self) -> list[int]:
-        """Numbers of the shapes to train on."""
+        """Indices of the training shapes."""
         return [index for index, shape in enumerate(self.shapes) if not shape.held_out]
 
     @cached_property
     def held_out(self) -> list[int]:
-        """Numbers of the shapes to validate on."""
+        """Indices of the validation shapes."""
         return [index for index, shape in enumerate(self.shapes) if shape.held_out]
 
 
 @dataclass
 class PackedShape:
-    """One shape on its way into the file."""
+    """A shape in the form of the file's arrays."""
 
     info: ShapeInfo
     coarse: np.ndarray
@@ -184,10 +190,10 @@ class PackedShape:
 
 
 def pack_shape(points: np.ndarray, directions: np.ndarray, area: float, **info: Any) -> PackedShape:
-    """A shape as the file holds it.
+    """Convert a shape to the form of the file.
 
-    Points (N, 3), unit normals `directions` (N, 3) and `area` are in the mesh's own frame; `info` is the rest of
-    `ShapeInfo`.
+    Points (N, 3), unit normals `directions` (N, 3) and `area` are in the frame of the mesh; `info` has the other fields
+    of `ShapeInfo`.
     """
     center = points.mean(axis=0)
     radius = float(np.linalg.norm(points - center, axis=1).max())
@@ -197,18 +203,18 @@ def pack_shape(points: np.ndarray, directions: np.ndarray, area: float, **info: 
 
 
 def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShape], about: dict[str, Any]) -> Path:
-    """Write the file, whole or not at all.
+    """Write the file atomically.
 
     Raises:
-        OptionError: there are no shapes, or two have one name.
-        FileError: it cannot be written.
+        OptionError: there are no shapes, or two have the same name.
+        FileError: the file cannot be written.
     """
     names = [shape.info.name for shape in shapes]
     if not names:
         raise OptionError("a training file needs at least one shape")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise OptionError(f"two shapes are named '{twice}'")
+        raise OptionError(f"two shapes have the name '{twice}'")
     text = json.dumps({"format": FORMAT, **about, "shapes": [asdict(shape.info) for shape in shapes]})
     arrays = {
         "coarse": np.stack([shape.coarse for shape in shapes]),

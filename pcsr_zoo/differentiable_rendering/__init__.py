@@ -1,7 +1,7 @@
-"""Point clouds to pictures, differentiably: the rendering unit of SSPU-Net (Zhao et al., ACM MM 2021, sec. 3.2).
+"""Differentiable rendering of point clouds: the rendering unit of SSPU-Net (Zhao et al., ACM MM 2021, sec. 3.2).
 
-`render_clouds(points, cameras_around(8), 0.05)` gives silhouettes and shaded pictures (B, views, size, size) with
-gradients for the points. It needs torch alone. (`pcsr_zoo.pictures` makes pictures to look at.)
+`render_clouds(points, cameras_around(8), 0.05)` gives silhouettes and shaded images (B, views, size, size) with
+gradients with respect to the points. It needs only torch. `pcsr_zoo.pictures` makes pictures for people.
 """
 
 from __future__ import annotations

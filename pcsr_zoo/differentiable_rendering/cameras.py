@@ -13,14 +13,13 @@ from ..errors import OptionError
 
 @dataclass(frozen=True)
 class Cameras:
-    """m pinhole cameras with square pictures.
+    """m pinhole cameras with square images.
 
     Attributes:
-        center: (m, 3).
-        axes: (m, 3, 3), rows: forward (the optical axis), right, down; orthonormal.
-        focal: a direction with slope 1 against the optical axis lands at this picture coordinate; the picture spans
-            -1 to 1 both ways.
-        near, far: depths that count as 1 and 0 of nearness.
+        center: (m, 3), the positions of the cameras.
+        axes: (m, 3, 3), orthonormal rows forward (the optical axis), right, down.
+        focal: the focal length in image coordinates, which span -1 to 1.
+        near, far: the depths of nearness 1 and 0.
     """
 
     center: Tensor
@@ -30,19 +29,19 @@ class Cameras:
     far: float
 
     def view(self, points: Tensor) -> Tensor:
-        """Points (B, N, 3) in the coordinates forward, right, down of each camera: (B, m, N, 3)."""
+        """Points (B, N, 3) in the coordinates (forward, right, down) of each camera: (B, m, N, 3)."""
         return (points[:, None] - self.center[:, None]) @ self.axes.mT
 
     def nearness(self, depth: Tensor) -> Tensor:
-        """1 at `near`, 0 at `far`, linear between and bounded beyond."""
+        """Nearness of depths: linear from 1 at `near` to 0 at `far`, clamped to this range."""
         return ((self.far - depth) / (self.far - self.near)).clamp(0, 1)
 
     def turned(self, rotation: Tensor) -> Cameras:
-        """The cameras after a rotation (3, 3) of everything about the origin."""
+        """The cameras, rotated about the origin by a matrix (3, 3)."""
         return Cameras(self.center @ rotation.T, self.axes @ rotation.T, self.focal, self.near, self.far)
 
     def to(self, like: Tensor) -> Cameras:
-        """On the device and with the type of a tensor."""
+        """The cameras on the device and with the dtype of a tensor."""
         return Cameras(self.center.to(like), self.axes.to(like), self.focal, self.near, self.far)
 
 
@@ -50,12 +49,12 @@ def cameras_around(count: int = 8, radius: float = 1.0, distance: float = 3.0) -
     """Cameras evenly spread (a Fibonacci lattice) on a sphere about the origin.
 
     Args:
-        count: m.
-        radius: of the ball about the origin that just fills each picture.
-        distance: of the cameras from the origin, more than `radius`.
+        count: m, the number of cameras.
+        radius: radius of the ball about the origin that fills each image.
+        distance: distance of the cameras from the origin, more than `radius`.
 
     Raises:
-        OptionError: no cameras, or cameras inside the ball.
+        OptionError: there are no cameras, or they are inside the ball.
     """
     if count < 1 or not 0 < radius < distance:
         raise OptionError(f"cameras must be at least 1 and outside of the ball, got {count}, {radius}, {distance}")

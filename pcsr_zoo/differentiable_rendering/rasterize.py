@@ -4,11 +4,11 @@
     silhouette = 1 - prod_j (1 - D_j)
     color = silhouette sum_j w_j C_j,  w_j = D_j exp(z_j / gamma) / sum_k D_k exp(z_k / gamma)
 
-d_j is the distance from the pixel's center to the border of the triangle and z_j its nearness. Two things are not
-SoftRas's. It gives the background a weight exp(epsilon / gamma), which any triangle outweighs however little of the
-pixel it covers, so that colors end abruptly where silhouettes fade; here colors fade with them. And it lets all
-triangles touch all pixels. Here a triangle touches a window about its box, out to where D_j falls to a small `cutoff`;
-D_j is shifted and scaled to vanish there, so that pictures stay continuous.
+d_j is the distance from the pixel's center to the border of the triangle, and z_j is its nearness. Two things differ
+from SoftRas. In SoftRas, the background has a weight exp(epsilon / gamma), which is smaller than that of any triangle,
+so colors end abruptly where silhouettes fade; here colors fade with the silhouettes. In SoftRas, every triangle affects
+every pixel; here a triangle affects a window around its box, up to a small coverage `cutoff`. D_j is shifted and scaled
+to vanish there, so that images are continuous.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import OptionError
 
-_PAIRS = 1 << 19  # of a triangle and a pixel at a time; with several parts, gradients compute each part anew
+_PAIRS = 1 << 19  # pairs of a triangle and a pixel in a part; gradients recompute parts if there are several
 _SHARPEST = 0.006  # gamma for which exp(+-1 / (2 gamma)) fits float32
-_FLAT = 1e-24  # squared length below which an edge is a point
+_FLAT = 1e-24  # edges of smaller squared length are treated as points
 
 Part = tuple[Tensor, Tensor, int]  # triangles (P,), first pixels of their windows (P, 2), width of the windows
 
@@ -43,18 +43,18 @@ def rasterize(
     """Silhouettes (count, size, size) and colors (count, size, size, C) on black.
 
     Args:
-        triangles: corners (T, 3, 2), right and down, in pictures that span -1 to 1 both ways.
-        nearness: z (T,), in 0 to 1: each triangle is parallel to the picture.
+        triangles: corners (T, 3, 2), right and down, in image coordinates from -1 to 1.
+        nearness: z (T,), from 0 to 1, constant in each triangle.
         colors: (T, C).
-        image: (T,) int64, the picture to which each belongs.
-        count: pictures.
+        image: (T,) int64, the index of each triangle's image.
+        count: number of images.
         size: pixels along a side.
-        sigma: softness of borders, squared length in the picture (SoftRas: 1e-4).
-        gamma: softness of what hides what, in nearness.
-        cutoff: coverage that counts as none.
+        sigma: softness of borders, a squared length in image coordinates (SoftRas: 1e-4).
+        gamma: softness of occlusion, in nearness.
+        cutoff: coverage below which a triangle has no effect.
 
     Raises:
-        OptionError: an option makes no sense.
+        OptionError: an option is invalid.
     """
     if size < 1 or not sigma > 0 or not gamma >= _SHARPEST or not 0 < cutoff < 0.5:
         raise OptionError(
@@ -74,7 +74,7 @@ def rasterize(
 
 @torch.no_grad()
 def _parts(triangles: Tensor, image: Tensor, size: int, margin: float) -> list[Part]:
-    """What to compute at a time: triangles of about the same size."""
+    """Parts of triangles of about the same size, which are computed together."""
     pixels = (triangles + 1) * (size / 2) - 0.5
     reach = margin * size / 2
     first = (pixels.amin(dim=1) - reach).ceil().clamp(min=0)
@@ -105,7 +105,7 @@ def _sums(
     gamma: float,
     cutoff: float,
 ) -> Tensor:
-    """For each pixel (places, 2 + C) of all pictures: -log of what silhouettes leave free, sum of w_j, of w_j C_j."""
+    """Sums for each pixel of all images, (places, 2 + C): of -log(1 - D_j), of w_j, and of w_j C_j."""
     steps = torch.arange(width, device=corner.device)
     right = (corner[:, 0, None, None] + steps).expand(-1, width, -1).flatten(1)
     down = (corner[:, 1, None, None] + steps[:, None]).expand(-1, -1, width).flatten(1)
@@ -128,9 +128,9 @@ def _sums(
 
 @torch.no_grad()
 def _nearest_of_border(corners: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
-    """Shares (P, W, 3) of the corners (P, 3, 2) in the nearest point of the border, and 1 inside, -1 outside (P, W).
+    """Barycentric coordinates (P, W, 3) of the nearest border points, and signs (P, W), 1 inside and -1 outside.
 
-    The shares need no gradient: the distance does not change when the nearest point slides along the border.
+    The coordinates need no gradient: to first order, the distance does not change along the border.
     """
     best = turn = None
     ahead = behind = torch.zeros(pixel.shape[:2], dtype=torch.bool, device=pixel.device)

@@ -1,4 +1,4 @@
-"""The small triangle that stands for a point in a picture: SSPU-Net's eq. 2 to 4."""
+"""The small triangle that represents a point in an image: SSPU-Net's eq. 2 to 4."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from torch import Tensor
 
 
 def tangent_triangles(view: Tensor, size: Tensor | float, turning: bool = False) -> Tensor:
-    """Triangles (..., 3, 3), whose rows are the corners p + size v_k, for points p seen by a camera.
+    """Triangles (..., 3, 3), with corners p + size v_k as rows, for points p in the coordinates of a camera.
 
         x = p - o,  v1 = x cross s,  v = s cross v1,  v2 and v3 at 120 degrees from v1 in the plane of v and v1
 
-    with s = [1, 0, 0]. All of them are perpendicular to s, whatever x: in world coordinates, cameras beside s would see
-    the triangles edge-on. So coordinates are the camera's (ours; the paper leaves it open), whose first axis is the
-    optical one: each triangle faces the picture. On the axis itself, where v1 vanishes, v1 points down.
+    with s = [1, 0, 0]. All triangles are perpendicular to s. In world coordinates, some cameras would see them edge-on.
+    The paper does not say which coordinates it uses; here they are those of the camera, whose first axis is the optical
+    axis, so each triangle is parallel to the image. On the axis itself, where v1 vanishes, v1 points down.
 
     Args:
-        view: x (..., 3), forward, right, down from the camera (`Cameras.view`).
-        size: from the middle to the corners, a number or (...).
-        turning: triangles turn about themselves when their points move, at a rate without bound near the axis, which
-            says nothing of a surface: without this, gradients leave it out.
+        view: x (..., 3), in the camera's coordinates (forward, right, down), see `Cameras.view`.
+        size: distance from the center to the corners, a number or (...).
+        turning: whether gradients include the rotation of a triangle about its center when its point moves. The rate of
+            this rotation is unbounded near the axis and has no relation to the surface.
     """
     across = view[..., 1:] if turning else view[..., 1:].detach()
     right, down = across.unbind(dim=-1)

@@ -1,4 +1,4 @@
-"""The differentiable rendering unit: clouds in, pictures from all cameras out."""
+"""The differentiable rendering unit: images of clouds from all cameras."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .cameras import Cameras
 from .rasterize import rasterize
 from .triangles import tangent_triangles
 
-_FARTHEST_SHADE = 0.2  # of a point at `far`; 1 at `near`
+_FARTHEST_SHADE = 0.2  # brightness of a point at `far`; it is 1 at `near`
 
 
 class Pictures(NamedTuple):
-    """What cameras see of clouds.
+    """Images of clouds.
 
     Attributes:
         silhouette: (B, m, size, size), coverage from 0 to 1.
-        color: (B, m, size, size, C), on black.
+        color: (B, m, size, size, C), on a black background.
     """
 
     silhouette: Tensor
@@ -37,17 +37,17 @@ def render_clouds(
     cutoff: float = 1e-3,
     turning: bool = False,
 ) -> Pictures:
-    """Pictures of clouds, differentiable in their points.
+    """Images of clouds, differentiable with respect to their points.
 
-    Of what the paper does not say (size of triangles, their colors, softness, cameras), the choices are ours.
+    The paper does not give the size of the triangles, their colors, the softness or the cameras; the choices are ours.
 
     Args:
-        points: (B, N, 3), where `cameras` look.
+        points: (B, N, 3), in the view of the cameras.
         cameras: see `cameras_around`.
-        triangle: from the middle of a point's triangle to its corners, a number or one for each cloud (B,).
+        triangle: distance from the center of a point's triangle to its corners, a number or one for each cloud (B,).
         size: pixels along a side.
-        colors: (B, N, C); by default the shade of depth, brighter nearby: pictures show how far away a surface is.
-        sigma, gamma, cutoff: softness, see `rasterize`.
+        colors: (B, N, C); by default, the brightness decreases with depth.
+        sigma, gamma, cutoff: see `rasterize`.
         turning: see `tangent_triangles`.
     """
     batch, views, number = len(points), len(cameras.center), points.shape[1]
@@ -57,7 +57,7 @@ def render_clouds(
     corners = tangent_triangles(view, triangle.view(-1, 1, 1) if triangle.ndim else triangle, turning)
     depth = corners[..., :1]
     flat = cameras.focal * corners[..., 1:] / depth.clamp(min=cameras.near * 1e-3)
-    flat = torch.where((view[..., :1] > 0)[..., None], flat, flat.new_full((), torch.inf))  # behind: never seen
+    flat = torch.where((view[..., :1] > 0)[..., None], flat, flat.new_full((), torch.inf))  # behind the camera
     nearness = cameras.nearness(view[..., 0])
     if colors is None:
         shades = (_FARTHEST_SHADE + (1 - _FARTHEST_SHADE) * nearness)[..., None]

@@ -1,1 +1,1 @@
-"""Geometry on point sets: one idea a file. Arrays stay on the CPU (scipy), CUDA tensors on their device (torch)."""
+"""Geometry of point sets, one algorithm in each file. Arrays use the CPU (scipy), CUDA tensors their device (torch)."""

@@ -1,4 +1,4 @@
-"""The order of dart throwing resolved for all points at once, on arrays and tensors alike."""
+"""Dart throwing in a given order, computed for all points at once, for arrays and tensors."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import Any
 
 
 def resolve_darts(first: Any, second: Any, waiting: Any) -> Any:
-    """Mask of the points that stay, given the pairs (first before second) that are too near; arrays or tensors.
+    """Mask (N,) of the points that are kept: a point is dropped if an earlier kept point is too close.
 
-    `waiting` is all True, one entry for each point; it is used up.
+    Args:
+        first, second: indices (P,) of the pairs of points that are too close; `first` comes earlier.
+        waiting: (N,), all True. It is overwritten.
     """
     kept = ~waiting
     while waiting.any():
         blocked = waiting & ~waiting
-        blocked[second] = True  # some waiting neighbor throws first
+        blocked[second] = True  # an earlier neighbor is undecided
         now = waiting & ~blocked
         kept |= now
         waiting &= ~now

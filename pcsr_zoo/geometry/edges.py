@@ -1,4 +1,4 @@
-"""Edges between neighboring points, whose midpoints are where new points start."""
+"""Edges between neighboring points. New points start at their midpoints."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _CHUNK = 1 << 16
 def neighbor_edges(points: np.ndarray, k: int, tree: KNN | None = None, emptiness: float = 0.0) -> NDArray[np.int64]:
     """The edges (E, 2), i < j and sorted, between each of (N, 3) points and its k nearest others.
 
-    With `emptiness` only those around whose middle it is empty: no point is nearer to the middle than that fraction
-    (below 1) of half the edge, as in the beta-skeletons of Kirkpatrick and Radke (1985). Any such point is nearer to
-    i than j is, and so is among the neighbors before j: no further search is needed.
+    With `emptiness`, only the edges with an empty midpoint: no point is closer to it than this fraction (below 1) of
+    half the edge, as in the beta-skeletons of Kirkpatrick and Radke (1985). Such a point would be closer to i than j,
+    so it is among the neighbors before j, and no further search is needed.
     """
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
@@ -39,7 +39,7 @@ def neighbor_edges(points: np.ndarray, k: int, tree: KNN | None = None, emptines
 
 
 def rank_at_ends(edges: np.ndarray, score: np.ndarray, n: int) -> NDArray[np.int64]:
-    """The rank (E,) of each edge by ascending score among the edges of its ends, the better of the two ranks."""
+    """The rank (E,) of each edge by ascending score among the edges at each of its ends; the smaller of both ranks."""
     ends = np.concatenate([edges[:, 0], edges[:, 1]])
     order = np.lexsort((np.concatenate([score, score]), ends))
     counts = np.bincount(ends, minlength=n)

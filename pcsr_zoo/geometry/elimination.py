@@ -1,9 +1,10 @@
-"""Weighted sample elimination (Yuksel 2015): an even, blue-noise subset of exactly n points, in numpy alone.
+"""Weighted sample elimination (Yuksel 2015): an even, blue-noise subset of exactly n points, in numpy.
 
-The greedy algorithm takes away, again and again, the point with the most and nearest neighbors. A point's weight can
-only fall, and only when a neighbor goes. So a point that outweighs all its neighbors goes before they do whatever
-happens elsewhere, and one round can take all such points at once; weights at removal fall along the greedy order, so
-where a round takes too many, those that went with the least weight come back. The result is the greedy one.
+The greedy algorithm repeatedly removes the point with the largest weight, which sums over its near neighbors. A weight
+can only decrease, and only when a neighbor is removed. A point whose weight is the largest among its neighbors is
+therefore removed before they are, and one round can remove all such points at once. Weights at removal decrease along
+the greedy order, so if a round removes too many points, those with the smallest weights are restored. The result is
+that of the greedy algorithm.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from scipy.spatial import cKDTree
 
 from ..errors import OptionError
 
-_ALPHA, _BETA, _GAMMA = 8, 0.65, 1.5  # the paper's
+_ALPHA, _BETA, _GAMMA = 8, 0.65, 1.5  # values of the paper
 
 
 def eliminate(points: np.ndarray, n: int, area: float) -> NDArray[np.int64]:
-    """Ascending indices (n,) of an even subset of points spread randomly over a surface.
+    """Ascending indices (n,) of an even subset of points that are spread randomly over a surface.
 
     Args:
-        points: (M, 3), in random order where two weigh the same (duplicates).
-        n: how many stay; M = 3 n to 5 n gives a good spread.
-        area: of the surface, in squared units of the points; sets the radius 2 r_max that counts as near.
+        points: (M, 3), in random order if weights may be equal (duplicates).
+        n: the size of the subset; M = 3 n to 5 n gives an even one.
+        area: area of the surface, in squared units of the points; it determines the radius 2 r_max of neighbors.
 
     Raises:
         OptionError: n is negative or larger than M, or the area is not positive.
@@ -44,10 +45,10 @@ def eliminate(points: np.ndarray, n: int, area: float) -> NDArray[np.int64]:
     weight = np.bincount(a, share, size) + np.bincount(b, share, size)
     stays = np.ones(size, bool)
     removed: list[np.ndarray] = []
-    last: list[np.ndarray] = []  # the weight that each had when it went
+    last: list[np.ndarray] = []  # their weights at removal
     surplus = size - n
     while surplus > 0:
-        # no further down than needed: half of what is left to go, as far as the present weights tell
+        # only points above this weight are candidates: by the present weights, they suffice
         left = np.flatnonzero(stays)
         level = np.partition(weight[left], len(left) - surplus)[len(left) - surplus]
         while True:
@@ -61,7 +62,7 @@ def eliminate(points: np.ndarray, n: int, area: float) -> NDArray[np.int64]:
             last.append(weight[gone])
             stays[gone] = False
             surplus -= len(gone)
-            out_a, out_b = ~stays[a], ~stays[b]  # never both: neighbors do not go in the same round
+            out_a, out_b = ~stays[a], ~stays[b]  # never both: neighbors are not removed in the same round
             weight -= np.bincount(b[out_a], share[out_a], size) + np.bincount(a[out_b], share[out_b], size)
             keep = ~(out_a | out_b)
             a, b, share = a[keep], b[keep], share[keep]

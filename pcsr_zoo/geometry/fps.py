@@ -1,10 +1,10 @@
 """Farthest point sampling (Gonzalez 1985; Eldar et al. 1997): exact, and fast without compiled code.
 
-The greedy algorithm picks, again and again, the point farthest from all picked ones. Its picks depend on each other
-only locally: a point whose distance to the picked set is v can lose its place only to a pick nearer than v. So all
-points that are the largest within their own v-ball will be picked whatever happens elsewhere, and one round can
-take all of them at once. `_fps_numpy` does that level by level (a level is a band of the largest distances), with
-neighbor lists from a k-d tree: the result is the greedy one, in the greedy order, at a cost of about n log n.
+The greedy algorithm repeatedly picks the point that is farthest from all picked points. Picks depend on each other
+only locally: the distance v of a point to the picked set changes only by a pick that is closer than v. All points with
+the largest distance within their own v-ball will therefore be picked, and one round can pick all of them at once.
+`_fps_numpy` does so level by level (a level is a band of the largest distances), with neighbor lists from a k-d tree.
+The result is that of the greedy algorithm, in the same order, at a cost of about n log n.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from scipy.spatial.distance import cdist
 from ..errors import CloudError, OptionError
 from .kinds import is_tensor
 
-# A level holds as many of the farthest points as keep its pairwise neighbor list near this length.
+# The number of points in a level is chosen so that its list of neighbor pairs is about this long,
 _PAIR_BUDGET = 100_000
-# ... and below this length wherever a dense cluster would exceed it (24 bytes a pair).
+# and never longer than this, also in dense clusters (24 bytes for each pair).
 _MOST_PAIRS = 500_000
-_SMALL = 8192  # points of a CPU tensor below which the plain loop is the fastest
-_MATRIX = 1536  # ... and below which it pays to have all distances first
+_SMALL = 8192  # the plain loop is the fastest for CPU tensors with fewer points,
+_MATRIX = 1536  # with a matrix of all distances below this number
 
 
 def farthest_point_sample(
@@ -39,20 +39,21 @@ def farthest_point_sample(
 
     Args:
         points: (N, 3) array or tensor; or a batch (B, N, 3) as a tensor, which gives (B, n).
-        n: how many to pick, 0 to N.
-        start: index of the first pick; by default the point farthest from the centroid, which depends neither on the
-            order of the points nor on where the cloud lies. A `seed` draws it at random instead.
-        selected: (S, 3) points that count as picked already (they are not part of the result); unbatched input only.
+        n: number of picks, 0 to N.
+        start: index of the first pick; by default the point farthest from the centroid, which is invariant to the
+            order of the points and to translation. With a `seed`, it is random.
+        selected: (S, 3) points that are already picked and are not part of the result; for unbatched input only.
         seed: see `start`.
-        weights: (N,) positive factors on the distances of the points: where they are twice as large, picks lie about
-            half as far apart. For unbatched arrays.
+        weights: (N,) positive factors on the distances of the points: where they are twice as large, the spacing of the
+            picks is about half as large. For unbatched arrays only.
 
     Returns:
-        int64 indices of the kind of `points`. Duplicates are picked last, lowest index first; no index comes twice.
+        int64 indices, an array or tensor like `points`, without repetitions. Duplicates are picked last, lowest index
+        first.
 
     Raises:
-        OptionError: n is negative or larger than N, `start` is no index, or the weights do not fit.
-        CloudError: `points` has another shape, or is not finite.
+        OptionError: n is negative or larger than N, `start` is not an index, or the weights are invalid.
+        CloudError: `points` has another shape, or a value that is NaN or infinite.
     """
     if is_tensor(points):
         if weights is not None:
@@ -62,12 +63,13 @@ def farthest_point_sample(
     if array.ndim != 2:
         raise CloudError(f"farthest point sampling needs points of shape (N, C), got {array.shape}")
     if not np.isfinite(array).all():
-        raise CloudError("farthest point sampling needs finite points")
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise CloudError(f"farthest point sampling needs finite points; row {row} is NaN or infinite")
     _check(n, len(array), start)
     if weights is not None:
         weights = np.asarray(weights, np.float64)
         if weights.shape != (len(array),) or not (np.isfinite(weights).all() and (weights > 0).all()):
-            raise OptionError(f"farthest point sampling needs {len(array)} weights, all positive")
+            raise OptionError(f"farthest point sampling needs {len(array)} positive weights")
     chosen = None if selected is None else np.asarray(selected, np.float64)
     return _fps_numpy(array, int(n), start, chosen, seed, np.ones(len(array)) if weights is None else weights)
 
@@ -76,7 +78,7 @@ def _check(n: int, size: int, start: int | None) -> None:
     if n < 0 or n > size:
         raise OptionError(f"cannot pick {n} of {size} points")
     if start is not None and not 0 <= start < size:
-        raise OptionError(f"the start {start} is not the index of one of {size} points")
+        raise OptionError(f"start must be an index of one of {size} points, got {start}")
 
 
 def _first(points: np.ndarray, start: int | None, seed: int | None) -> int:
@@ -123,7 +125,7 @@ def _fps_numpy(
         if len(taken) * 64 < size and len(taken) <= 8:
             for index in taken:
                 np.minimum(value, weights * np.sqrt(((points - points[index]) ** 2).sum(axis=1)), out=value)
-        elif spread:  # picks lie 0.8 top apart: few are within top of any point
+        elif spread:  # picks are at least 0.8 top apart: few of them are within top of any point
             tree = tree or cKDTree(points)
             pairs = cKDTree(points[taken]).sparse_distance_matrix(tree, top / least, output_type="ndarray")
             np.minimum.at(value, pairs["j"], weights[pairs["j"]] * pairs["v"])
@@ -134,7 +136,7 @@ def _fps_numpy(
 
 
 def _largest(value: np.ndarray, most: int) -> np.ndarray:
-    """Ascending indices of the `most` largest values; of equal ones, those with the lowest index."""
+    """Ascending indices of the `most` largest values; among equal values, those of the lowest indices."""
     if most >= len(value):
         return np.arange(len(value))
     bound = np.partition(value, len(value) - most)[len(value) - most]
@@ -143,10 +145,10 @@ def _largest(value: np.ndarray, most: int) -> np.ndarray:
 
 
 def _level(points: np.ndarray, value: np.ndarray, weights: np.ndarray, active: np.ndarray, most: int) -> np.ndarray:
-    """The greedy picks among `active` until none of them is above the level's bound; at most `most`, in order.
+    """The greedy picks among `active` that are above the level's bound, in order; at most `most`.
 
-    `active` are the points of largest value (of equal ones those with the lowest index), ascending. In a dense cluster
-    they may all be neighbors of each other: then the level takes fewer of them.
+    `active` has ascending indices of the points with the largest values (among equal ones, the lowest indices). If they
+    have too many neighbor pairs, as in a dense cluster, the level is made smaller.
     """
     tree = cKDTree(points[active])
     while len(active) ** 2 > _MOST_PAIRS:
@@ -160,13 +162,13 @@ def _level(points: np.ndarray, value: np.ndarray, weights: np.ndarray, active: n
     own = value[active].copy()
     bound = np.nextafter(own.min(), -1.0)  # every other point is at or below `own.min()`
     pairs = tree.sparse_distance_matrix(tree, float(own.max() / weights[active].min()), output_type="ndarray")
-    i, j, d = pairs["i"], pairs["j"], weights[active[pairs["i"]]] * pairs["v"]  # what i would have left beside j
+    i, j, d = pairs["i"], pairs["j"], weights[active[pairs["i"]]] * pairs["v"]  # the value of i after a pick of j
     keep = i != j
     i, j, d = i[keep], j[keep], d[keep]
     waiting = np.ones(len(active), bool)
     done = np.zeros(len(active), bool)
     while waiting.any():
-        # i waits while a point that goes before it (larger, or equal with a lower index) is nearer than own[i]
+        # i waits while a point that precedes it (larger value, or equal and lower index) is closer than own[i]
         before = (own[j] > own[i]) | ((own[j] == own[i]) & (j < i))
         near = before & (d < own[i])
         blocked = np.zeros(len(active), bool)
@@ -174,7 +176,7 @@ def _level(points: np.ndarray, value: np.ndarray, weights: np.ndarray, active: n
         now = waiting & ~blocked
         done |= now
         waiting &= ~now
-        # a pick counts only for the points that go after it; the pair stays until its turn has come
+        # a pick changes only the points that follow it in the greedy order
         touched = near & done[j]
         np.minimum.at(own, i[touched], d[touched])
         waiting &= own > bound
@@ -209,7 +211,7 @@ def _from_torch(points: Any, n: int, start: int | None, selected: Any, seed: int
 
 
 def _fps_small(points: np.ndarray, n: int, start: int | None) -> np.ndarray:
-    """The plain greedy loop over (N, 3) points, the fastest on a CPU for the small clouds of training."""
+    """The plain greedy loop for points (N, 3), which is the fastest for the small clouds of training on a CPU."""
     size = len(points)
     value, picks = np.full(size, np.inf), np.empty(n, np.int64)
     last = _first(points, start, None)
@@ -234,7 +236,7 @@ def _fps_small(points: np.ndarray, n: int, start: int | None) -> np.ndarray:
 
 
 def _fps_torch(points: Any, n: int, start: int | None, selected: Any, seed: int | None) -> Any:
-    """The plain greedy loop over a batch (B, N, C), for devices where a step costs one launch."""
+    """The plain greedy loop for a batch (B, N, C) on a GPU."""
     import torch
 
     size = points.shape[1]

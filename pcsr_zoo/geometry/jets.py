@@ -1,7 +1,7 @@
 """Jets: quadrics fitted to neighborhoods, z = f(x, y) of degree 2 over the tangent plane (Cazals and Pouget 2003).
 
-The fit is weighted by distance and, in a few rounds, by residual: a neighbor that the quadric cannot explain (the
-other side of a crease, the opposite sheet of a thin part) loses its say.
+The fit is weighted by distance and, in a few rounds, by residual: neighbors with large residuals (on the other side of
+a crease, or on the opposite sheet of a thin part) lose their weight.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any
 
 from .frames import local_frames
 
-# Tikhonov terms for the monomials 1, x, y, x^2, xy, y^2, in units of the neighborhood's radius: they decide only
-# where the neighbors do not (fewer than six, on a line).
+# Tikhonov terms for the monomials 1, x, y, x^2, xy, y^2, in units of the neighborhood's radius. They matter only where
+# the neighbors do not determine the quadric (fewer than six, or on a line).
 _RIDGE = (1e-7, 1e-4, 1e-4, 1e-3, 1e-3, 1e-3)
 
 
 @dataclass(frozen=True)
 class Jets:
-    """M fitted quadrics, in units of their neighborhoods' radius and relative to the points that they belong to.
+    """M fitted quadrics, in units of their neighborhoods' radii and relative to the points of the neighborhoods.
 
     Attributes:
-        origin: (M, 3) center of each frame.
+        origin: (M, 3), the origins of the frames.
         axes: (M, 3, 3), columns normal, tangent, tangent.
         coefficients: (M, 6) of 1, x, y, x^2, xy, y^2.
-        misfit: (M,) root mean square residual before neighbors were doubted: what one quadric leaves unexplained.
-        weights: (M, k) of the neighbors in the last round.
+        misfit: (M,), the root mean square residual of the first round, before residuals changed the weights.
+        weights: (M, k), the weights of the neighbors in the last round.
     """
 
     origin: Any
@@ -35,13 +35,13 @@ class Jets:
     weights: Any
 
     def project(self, offsets: Any) -> Any:
-        """Each of M points (M, 3) moved along its frame's normal onto its quadric."""
+        """Points (M, 3), each moved along the normal of its frame onto its quadric."""
         local = ((offsets - self.origin)[:, None] @ self.axes)[:, 0]
         height = (monomials(local[:, 1], local[:, 2]) * self.coefficients).sum(dim=1)
         return offsets + (height - local[:, 0])[:, None] * self.axes[:, :, 0]
 
     def normals(self, offsets: Any) -> Any:
-        """Unit normals (M, 3) of the quadrics above M points (M, 3); the sign is that of the frame."""
+        """Unit normals (M, 3) of the quadrics at points (M, 3), with the signs of the frames' normals."""
         import torch
 
         local = ((offsets - self.origin)[:, None] @ self.axes)[:, 0]
@@ -61,21 +61,21 @@ def monomials(x: Any, y: Any, dim: int = -1) -> Any:
 
 
 def fit_jets(neighbors: Any, *, sharpness: float = 6.0, rounds: int = 2, tolerance: float = 0.1) -> Jets:
-    """Fit one quadric to every neighborhood.
+    """Fit a quadric to each of M neighborhoods.
 
     Args:
-        neighbors: (M, k, 3) tensor, relative to the point whose neighborhood it is and in units of the distance
-            to its farthest neighbor; k may be 1 and points may coincide.
+        neighbors: (M, k, 3) tensor, relative to the point of the neighborhood and in units of the distance to its
+            farthest neighbor; k may be 1, and points may coincide.
         sharpness: the weight at distance d is exp(-sharpness d^2).
-        rounds: how often residuals reweight the fit; 0 is plain least squares.
-        tolerance: a residual of this size (in the same unit) loses a factor e of its weight.
+        rounds: number of rounds of reweighting by residuals; 0 is plain least squares.
+        tolerance: a residual of this size, in the same unit, divides a weight by e.
     """
     import torch
 
     near = torch.exp(-sharpness * (neighbors * neighbors).sum(dim=2))
     weights, misfit = near, None
     for left in range(rounds, -1, -1):
-        origin, axes, _ = local_frames(neighbors, weights)  # anew: doubted neighbors must not tilt the frame
+        origin, axes, _ = local_frames(neighbors, weights)  # in each round, so that outliers do not tilt the frame
         local = (neighbors - origin[:, None]) @ axes
         height, design = local[:, :, 0], monomials(local[:, :, 1], local[:, :, 2])
         share = weights / weights.sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Arrays and tensors told apart without importing torch."""
+"""Distinguish arrays and tensors without importing torch."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether x is a torch tensor."""
+    """Whether a value is a torch tensor."""
     return type(x).__module__.partition(".")[0] == "torch"

@@ -1,4 +1,4 @@
-"""k nearest neighbors: a k-d tree (scipy) for arrays and CPU tensors, blocks of `cdist` on CUDA."""
+"""k nearest neighbors, by a k-d tree (scipy) for arrays and CPU tensors, and by blocks of `cdist` on CUDA."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def knn(points: Any, queries: Any, k: int) -> tuple[Any, Any]:
     Args:
         points: (N, C) array or tensor, finite.
         queries: (M, C), of the same kind.
-        k: how many; where the cloud has fewer points, all N come back.
+        k: number of neighbors; all N points if the cloud has fewer.
 
     Returns:
-        distances (M, min(k, N)), in units of the points and rooted, and int64 indices (M, min(k, N)).
+        The Euclidean distances (M, min(k, N)), in units of the points, and int64 indices (M, min(k, N)).
 
     Raises:
         OptionError: k < 1.
-        CloudError: no points, shapes that do not fit, or values that are not finite.
+        CloudError: there are no points, the shapes do not fit, or a value is NaN or infinite.
     """
     if k < 1:
         raise OptionError(f"k must be at least 1, got {k}")
@@ -47,13 +47,13 @@ def knn(points: Any, queries: Any, k: int) -> tuple[Any, Any]:
 
 
 class KNN:
-    """A k-d tree that is built once and asked often; `query` is `knn` without the points.
+    """A k-d tree for many queries; `query` is `knn` without the points.
 
     Args:
         points: (N, C) finite float64, N at least 1.
 
     Raises:
-        CloudError: a value is not finite.
+        CloudError: a value is NaN or infinite.
     """
 
     def __init__(self, points: np.ndarray) -> None:
@@ -65,7 +65,7 @@ class KNN:
         """Distances and indices, both (M, min(k, N)), of the points nearest to queries (M, C), nearest first.
 
         Raises:
-            CloudError: a query is not finite.
+            CloudError: a query is NaN or infinite.
         """
         if not np.isfinite(queries).all():
             raise CloudError("knn needs finite queries")

@@ -1,4 +1,4 @@
-"""How noisy a cloud is, judged from the cloud alone."""
+"""Estimation of a cloud's noise from its points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from .jets import fit_jets
 from .knn import KNN
 
-# Below this, in point spacings, a cloud counts as clean.
+# Noise below this, in point spacings, counts as clean.
 CLEAN = 0.08
 _PROBES = 4096
 _NEIGHBORS = 10
@@ -15,20 +15,20 @@ _TERMS = 6  # coefficients of a quadric
 _LOW, _HIGH = 0.05, 0.25
 # sqrt(q / 4) for the 5 % quantile q of a chi-square variable with 10 - 6 degrees of freedom
 _CHI = 0.4215
-# For Gaussian noise the two quantiles are in the ratio .61; geometry that no quadric follows spreads them further.
+# For Gaussian noise the ratio of the two quantiles is 0.61; geometry that quadrics do not fit makes it smaller.
 _RATIO = 0.5
-# Above this, noise cannot be told from two sheets that lie nearer to each other than their points.
+# Larger noise cannot be distinguished from two sheets whose distance is below the point spacing.
 _LIMIT = 0.6
 
 
 def estimate_noise(points: np.ndarray, tree: KNN | None = None) -> float:
     """The standard deviation of the noise across the surface, in units of the point spacing.
 
-    Quadrics are fitted to the 10 nearest of up to 4096 of (N, 3) points. Noise is everywhere, geometry that a quadric
-    cannot follow is not: so the 5 % quantile of the residuals is taken, over its expectation for Gaussian noise; and
-    where the 25 % quantile is more than twice as large, the residuals are judged to be geometry, and the cloud clean.
-    The spacing is the median distance to the sixth neighbor over sqrt(6 / pi), the side of the square that a point
-    has to itself. Clouds of fewer than 48 points, and those that read above 0.6, count as clean.
+    Quadrics are fitted to the 10 nearest neighbors of up to 4096 of the points (N, 3). Noise is everywhere; geometry
+    that quadrics do not fit is not. The estimate is therefore the 5 % quantile of the residuals, divided by its
+    expectation for Gaussian noise. If the 25 % quantile is more than twice as large, the residuals are attributed to
+    geometry, and the estimate is 0. The point spacing is the median distance to the sixth neighbor divided by
+    sqrt(6 / pi). The estimate is also 0 for clouds of fewer than 48 points, and above 0.6.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Work in pieces, on every core."""
+"""Parallel work on all cores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def each(work: Callable[[int], T], items: Sequence[int], device: str = "cpu") -> Iterator[T]:
-    """work(item) for each item, in their order; on the CPU with a thread each, in which torch keeps to itself."""
+    """Yield work(item) for each item in order. On the CPU, items run in parallel, each in a single thread of torch."""
     import torch
 
     threads = torch.get_num_threads()
@@ -21,4 +21,4 @@ def each(work: Callable[[int], T], items: Sequence[int], device: str = "cpu") ->
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield from pool.map(work, items)
     finally:
-        torch.set_num_threads(threads)  # torch hands the last number set on to new threads
+        torch.set_num_threads(threads)  # new threads inherit the last number that was set

@@ -1,7 +1,6 @@
-"""Local patches: the neighborhood of every point in a canonical frame, with two quadrics fitted to it.
+"""Local patches: the neighborhood of every point in a canonical frame, with two fitted quadrics.
 
-A patch is a point's own view of the surface. Its frame turns with the cloud, so that whatever is computed from
-coordinates in it is equivariant to rotation, translation and scale without any further care.
+The frame is equivariant to rotation, translation and scale, so all results that are computed in it are, too.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import numpy as np
 from .jets import Jets, fit_jets, monomials
 from .knn import KNN
 
-NEAR, WIDE = 10, 24  # neighbors of the two fits; also of what a network sees
-_NOISY = 0.18  # noise, in point spacings, from which the wide fit gives the frame
+NEAR, WIDE = 10, 24  # numbers of neighbors of the two fits; a patch has the larger number
+_NOISY = 0.18  # noise in point spacings above which the wide fit defines the frame
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,12 @@ class Patches:
         radius: (N, 1) distance to the tenth neighbor, in units of the cloud.
         frame: (N, 3, 3), columns normal, first and second tangent (of the principal curvatures, the larger first).
         offsets: (N, k, 3), the nearest points in the frame, nearest first; the first is the point itself.
-        index: (N, k) int64, which points they are.
-        near, wide: (N, 6) coefficients of the quadrics fitted to the 10 and to the 24 nearest, each in its own axes:
-            the fit's own normal, and tangents as near as can be to those of the frame.
-        near_origin, wide_origin: (N, 3) where these axes begin, in the frame.
-        near_axes, wide_axes: (N, 3, 3) their columns, in the frame.
-        misfit: (N, 2) what the quadrics leave unexplained.
+        index: (N, k) int64, the indices of these points.
+        near, wide: (N, 6) coefficients of the quadrics fitted to the 10 and to the 24 nearest points, each in its own
+            axes: the normal of the fit, and tangents that are closest to those of the frame.
+        near_origin, wide_origin: (N, 3), the origins of these axes, in the frame.
+        near_axes, wide_axes: (N, 3, 3), the columns of these axes, in the frame.
+        misfit: (N, 2), root mean square residuals of the two quadrics, see `Jets`.
         residuals: (N, k, 2) heights of the neighbors above the two quadrics.
         relief: (N, 1) root mean square height of the neighbors above the tangent plane; 0 on a plane.
     """
@@ -59,7 +58,7 @@ class Patches:
 
     @staticmethod
     def cat(parts: list[Patches]) -> Patches:
-        """All patches of several, in their order."""
+        """Concatenate patches."""
         import torch
 
         return Patches(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Patches)))
@@ -68,8 +67,8 @@ class Patches:
 def fit_patches(points: np.ndarray, tree: KNN | None = None, noise: float = 0.0, part: slice | None = None) -> Patches:
     """The patches of (N, 3) float64 points, or of a part of them.
 
-    Noise (in point spacings, see `estimate_noise`) decides which fit gives the frame: the robust near one, or the
-    wide one. Clouds of fewer than 24 points repeat their last neighbor.
+    The noise (in point spacings, see `estimate_noise`) decides whether the robust near fit or the wide fit defines the
+    frame. In clouds of fewer than 24 points, the last neighbor is repeated.
     """
     import torch
 
@@ -120,7 +119,7 @@ def height_above(jets: Jets, offsets: Any) -> Any:
 
 
 def aligned(jets: Jets, frame: Any) -> Jets:
-    """The same quadrics in axes whose normals and tangents follow those of the frames (M, 3, 3)."""
+    """The same quadrics in axes whose normals and tangents are aligned with those of the frames (M, 3, 3)."""
     import torch
 
     normal = jets.axes[:, :, 0]
@@ -139,11 +138,11 @@ def aligned(jets: Jets, frame: Any) -> Jets:
 
 
 def canonical_frames(jets: Jets, offsets: Any) -> Any:
-    """Right-handed frames (M, 3, 3), columns normal and principal directions, fixed by the surface alone.
+    """Right-handed canonical frames (M, 3, 3), columns normal and principal directions, defined by the surface.
 
-    The first tangent is the direction of the larger principal curvature at the foot of the origin, the normal points
-    to where the surface bends away from (that curvature is not positive), and the first tangent to the side on which
-    the neighbors (M, k, 3) lie farther out, by their third moment.
+    The first tangent is the direction of the principal curvature of larger absolute value, at the projection of the
+    origin. The sign of the normal makes this curvature non-positive; the sign of the first tangent makes the third
+    moment of the neighbors (M, k, 3) along it non-negative.
     """
     import torch
 
@@ -154,11 +153,11 @@ def canonical_frames(jets: Jets, offsets: Any) -> Any:
     one = torch.ones_like(slope[:, :1])
     normal = torch.cat([one, -slope], dim=1)
     normal = normal / normal.norm(dim=1, keepdim=True)
-    # the principal direction in the plane of the fit; its lift onto the tangent plane comes by Gram-Schmidt
+    # the principal direction in the plane of the fit, moved into the tangent plane by Gram-Schmidt below
     a, b, d = 2 * c[:, 3], c[:, 4], 2 * c[:, 5]
     angle = 0.5 * torch.atan2(2 * b, a - d)
     mean, spread = (a + d) / 2, (((a - d) / 2) ** 2 + b * b).sqrt()
-    angle = torch.where(mean >= 0, angle, angle + torch.pi / 2)  # of the curvature of the larger size
+    angle = torch.where(mean >= 0, angle, angle + torch.pi / 2)  # of the curvature of larger absolute value
     larger = torch.where(mean >= 0, mean + spread, mean - spread)
     tangent = torch.stack([torch.zeros_like(angle), angle.cos(), angle.sin()], dim=1)
     normal = torch.where(larger[:, None] > 0, -normal, normal)

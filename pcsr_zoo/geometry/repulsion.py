@@ -1,4 +1,4 @@
-"""Repulsion: points that push each other apart along a surface, towards blue noise (after Huang et al. 2009, WLOP)."""
+"""Repulsion between points on a surface, which leads to blue noise (after Huang et al. 2009, WLOP)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 from .knn import KNN
 
 _NEIGHBORS = 8
-_REACH = 1.7  # of the force, in mean distances to the three nearest
-_STEP = 0.35  # of the reach, for a neighbor at no distance
+_REACH = 1.7  # range of the force, in mean distances to the three nearest
+_STEP = 0.35  # step for a neighbor at distance 0, as a fraction of the range
 
 
 def pushing_neighbors(points: np.ndarray) -> NDArray[np.int64]:
-    """The 8 nearest others (N, 8) of each of (N, 3) points; good for a few steps, which are short."""
+    """Indices (N, 8) of the 8 nearest neighbors of points (N, 3). They stay valid for a few small steps."""
     index = KNN(points).query(points, _NEIGHBORS + 1)[1]
     own = index == np.arange(len(points))[:, None]
-    own[~own.any(axis=1), -1] = True  # among many equal points one's own number may not be there
+    own[~own.any(axis=1), -1] = True  # among many equal points, the point itself may be missing
     return index[~own].reshape(len(points), -1)
 
 
 def repulsion(points: np.ndarray, neighbors: np.ndarray, moving: slice) -> NDArray[np.float64]:
-    """One step (M, 3) of the `moving` ones among (N, 3) points, away from their `neighbors` (N, k), k at least 3.
+    """A repulsion step (M, 3) for the `moving` ones of points (N, 3), away from their `neighbors` (N, k), k >= 3.
 
-    A neighbor at distance d pushes by 1 - d / h, in units of .35 h, out to the reach h: 1.7 times the mean distance
-    to the three nearest, averaged over the neighborhood. In an even set they balance.
+    A neighbor at distance d contributes 0.35 h (1 - d / h), up to the range h: 1.7 times the mean distance to the
+    three nearest, averaged over the neighborhood. In an even point set, the contributions cancel.
     """
     offset = points[:, None] - points[neighbors]
     length = np.sqrt(np.einsum("nkc,nkc->nk", offset, offset))

@@ -1,4 +1,4 @@
-"""Thinning on a torch device: the same subsets as `geometry.thin`, which calls this for tensors."""
+"""Thinning on a torch device, with the same results as `geometry.thin`, which calls this module for tensors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 from .dart_throwing import resolve_darts
 
-# Blocks of pairwise distances stay below this many entries.
+# Largest number of entries in a block of pairwise distances.
 _BLOCK = 1 << 26
 
 
 def poisson_disk_thin(points: Tensor, radius: float, seed: int = 0) -> Tensor:
-    """`thin.poisson_disk_thin` for a tensor (N, C): the same darts in the same order. int64 (M,), ascending."""
+    """`thin.poisson_disk_thin` for a tensor (N, C), with the same random order: ascending int64 indices (M,)."""
     size = len(points)
     if radius <= 0:
         return torch.arange(size, device=points.device)
@@ -30,7 +30,7 @@ def poisson_disk_thin(points: Tensor, radius: float, seed: int = 0) -> Tensor:
 
 
 class _Near:
-    """Which pairs of (A, C) and (B, C) are nearer than a radius, found in blocks."""
+    """The pairs of points (A, C) and (B, C) that are closer than a radius, searched in blocks."""
 
     def __init__(self, a: Tensor, b: Tensor, radius: float) -> None:
         self.any_in_row = torch.zeros(len(a), dtype=torch.bool, device=a.device)
@@ -46,7 +46,7 @@ class _Near:
 
 
 def _throw(points: Tensor, radius: float) -> Tensor:
-    """Mask of the points that stay where each, in their order, stays unless an earlier kept one is nearer."""
+    """Mask (N,) of the points that are kept: each one, in order, unless an earlier kept point is closer than radius."""
     waiting = torch.ones(len(points), dtype=torch.bool, device=points.device)
     if len(points) == 0:
         return waiting
@@ -56,7 +56,7 @@ def _throw(points: Tensor, radius: float) -> Tensor:
 
 
 def voxel_thin(points: Tensor, size: float, origin: Tensor | None = None) -> Tensor:
-    """`thin.voxel_thin` for a tensor (N, 3). int64 (M,), ascending."""
+    """`thin.voxel_thin` for a tensor (N, 3). Returns ascending int64 indices (M,)."""
     cell = ((points - (points.amin(dim=0) if origin is None else origin)) / size).floor().long()
     _, voxel, counts = torch.unique(cell, dim=0, return_inverse=True, return_counts=True)
     total = torch.zeros(len(counts), points.shape[1], dtype=points.dtype, device=points.device)

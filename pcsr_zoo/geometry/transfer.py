@@ -1,4 +1,4 @@
-"""Attributes for new points from the old ones: colors and intensities blend, labels jump, normals stay unit."""
+"""Transfer of attributes to new points: floats, colors and intensities are interpolated, labels are not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..cloud import COLORS, INTENSITY, LABELS, NORMALS
 from .kinds import is_tensor
 from .knn import knn
 
-# Integer attributes that measure something and may be averaged; every other integer is a code.
+# Integer attributes that are measurements and may be averaged. All other integers are codes.
 _MEASURED = {COLORS, INTENSITY}
 
 
@@ -19,21 +19,23 @@ def transfer_attributes(
 ) -> dict[str, np.ndarray]:
     """Attributes (M, ...) of `target` points from those of `source` points.
 
-    Floats, colors and intensities are means of the k nearest source points, weighted by the inverse square of the
-    distance (Shepard 1968), in the dtype that they had (integers rounded). Labels, flags and all other integers
-    come from the nearest one. Normals are averaged after turning them to one side, and have unit length. A target
-    that lies on a source point takes its values unchanged.
+    Floats, colors and intensities are means over the k nearest source points, weighted by the inverse squared distance
+    (Shepard 1968), in their own dtype (integers are rounded). Labels, flags and all other integers are those of the
+    nearest source point. Normals are flipped to a common side, averaged and normalized. A target point that is equal to
+    a source point gets its values unchanged.
 
     Args:
-        source: (N, 3) float64 array, or a tensor (neighbors are then found on its device); attributes: name -> (N,)
-            or (N, C) arrays; target: (M, 3), of the same kind.
+        source: (N, 3) float64 array, or a tensor, whose device is used to search neighbors.
+        attributes: name -> array (N,) or (N, C).
+        target: (M, 3), an array or tensor like `source`.
+        k: number of neighbors.
     """
     if not attributes:
         return {}
     distance, index = knn(source, target, k)
     if is_tensor(distance):
         distance, index = distance.double().cpu().numpy(), index.cpu().numpy()
-    nearest = distance[:, :1]  # weights relative to the nearest one's: nothing overflows
+    nearest = distance[:, :1]  # weights relative to that of the nearest point, which cannot overflow
     weight = np.where(nearest > 0, (nearest / np.maximum(distance, 1e-300)) ** 2, np.arange(distance.shape[1]) == 0)
     weight /= weight.sum(axis=1, keepdims=True)
     return {name: _blend(name, values, index, weight) for name, values in attributes.items()}

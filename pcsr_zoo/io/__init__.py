@@ -1,4 +1,4 @@
-"""Reading and writing point clouds: `read`, `write`, `describe`, `find_clouds`. One file a format family."""
+"""Reading and writing point clouds: `read`, `write`, `describe`, `find_clouds`. One module per format family."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _log = logging.getLogger("pcsr_zoo")
 class _Format(NamedTuple):
     read: Callable[[Path], Cloud | Mesh]
     write: Callable[[Cloud, Path], None] | None = None
-    holds: frozenset[str] | None = None  # the attributes that it can store; None: all
-    has_room: bool = False  # for a recovery note
+    holds: frozenset[str] | None = None  # the attributes that it can store; None: all of them
+    has_room: bool = False  # whether the file itself can store a recovery note
 
 
 def _only(*names: str) -> frozenset[str]:
@@ -68,70 +68,70 @@ WRITE_SUFFIXES: tuple[str, ...] = tuple(suffix for suffix, entry in _FORMATS.ite
 
 
 def read(path: str | PathLike[str], *, points: int | None = None, seed: int = 0) -> Cloud:
-    """Read a point cloud; the suffix, in any case, tells the format.
+    """Read a point cloud. The suffix, in upper or lower case, selects the format.
 
     Args:
-        path: a cloud (PLY, PCD, LAS, LAZ, text, KITTI .bin, .npy, .npz) or a mesh (PLY, OBJ, OFF, STL,
-            GLB, GLTF).
-        points: how many points to draw from a mesh's surface by Poisson-disk sampling, 8192 by default; an error
-            for a file that holds a point cloud.
-        seed: of that sampling.
+        path: a cloud (PLY, PCD, LAS, LAZ, text, KITTI .bin, .npy, .npz) or a mesh (PLY, OBJ, OFF, STL, GLB, GLTF).
+        points: number of points to sample from the surface of a mesh, by Poisson-disk sampling; 8192 by default. It
+            must be None for a file with a point cloud.
+        seed: seed of that sampling.
 
     Raises:
-        FileError: missing, empty, truncated, broken, or of an unknown kind; the message names the file.
-        OptionError: `points` is not positive, or the file holds a point cloud.
-        DependencyError: the format needs a library that is not installed.
+        FileError: the file is missing, empty, truncated, broken or of an unknown format; the message names it.
+        OptionError: `points` is not positive, or the file has a point cloud.
+        DependencyError: the format requires a library that is not installed.
     """
     path = Path(path)
     found = _load(path)
     if isinstance(found, Mesh):
         return sample_mesh(found, DEFAULT_POINTS if points is None else points, seed, str(path))
     if points is not None:
-        raise OptionError(f"{path} holds a point cloud, and points (--points) is for meshes; leave it out")
+        raise OptionError(f"{path} has a point cloud; points (--points) is for meshes only, so leave it out")
     return found
 
 
 def open_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
-    """`cloud.as_cloud`, which reads a path, too: any accepted input as a Cloud, and the function that turns back.
+    """Convert an input or a path to a Cloud, and return a function that converts a Cloud back; see `cloud.as_cloud`.
 
     Raises:
-        CloudError: the input is nothing that can be a point cloud.
+        CloudError: the input cannot be used as a point cloud.
         FileError: the file cannot be read.
     """
     return (read(x), lambda cloud: cloud) if isinstance(x, (str, PathLike)) else as_cloud(x)
 
 
 def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None) -> None:
-    """Write a point cloud, whole or not at all; the suffix tells the format.
+    """Write a point cloud. The suffix selects the format. The file is written completely or not at all.
 
-    What a sampled cloud remembers (`metadata["pcsr"]`, see `io.recovery_note`) is written into the header of PLY, PCD,
-    LAS, LAZ and NPZ, and beside other files as FILE.pcsr.json.
+    The recovery note of a sampled cloud (`metadata["pcsr"]`, see `io.recovery_note`) is stored in the header of PLY,
+    PCD, LAS, LAZ and NPZ files. For other formats it is written to a second file, FILE.pcsr.json.
 
     Args:
-        cloud: what to write. Attributes that the format cannot hold are left out, with a warning in the log.
-        path: in a folder that exists.
-        like: a cloud whose metadata (LAS header, PLY comments) and attribute types the output takes over.
+        cloud: the cloud. Attributes that the format cannot store are left out, with a warning in the log.
+        path: the file; its folder must exist.
+        like: a cloud whose metadata (LAS header, PLY comments) and attribute dtypes are used for the file.
 
     Raises:
-        FileError: unknown suffix, missing folder, no permission, full disk, or values that do not fit.
-        DependencyError: the format needs a library that is not installed.
+        FileError: the suffix is unknown, the folder does not exist, the file cannot be written, or a value does not
+            fit the format.
+        DependencyError: the format requires a library that is not installed.
     """
     path = Path(path)
     entry = _FORMATS.get(path.suffix.lower())
     if entry is None or entry.write is None:
         raise FileError(f"cannot write {path}: the suffix '{path.suffix}' is not one of {' '.join(WRITE_SUFFIXES)}")
     if entry.holds is not None and (lost := [name for name in cloud.attributes if name not in entry.holds]):
-        _log.warning("%s cannot hold %s: left out of %s", path.suffix, ", ".join(lost), path)
+        _log.warning("%s files cannot store %s; left out of %s", path.suffix, ", ".join(lost), path)
     entry.write(cloud if like is None else _styled(cloud, like), path)
     if not entry.has_room:
         write_side_note(path, note_of(cloud.metadata))
 
 
 def find_clouds(path: str | PathLike[str]) -> list[Path]:
-    """A file as it is; a folder's supported files (not those of its subfolders), sorted by name.
+    """List a file as itself, and a folder as the supported files in it, sorted by name and without subfolders.
 
     Raises:
-        FileError: there is nothing at `path`, or no supported file in the folder.
+        FileError: `path` does not exist, or the folder has no supported file.
     """
     path = Path(path)
     if not path.exists():
@@ -144,12 +144,12 @@ def find_clouds(path: str | PathLike[str]) -> list[Path]:
         raise FileError(f"{path} cannot be listed: {error.strerror or error}") from error
     found = [p for p in names if p.suffix.lower() in _FORMATS and p.is_file()]
     if not found:
-        raise FileError(f"the folder {path} holds no file with one of the suffixes {' '.join(READ_SUFFIXES)}")
+        raise FileError(f"the folder {path} has no file with one of the suffixes {' '.join(READ_SUFFIXES)}")
     return found
 
 
 def describe(path: str | PathLike[str]) -> dict[str, object]:
-    """What `pcsr info` shows; see `pcsr_zoo.io.about.describe`."""
+    """The facts that `pcsr info` prints; see `pcsr_zoo.io.about.describe_file`."""
     from .about import describe_file
 
     return describe_file(Path(path), _load(Path(path)))
@@ -169,7 +169,7 @@ def _load(path: Path) -> Cloud | Mesh:
 
 
 def _styled(cloud: Cloud, like: Cloud) -> Cloud:
-    """The cloud with the metadata of `like`, and integers again where interpolation made them floats."""
+    """The cloud with the metadata of `like`, and with integer attributes where interpolation made them floats."""
     attributes = dict(cloud.attributes)
     for name, values in attributes.items():
         wanted = like.attributes[name].dtype if name in like.attributes else values.dtype
@@ -180,7 +180,7 @@ def _styled(cloud: Cloud, like: Cloud) -> Cloud:
         elif wanted.kind == "f" and values.dtype.kind == "f":
             attributes[name] = values.astype(wanted)
     said = {**cloud.metadata, **like.metadata}
-    for key in (KEY, "grid"):  # of this cloud, whatever the other was
+    for key in (KEY, "grid"):  # these belong to this cloud only
         said.pop(key, None)
         if key in cloud.metadata:
             said[key] = cloud.metadata[key]

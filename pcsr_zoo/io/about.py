@@ -1,4 +1,4 @@
-"""What a file is, in words and numbers that JSON can hold."""
+"""Facts about a file, as values that JSON can store."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from .trimesh import Mesh
 
 
 def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
-    """A dictionary with these keys:
+    """Describe a file that was read.
 
-    file, kind ("cloud" or "mesh"), format, encoding, points (a mesh: its vertices), triangles (meshes only),
-    attributes (name -> dtype, "uint8 x 3" for a vector), bounds ([low, high] over the finite points, or
-    None), invalid_points (rows that are NaN or infinite), bytes, bits_per_point (None for meshes and empty
-    clouds), of a sampled cloud `recovery` (see `notes`), and under `details` what the format says beside the points.
+    Returns:
+        A dictionary with the keys file, kind ("cloud" or "mesh"), format, encoding, points (for a mesh the number of
+        vertices), triangles (meshes only), position_dtype, attributes (name -> dtype, "uint8 x 3" for a vector),
+        bounds ([lowest, highest] corner of the finite points, in the unit of the file, or None), invalid_points
+        (number of rows that are NaN or infinite), bytes, bits_per_point (None for meshes and empty clouds), recovery
+        (the recovery note, only for a sampled cloud) and details (other entries of the header).
     """
     cloud = content.vertices if isinstance(content, Mesh) else content
     finite = cloud.positions[np.isfinite(cloud.positions).all(axis=1)]

@@ -1,4 +1,4 @@
-"""Writing a file so that it is either there whole or not there at all."""
+"""Atomic writing: a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if hasattr(errno, "EDQUOT"):  # not on Windows
 
 @contextlib.contextmanager
 def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside `path` (same suffix); it takes the place of `path` when the block ends well.
+    """A temporary path with the suffix of `path`; it is renamed to `path` when the block ends without an exception.
 
-    The bytes are on the disk before the old file is replaced. On any exception, Ctrl-C included, the
-    temporary file is removed and an older file at `path` stays as it was.
+    The data are flushed to the disk before the old file is replaced. On any exception, including Ctrl-C, the temporary
+    file is removed and an older file at `path` is unchanged.
 
     Raises:
-        FileError: the folder is missing or not writable, the disk is full, `path` is a folder or a device.
+        FileError: the folder does not exist or is not writable, the disk is full, or `path` is a folder or a device.
     """
     target = Path(path)
     if target.is_dir():
@@ -41,7 +41,7 @@ def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
         raise FileError(f"cannot write {path}: the folder {target.parent} does not exist; create it first")
     if target.exists() and not target.is_file():
         raise FileError(f"cannot write {path}: it is not a regular file; choose another name")
-    real = Path(os.path.realpath(target))  # through a symbolic link, not over it
+    real = Path(os.path.realpath(target))  # the target of a symbolic link is replaced, not the link
     temporary = real.with_name(f".pcsr-{secrets.token_hex(6)}{target.suffix}")
     try:
         yield temporary

@@ -1,14 +1,14 @@
-"""Named columns, as most formats store them, to a `Cloud` and back.
+"""Conversion between named columns, as most formats store them, and a `Cloud`.
 
-Reading groups what belongs together, whatever the case of the names:
+Reading groups these columns; upper and lower case do not matter:
 
     nx ny nz | normal_x normal_y normal_z           -> normals (N, 3)
-    red green blue | r g b | diffuse_red ...        -> colors (N, 3); an alpha stays an attribute of its own
+    red green blue | r g b | diffuse_red ...        -> colors (N, 3); alpha is a separate attribute
     intensity | scalar_intensity                    -> intensity
     label | labels | class | classification | ...   -> labels
-    foo_0 foo_1 ... of one type                     -> foo (N, C)
+    foo_0 foo_1 ... of one dtype                    -> foo (N, C)
 
-Every other name stays as it is. Writing does the opposite; float colors are written as uint8.
+Other names are unchanged. Writing does the reverse; float colors are written as uint8.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _LABELS = (
 
 
 def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None) -> Cloud:
-    """A cloud from columns of shape (N,) or (N, C), among them x, y and z.
+    """Make a cloud from columns of shape (N,) or (N, C), including x, y and z.
 
     Raises:
         CloudError: x, y or z is missing.
@@ -52,7 +52,7 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
     by_lower = {name.lower(): name for name in reversed(left)}
     missing = [axis for axis in _AXES if axis not in by_lower]
     if missing:
-        raise CloudError(f"no column {', '.join(missing)} among: {', '.join(left) or 'none'}")
+        raise CloudError(f"the column {', '.join(missing)} is missing; found: {', '.join(left) or 'none'}")
 
     def take(names: tuple[str, ...]) -> list[np.ndarray] | None:
         found = [by_lower[name] for name in names if by_lower.get(name) in left]
@@ -60,7 +60,7 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
             return None
         return [left.pop(name) for name in found]
 
-    with np.errstate(invalid="ignore"):  # a NaN of the signaling kind is still a NaN
+    with np.errstate(invalid="ignore"):  # signaling NaNs are allowed
         positions = np.stack([left.pop(by_lower[axis]).astype(np.float64) for axis in _AXES], axis=1)
     attributes: Columns = {}
     for names in _NORMALS:
@@ -70,7 +70,7 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
         if COLORS not in attributes and (found := take(names)):
             if (colors := normalized_colors(np.stack(found, axis=1))) is not None:
                 attributes[COLORS] = colors
-            else:  # not colors after all: keep them under their own names
+            else:  # not colors: keep them under their own names
                 left.update(zip(names, found, strict=True))
     for name, aliases in ((INTENSITY, _INTENSITY), (LABELS, _LABELS)):
         for alias in aliases:
@@ -81,17 +81,17 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
 
 
 def columns_from_cloud(cloud: Cloud) -> Columns:
-    """Every attribute as scalar columns (N,): x y z nx ny nz red green blue intensity labels, then the rest.
+    """All attributes as scalar columns (N,): x y z nx ny nz red green blue intensity labels, then the others.
 
     Raises:
-        CloudError: an attribute does not hold numbers.
+        CloudError: an attribute is not numeric.
     """
     columns: Columns = dict(zip(_AXES, cloud.positions.T, strict=True))
     given = {NORMALS: ("nx", "ny", "nz"), COLORS: ("red", "green", "blue")}
     first = [name for name in (NORMALS, COLORS, INTENSITY, LABELS) if name in cloud.attributes]
     for name in first + [name for name in cloud.attributes if name not in first]:
         values = numeric(name, cloud.attributes[name])
-        if name == COLORS and values.dtype.kind == "f":  # what every viewer expects
+        if name == COLORS and values.dtype.kind == "f":  # viewers expect uint8
             values = colors_as_uint8(values)
         if values.ndim == 1 or values.shape[1] == 1:
             columns[free_name(name, columns)] = values.reshape(-1)
@@ -106,16 +106,16 @@ def columns_from_cloud(cloud: Cloud) -> Columns:
 
 
 def numeric(name: str, values: np.ndarray) -> np.ndarray:
-    """Booleans as uint8; anything that is no number is refused."""
+    """The values if they are numeric; booleans as uint8. Other dtypes raise a CloudError."""
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     if values.dtype.kind not in "fiu":
-        raise CloudError(f"attribute '{name}' holds {values.dtype}, not numbers; delete it before writing")
+        raise CloudError(f"attribute '{name}' has the dtype {values.dtype}, not numeric; delete it before writing")
     return values
 
 
 def free_name(name: str, taken: Mapping[str, object]) -> str:
-    """The name without white space, with underscores appended while it is taken."""
+    """The name without white space, with underscores appended until it is unused."""
     name = "_".join(name.split()) or "unnamed"
     while name in taken:
         name += "_"
@@ -123,11 +123,11 @@ def free_name(name: str, taken: Mapping[str, object]) -> str:
 
 
 def normalized_colors(values: np.ndarray) -> np.ndarray | None:
-    """Colors by `Cloud`'s convention (uint8, uint16, or floats in [0, 1]); None if these are not colors."""
+    """Colors as `Cloud` stores them (uint8, uint16, or floats in [0, 1]); None if the values are not colors."""
     if values.dtype in (np.uint8, np.uint16) or not values.size:
         return values
     low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 65535):  # also where there is a NaN
+    if not (low >= 0 and high <= 65535):  # also if there is a NaN
         return None
     if values.dtype.kind in "iu" or (high > 1 and np.array_equal(values, np.rint(values))):
         return values.astype(np.uint8 if high <= 255 else np.uint16)
@@ -137,7 +137,7 @@ def normalized_colors(values: np.ndarray) -> np.ndarray | None:
 
 
 def colors_as_uint8(values: np.ndarray) -> np.ndarray:
-    """Colors of any kind that `Cloud` holds, as uint8 of the same shape."""
+    """Colors in any form that `Cloud` stores, as uint8 of the same shape."""
     if values.dtype == np.uint8:
         return values
     scale = 255 / np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 255
@@ -146,10 +146,10 @@ def colors_as_uint8(values: np.ndarray) -> np.ndarray:
 
 
 def float32_is_enough(positions: np.ndarray, tolerance: float = 1e-3) -> bool:
-    """Does rounding to float32 move no point by more than `tolerance` of the mean point spacing?
+    """Whether rounding to float32 moves no point by more than `tolerance` times the mean point spacing.
 
-    The spacing is taken as the bounding box's diagonal over sqrt(N). At UTM coordinates float32 is off by
-    .25 m.
+    The spacing is estimated as the diagonal of the bounding box divided by sqrt(N). At UTM coordinates float32 rounds
+    to 0.25 m.
     """
     if not len(positions):
         return True
@@ -164,7 +164,7 @@ def float32_is_enough(positions: np.ndarray, tolerance: float = 1e-3) -> bool:
 
 
 def _as_labels(values: np.ndarray) -> np.ndarray:
-    """Labels that a format could only store as floats, as integers."""
+    """Integer labels, if the format stored them as floats."""
     if values.dtype.kind == "f" and values.size and np.isfinite(values).all():
         whole = np.rint(values)
         if np.array_equal(whole, values) and np.abs(whole).max() < 2**31:
@@ -173,7 +173,7 @@ def _as_labels(values: np.ndarray) -> np.ndarray:
 
 
 def _join_vectors(columns: Columns) -> Columns:
-    """foo_0, foo_1, ... (from 0, without a gap, one dtype) as one (N, C) column."""
+    """Columns foo_0, foo_1, ... (from 0, without gaps, of one dtype), joined to one (N, C) column."""
     out: Columns = {}
     done: set[str] = set()
     for name, values in columns.items():

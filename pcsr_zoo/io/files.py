@@ -1,4 +1,4 @@
-"""What every reader does first: is there such a file, and can it be opened?"""
+"""Reading files as bytes, with clear errors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..errors import FileError
 
 
 def readable_file(path: str | PathLike[str]) -> Path:
-    """The path, if it is a file with at least one byte.
+    """Return the path if it is a file with at least one byte.
 
     Raises:
-        FileError: it is missing, a folder, or empty.
+        FileError: it does not exist, is a folder, or is empty.
     """
     path = Path(path)
     try:
@@ -31,10 +31,10 @@ def readable_file(path: str | PathLike[str]) -> Path:
 
 
 def read_bytes(path: str | PathLike[str]) -> bytes:
-    """The whole file.
+    """Read the whole file.
 
     Raises:
-        FileError: it cannot be read.
+        FileError: the file cannot be read.
     """
     path = readable_file(path)
     try:
@@ -47,7 +47,7 @@ def file_sha256(path: str | PathLike[str]) -> str:
     """The sha256 of a file, as 64 hexadecimal digits.
 
     Raises:
-        FileError: it cannot be read.
+        FileError: the file cannot be read.
     """
     digest = hashlib.sha256()
     try:

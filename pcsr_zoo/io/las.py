@@ -1,9 +1,8 @@
-"""LAS and LAZ through laspy (optional: `pip install "pcsr-zoo[las]"`).
+"""LAS and LAZ with laspy (optional: `pip install "pcsr-zoo[las]"`).
 
-Every dimension becomes an attribute: red, green, blue -> `colors` uint16 (uint8 if no value is above 255, as
-many files store bytes there), classification -> `labels`, the others under laspy's names. The file's header
-(point format, scales, offsets, records, extra dimensions) travels in `metadata["las"]["header"]`, and what is
-written from such a cloud has the same one.
+Every dimension becomes an attribute: red, green and blue become `colors` (uint16, or uint8 if no value is above 255,
+as many files store bytes there), classification becomes `labels`, and the others keep laspy's names. The header (point
+format, scales, offsets, records, extra dimensions) is kept in `metadata["las"]["header"]` and written again.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ _SAME = {f"{stem}{axis}": f"n{axis}" for stem in ("normal_", "normal") for axis 
 
 
 def import_laspy(path: Path) -> ModuleType:
-    """laspy, with a LAZ backend if the file needs one.
+    """Import laspy, and check for a LAZ backend if the file is a .laz.
 
     Raises:
-        DependencyError: one of them is missing; the message says how to get it.
+        DependencyError: one of them is not installed; the message says how to install it.
     """
     remedy = 'install it with: pip install "pcsr-zoo[las]"'
     try:
         import laspy
     except ImportError as error:
-        raise DependencyError(f"{path}: LAS and LAZ files need laspy; {remedy}") from error
+        raise DependencyError(f"{path}: LAS and LAZ files require laspy; {remedy}") from error
     if path.suffix.lower() == ".laz" and not laspy.LazBackend.detect_available():
-        raise DependencyError(f"{path}: LAZ files need lazrs beside laspy; {remedy}")
+        raise DependencyError(f"{path}: LAZ files require lazrs in addition to laspy; {remedy}")
     return laspy
 
 
 def read_las(path: str | PathLike[str]) -> Cloud:
-    """Positions in float64 (scaled), every dimension, and the header.
+    """Read scaled positions (float64), all dimensions, and the header.
 
     Raises:
-        FileError: not a LAS file, or truncated.
+        FileError: the file is not a LAS file, or is truncated.
         DependencyError: laspy (for LAZ: lazrs) is not installed.
     """
     path = readable_file(path)
@@ -59,10 +58,12 @@ def read_las(path: str | PathLike[str]) -> Cloud:
         names = [name for name in las.point_format.dimension_names if name not in ("X", "Y", "Z")]
         columns = {name: np.array(las[name]) for name in names}
         columns.update(zip("xyz", (np.array(las.x), np.array(las.y), np.array(las.z)), strict=True))
-    except Exception as error:  # laspy, lazrs, struct, numpy: each has its own
-        raise FileError(f"{path} is no LAS file, truncated or broken: {error}") from None
+    except Exception as error:  # laspy, lazrs, struct and numpy raise different ones
+        raise FileError(f"{path} is not a LAS file, is truncated, or is broken: {error}") from None
     if len(las.points) != las.header.point_count:
-        raise FileError(f"{path} is truncated: {las.header.point_count} points promised, {len(las.points)} there")
+        raise FileError(
+            f"{path} is truncated: the header says {las.header.point_count} points, the file has {len(las.points)}"
+        )
     if _CLASSIFICATION in columns:
         if LABELS in columns:
             columns[free_name(LABELS, columns)] = columns[LABELS]
@@ -82,14 +83,14 @@ def read_las(path: str | PathLike[str]) -> Cloud:
 
 
 def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
-    """With the header that the cloud came with, or a new one.
+    """Write a cloud with the header that it was read with, or with a new one.
 
-    The header keeps its point format, scales, offsets and records, whatever the number of points; positions
-    are rounded to its scale, however coarse. A new one is LAS 1.4, point format 7 with colors, else 6, with
-    a scale of 1e-4 of the point spacing or finer, at most .001.
+    The header keeps its point format, scales, offsets and records; positions are rounded to its scale. A new header is
+    LAS 1.4 with point format 7 for clouds with colors and 6 for others, and its scale is at most 1e-4 of the point
+    spacing and at most 0.001 units.
 
-    Attributes that the point format does not have become extra dimensions. A cloud that gained colors gets
-    the point format that adds them. Float colors and intensities in [0, 1] are spread over 16 bits.
+    Attributes that the point format does not have become extra dimensions. For new colors the point format changes to
+    the one that adds them. Float colors and intensities in [0, 1] are scaled to 16 bits.
 
     Raises:
         FileError: the file cannot be written; a position does not fit the header's scale and offset; an
@@ -116,8 +117,8 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
         las = _fill(laspy, header, cloud, columns, path)
     except OverflowError:
         raise FileError(
-            f"cannot write {path}: a position does not fit 32 bits at the scale {header.scales} and offset "
-            f"{header.offsets} of the file that the cloud came from; delete metadata['las'] for fitting ones"
+            f"cannot write {path}: a position does not fit into 32 bits at the scale {header.scales} and offset "
+            f"{header.offsets} of the input file; write .ply, or delete metadata['las'] for a new header"
         ) from None
     with atomic_path(path) as temporary:
         try:
@@ -129,7 +130,7 @@ def write_las(cloud: Cloud, path: str | PathLike[str]) -> None:
 
 
 def _columns(cloud: Cloud, eight_bits: bool) -> Columns:
-    """Scalar columns under laspy's names; colors in 16 bits, or as the 8 bits that the source had."""
+    """Scalar columns under laspy's names; colors in 16 bits, or in 8 bits if the source had 8."""
     columns = columns_from_cloud(cloud)
     for axis in "xyz":
         del columns[axis]
@@ -148,7 +149,7 @@ def _columns(cloud: Cloud, eight_bits: bool) -> Columns:
 
 
 def _for_fresh_header(columns: Columns) -> Columns:
-    """What the standard dimensions cannot hold gets another name, and so an extra dimension."""
+    """Rename the columns that do not fit the standard dimensions, so that they become extra dimensions."""
     labels, intensity = columns.get(_CLASSIFICATION), columns.get(INTENSITY)
     if labels is not None and labels.size and (labels.min() < 0 or labels.max() > 255):
         columns[LABELS] = columns.pop(_CLASSIFICATION)
@@ -164,7 +165,7 @@ def _for_fresh_header(columns: Columns) -> Columns:
 
 
 def _fill(laspy: ModuleType, header: Any, cloud: Cloud, columns: Columns, path: Path) -> Any:
-    """A `laspy.LasData` with the cloud's points."""
+    """Make a `laspy.LasData` with the cloud's points."""
     known = {dimension.name: dimension for dimension in header.point_format.dimensions}
     sources = {name: _SAME.get(name.lower(), name) for name in known if name not in columns}
     taken = {*known, *sources.values()}
@@ -189,7 +190,7 @@ def _fill(laspy: ModuleType, header: Any, cloud: Cloud, columns: Columns, path: 
 
 
 def _fitting(values: np.ndarray, dimension: Any, name: str, path: Path) -> np.ndarray:
-    """The values in the dimension's type; rounded if it is an integer type."""
+    """The values in the type of the dimension; rounded for an integer type."""
     kind = dimension.kind.name
     if kind == "FloatingPoint":
         return values
@@ -198,7 +199,7 @@ def _fitting(values: np.ndarray, dimension: Any, name: str, path: Path) -> np.nd
     low, high = (-(2 ** (dimension.num_bits - 1)) if signed else 0), 2 ** (dimension.num_bits - signed) - 1
     if whole.size and not (whole.min() >= low and whole.max() <= high):
         raise FileError(
-            f"cannot write {path}: '{name}' of this point format holds {low} to {high}, the cloud has "
-            f"{whole.min():g} to {whole.max():g}; change or delete this attribute"
+            f"cannot write {path}: '{name}' of this point format stores {low} to {high}, but the cloud has values of "
+            f"{whole.min():g} to {whole.max():g}; change or delete this attribute, or write .ply"
         )
     return whole.astype(np.int64 if signed else np.uint64)

@@ -1,4 +1,4 @@
-"""LAS headers: a new one for a cloud from elsewhere, and what they say in words."""
+"""LAS headers: new and copied ones, recovery notes in them, and their description."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ..errors import FileError
 from ..geometry.grid import Grid
 from .recovery_note import MARK, note_from_text, note_of, note_to_text
 
-_COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the same with colors
+_COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the one that adds colors
 _COARSEST = 1e-3
-_RECORD, _LONG_RECORD = 54, 60  # the least bytes that a variable length record takes
-_MOST_COMPRESSED = 10_000  # LAZ takes 10 % or so of the size, far less where all points are alike
+_RECORD, _LONG_RECORD = 54, 60  # smallest size of a variable length record, in bytes
+_MOST_COMPRESSED = 10_000  # LAZ typically has 10 % of the size, far less if all points are alike
 _LARGEST = 2e9  # coordinates are 32-bit integers
 
 
 def check_sizes(path: Path) -> None:
-    """Do the numbers in the header fit into the file? laspy makes room for whatever they promise.
+    """Check the counts in the header against the size of the file; laspy allocates whatever they say.
 
     Raises:
-        FileError: they do not, or this is no LAS file.
+        FileError: they do not match, or this is not a LAS file.
     """
     try:
         with open(path, "rb") as handle:
@@ -34,7 +34,7 @@ def check_sizes(path: Path) -> None:
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     if head[:4] != b"LASF" or len(head) < 227:
-        raise FileError(f"{path} is no LAS file, or truncated: it does not begin with a LAS header")
+        raise FileError(f"{path} is not a LAS file, or is truncated: it does not begin with a LAS header")
     start, header_size = int.from_bytes(head[96:100], "little"), int.from_bytes(head[94:96], "little")
     records, row = int.from_bytes(head[100:104], "little"), int.from_bytes(head[105:107], "little")
     points, first_long, long_records = int.from_bytes(head[107:111], "little"), size, 0
@@ -52,13 +52,13 @@ def check_sizes(path: Path) -> None:
         or (long_records and first_long + long_records * _LONG_RECORD > size)
     ):
         raise FileError(
-            f"{path} is truncated or its header is broken: {points} points of {row} bytes from byte {start} "
-            f"on and {records + long_records} records do not fit into {size} bytes; copy or download it again"
+            f"{path} is truncated or its header is broken: {points} points of {row} bytes after byte {start} "
+            f"and {records + long_records} records do not fit into {size} bytes; copy or download it again"
         )
 
 
 def fresh_header(laspy: ModuleType, positions: np.ndarray, colors: bool) -> Any:
-    """LAS 1.4, point format 7 or 6, with the scale and offset that suit the (N, 3) positions."""
+    """A LAS 1.4 header, point format 7 or 6, with a suitable scale and offset for the (N, 3) positions."""
     header = laspy.LasHeader(version="1.4", point_format=7 if colors else 6)
     header.generating_software = "pcsr-zoo"
     header.scales, header.offsets = scale_and_offset(positions)
@@ -66,7 +66,7 @@ def fresh_header(laspy: ModuleType, positions: np.ndarray, colors: bool) -> Any:
 
 
 def copied_header(origin: Any) -> Any:
-    """The header of another file, without the records of a COPC octree: they describe that file's chunks."""
+    """A copy of the header, without the records of a COPC octree, which describe chunks of the other file."""
     header = copy.deepcopy(origin)
     header.vlrs = [record for record in header.vlrs if record.user_id != "copc"]
     if header.evlrs is not None:
@@ -75,9 +75,9 @@ def copied_header(origin: Any) -> Any:
 
 
 def put_note(laspy: ModuleType, header: Any, cloud: Cloud) -> None:
-    """The cloud's recovery note as a record of the header; and its grid as scale and offset, if it has one.
+    """Store the cloud's recovery note as a record of the header, and its grid, if any, as scale and offset.
 
-    The record keeps the scales and offsets that the grid takes the place of: what is recovered is not on the grid.
+    The record keeps the scales and offsets that the grid replaces, because a recovered cloud is not on the grid.
     """
     header.vlrs = [record for record in header.vlrs if record.user_id != MARK]
     note = note_of(cloud.metadata)
@@ -92,7 +92,7 @@ def put_note(laspy: ModuleType, header: Any, cloud: Cloud) -> None:
 
 
 def take_note(header: Any, where: str) -> tuple[dict[str, Any] | None, Grid | None]:
-    """The note and the grid that `put_note` wrote; the header becomes as it was before."""
+    """Read the note and the grid that `put_note` wrote, and restore the header."""
     records = [record for record in header.vlrs if record.user_id == MARK]
     if not records:
         return None, None
@@ -115,13 +115,13 @@ def _three_numbers(value: Any) -> np.ndarray | None:
 
 
 def scale_and_offset(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One power of ten for all axes, at most 1e-4 of the spacing and .001, unless 32 bits do not reach."""
+    """A power of ten for all axes: at most 1e-4 of the spacing and 0.001 units, unless 32 bits do not suffice."""
     if not len(positions):
         return np.full(3, _COARSEST), np.zeros(3)
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = float((high - low).max())
     spacing = float(np.linalg.norm(high - low)) / np.sqrt(len(positions))
-    finest = 4e-16 * max(float(np.abs(positions).max()), 1e-290)  # float64 has no more digits
+    finest = 4e-16 * max(float(np.abs(positions).max()), 1e-290)  # the precision of float64
     wanted = max(min(_COARSEST, 1e-4 * spacing) if spacing > 0 else _COARSEST, finest)
     exponent = int(np.floor(np.log10(wanted)))
     while extent / 10.0**exponent > _LARGEST:
@@ -131,7 +131,7 @@ def scale_and_offset(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_colors(header: Any) -> None:
-    """Change the header's point format, in place, to the one that adds red, green and blue."""
+    """Change the header's point format, in place, to the one with red, green and blue."""
     number = header.point_format.id
     if number not in _COLORED or "red" in header.point_format.dimension_names:
         return
@@ -142,7 +142,7 @@ def with_colors(header: Any) -> None:
 
 
 def describe_header(header: Any) -> dict[str, Any]:
-    """What `pcsr info` shows of a LAS header."""
+    """The entries of a LAS header that `pcsr info` prints."""
     about: dict[str, Any] = {
         "las_version": str(header.version),
         "point_format": int(header.point_format.id),
@@ -158,7 +158,7 @@ def describe_header(header: Any) -> dict[str, Any]:
 
 
 def crs_text(header: Any) -> str | None:
-    """The coordinate system as WKT, else the text of the GeoTIFF keys, else their EPSG code."""
+    """The coordinate reference system as WKT, else the text of the GeoTIFF keys, else their EPSG code."""
     records = [*header.vlrs, *(getattr(header, "evlrs", None) or [])]
     by_kind = {type(record).__name__: record for record in records}
     if (wkt := by_kind.get("WktCoordinateSystemVlr")) is not None and wkt.string.strip("\0 "):

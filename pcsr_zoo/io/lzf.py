@@ -1,17 +1,17 @@
-"""The LZF decompression that PCD's `binary_compressed` needs (Marc Lehmann's LibLZF format), in plain Python.
+"""LZF decompression for PCD's `binary_compressed` (Marc Lehmann's LibLZF format), in plain Python.
 
-No kept library brings wheels for it. A control byte c begins each instruction: c < 32 copies the c + 1 bytes
-that follow; otherwise c >> 5, plus 2, bytes are copied from as far back as the other bits say.
+No maintained library has wheels for it. Each instruction begins with a control byte c. If c < 32, the next c + 1 bytes
+are copied. Otherwise (c >> 5) + 2 bytes are copied from earlier output, at the distance in the remaining bits.
 """
 
 from __future__ import annotations
 
 
 def decompress(data: bytes, size: int) -> bytes:
-    """Exactly `size` bytes.
+    """Decompress to exactly `size` bytes.
 
     Raises:
-        ValueError: the stream is broken, or does not give that many.
+        ValueError: the stream is broken, or has another size.
     """
     out = bytearray()
     at, end = 0, len(data)
@@ -32,13 +32,13 @@ def decompress(data: bytes, size: int) -> bytes:
             at += 1
             length += 2
             if start < 0:
-                raise ValueError("a copy from before the first byte")
+                raise ValueError("it copies from before the first byte")
             chunk = out[start : start + length]
             if len(chunk) < length:  # the copy overlaps itself: the bytes repeat
                 chunk = (chunk * (length // len(chunk) + 1))[:length]
             out += chunk
     except IndexError:
-        raise ValueError("it ends within an instruction") from None
+        raise ValueError("it ends inside an instruction") from None
     if at != end or len(out) != size:
-        raise ValueError(f"it gives {len(out)} bytes in place of {size}")
+        raise ValueError(f"it has {len(out)} bytes instead of {size}")
     return bytes(out)

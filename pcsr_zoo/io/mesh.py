@@ -1,4 +1,4 @@
-"""Mesh files: OBJ and OFF by our own readers, STL and glTF by Open3D; and points sampled from a surface."""
+"""Mesh files (OBJ and OFF with our own readers, STL and glTF with Open3D), and sampling of points from a surface."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .ply import read_ply
 from .trimesh import Mesh
 
 DEFAULT_POINTS = 8192
-_OPEN3D_LIMIT = 10_000  # its elimination is slow: .5 s for 8 k points, 13 s for 100 k
-_ELIMINATION_LIMIT = 1_000_000  # ours takes 2.3 kB for each point that it keeps
+_OPEN3D_LIMIT = 10_000  # its sample elimination takes 0.5 s for 8 k points and 13 s for 100 k
+_ELIMINATION_LIMIT = 1_000_000  # ours takes 2.3 kB of memory per output point
 _OVERSAMPLING = 4
 
 
 def read_mesh(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The surface in a PLY, OBJ, OFF, STL, GLB or GLTF file.
+    """Read the surface in a PLY, OBJ, OFF, STL, GLB or GLTF file.
 
     Returns:
-        Vertices (V, 3) float64 and triangles (F, 3) int64; polygons are cut into fans.
+        Vertices (V, 3) float64 and triangles (F, 3) int64; polygons are split into triangle fans.
 
     Raises:
-        FileError: the file cannot be read, is of another kind, or has no faces.
+        FileError: the file cannot be read, has another format, or has no faces.
     """
     path = Path(path)
     readers = {".ply": read_ply, ".obj": read_obj, ".off": read_off}
@@ -39,15 +39,15 @@ def read_mesh(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
         raise FileError(f"{path}: '{suffix}' is not a mesh format; use .ply, .obj, .off, .stl, .glb or .gltf")
     found = readers.get(suffix, read_with_open3d)(path)
     if isinstance(found, Cloud):
-        raise FileError(f"{path} has no faces: a mesh is needed here")
+        raise FileError(f"{path} has no faces; a mesh is required here")
     return found.vertices.positions, found.triangles
 
 
 def read_with_open3d(path: str | PathLike[str]) -> Mesh:
-    """A mesh through Open3D, whose readers report a broken file only by an empty mesh.
+    """Read a mesh with Open3D, whose readers return an empty mesh for a broken file.
 
     Raises:
-        FileError: there is no triangle to be had from the file.
+        FileError: Open3D finds no triangle in the file.
     """
     path = readable_file(path)
     o3d = import_open3d()
@@ -55,7 +55,7 @@ def read_with_open3d(path: str | PathLike[str]) -> Mesh:
         mesh = o3d.io.read_triangle_mesh(str(path))
     triangles = np.asarray(mesh.triangles).astype(np.int64)
     if not len(triangles):
-        raise FileError(f"{path}: Open3D finds no triangles in it; the file is broken, truncated, or has no mesh")
+        raise FileError(f"{path}: Open3D found no triangles; the file is broken, truncated, or has no mesh")
     attributes = {}
     if mesh.has_vertex_normals():
         attributes[NORMALS] = np.asarray(mesh.vertex_normals).astype(np.float32)
@@ -66,11 +66,17 @@ def read_with_open3d(path: str | PathLike[str]) -> Mesh:
 
 
 def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: str = "the mesh") -> Cloud:
-    """`points` points evenly spread over the surface, with the normals and colors that the vertices have.
+    """Sample points evenly from the surface, with interpolated normals and colors if the vertices have them.
 
-    Up to 10,000 by Poisson-disk sampling (Yuksel's sample elimination, Open3D); above, 4 times as many uniform ones
-    thinned by our own sample elimination, over a million by farthest point sampling. The same seed gives the same
-    points.
+    Up to 10,000 points are drawn by Poisson-disk sampling (Yuksel's sample elimination) in Open3D. For more, 4 times as
+    many uniform random points are thinned by our own sample elimination, and above a million points by farthest point
+    sampling. The result depends on the seed only.
+
+    Args:
+        mesh: the mesh.
+        points: number of points.
+        seed: seed of the random numbers.
+        name: the name of the mesh in messages, such as its path.
 
     Raises:
         OptionError: `points` is not positive.
@@ -80,7 +86,7 @@ def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: s
         raise OptionError(f"points must be at least 1, got {points}")
     o3d = import_open3d()
     vertices = mesh.vertices.validate(name)
-    center = vertices.positions.mean(axis=0)  # far from the origin, areas lose their digits
+    center = vertices.positions.mean(axis=0)  # areas far from the origin are inaccurate
     surface = o3d.geometry.TriangleMesh(
         o3d.utility.Vector3dVector(vertices.positions - center),
         o3d.utility.Vector3iVector(mesh.triangles.astype(np.int32)),
@@ -91,7 +97,7 @@ def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: s
         surface.vertex_colors = o3d.utility.Vector3dVector(colors)
     area = surface.get_surface_area()
     if not (np.isfinite(area) and area > 0):
-        raise FileError(f"{name}: its faces have no area, so no points can be drawn from it")
+        raise FileError(f"{name}: the faces have no area, so no points can be sampled from them")
     o3d.utility.random.seed(seed)
     if points <= _OPEN3D_LIMIT:
         drawn = surface.sample_points_poisson_disk(points)
@@ -111,7 +117,7 @@ def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: s
 
 
 def _thin(positions: np.ndarray, points: int, area: float, seed: int) -> np.ndarray:
-    """Ascending indices (points,) of an even subset."""
+    """Sorted indices (points,) of an even subset."""
     if points <= _ELIMINATION_LIMIT:
         from ..geometry.elimination import eliminate
 

@@ -1,4 +1,4 @@
-"""NumPy's .npy and .npz, without pickle."""
+"""NumPy's .npy and .npz files, without pickle."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from .columns import float32_is_enough, numeric
 from .files import readable_file
 from .recovery_note import KEY, note_from_text, note_of, note_to_text
 
-_NOTE = "pcsr.json"  # an array with one text in it
+_NOTE = "pcsr.json"  # name of an array that has one string, the recovery note
 _POSITION_NAMES = ("positions", "xyz", "points", "pos")
 
 
 def read_npy(path: str | PathLike[str]) -> Cloud:
-    """An array (N, 3), or (N, 3 + C) whose further columns become `features`.
+    """Read an array (N, 3), or (N, 3 + C) whose columns from the fourth on become `features`.
 
     Raises:
-        FileError: not such an array, or truncated.
+        FileError: the file has no such array, or is truncated.
     """
     path = readable_file(path)
     try:
-        with open(path, "rb") as handle:  # np.load forgets to close a broken file
+        with open(path, "rb") as handle:  # np.load does not close a broken file
             array = np.load(handle, allow_pickle=False)
-    except Exception as error:  # zipfile, zlib, tokenize and more shine through np.load
-        raise FileError(f"{path} is not a .npy file that can be read: {error}") from None
+    except Exception as error:  # np.load lets errors of zipfile, zlib and tokenize through
+        raise FileError(f"{path} cannot be read as a .npy file: {error}") from None
     if not isinstance(array, np.ndarray):
-        raise FileError(f"{path} holds several arrays; rename it to .npz")
+        raise FileError(f"{path} has several arrays; rename it to .npz")
     return _cloud(array, {}, path, "NPY")
 
 
 def write_npy(cloud: Cloud, path: str | PathLike[str]) -> None:
-    """Positions (N, 3), with `features` behind them; other attributes do not fit (use .npz).
+    """Write positions (N, 3) followed by `features`; other attributes cannot be stored (use .npz).
 
-    float64, or float32 where the source had float32 and that loses nothing.
+    The dtype is float64, or float32 if the source was float32 and no precision is lost.
     """
     parts = [cloud.positions]
     single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
@@ -54,25 +54,25 @@ def write_npy(cloud: Cloud, path: str | PathLike[str]) -> None:
 
 
 def read_npz(path: str | PathLike[str]) -> Cloud:
-    """`positions` (or `xyz`, `points`, `pos`, or the only array), and every array of the same length.
+    """Read `positions` (or `xyz`, `points`, `pos`, or the only array), and all arrays of the same length.
 
     Raises:
-        FileError: not such a file, or truncated.
+        FileError: the file has no such array, or is truncated.
     """
     path = readable_file(path)
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array; rename it to .npy")
+                raise ValueError("it has a single array; rename it to .npy")
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:
-        raise FileError(f"{path} is not a .npz file that can be read: {error}") from None
+        raise FileError(f"{path} cannot be read as a .npz file: {error}") from None
     name = next((name for name in _POSITION_NAMES if name in arrays), None)
     if name is None and len(arrays) == 1:
         name = next(iter(arrays))
     if name is None:
         raise FileError(
-            f"{path} has no array 'positions', 'xyz', 'points' or 'pos', but: {', '.join(arrays) or 'none'}"
+            f"{path} has no array 'positions', 'xyz', 'points' or 'pos'; found: {', '.join(arrays) or 'none'}"
         )
     note = arrays.pop(_NOTE, None)
     cloud = _cloud(arrays.pop(name), arrays, path, "NPZ")
@@ -82,10 +82,10 @@ def read_npz(path: str | PathLike[str]) -> Cloud:
 
 
 def write_npz(cloud: Cloud, path: str | PathLike[str]) -> None:
-    """`positions` float64, every attribute by its name and in its dtype, and the recovery note if there is one.
+    """Write `positions` (float64), each attribute under its name and in its dtype, and the recovery note, if any.
 
     Raises:
-        FileError: the file cannot be written, or an attribute does not hold numbers.
+        FileError: the file cannot be written, or an attribute is not numeric.
     """
     arrays = {"positions": cloud.positions}
     if note := note_of(cloud.metadata):
@@ -97,7 +97,7 @@ def write_npz(cloud: Cloud, path: str | PathLike[str]) -> None:
     except CloudError as error:
         raise FileError(f"cannot write {path}: {error}") from None
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
-        for name, values in arrays.items():  # np.savez takes no name such as "file"
+        for name, values in arrays.items():  # np.savez does not allow the name "file"
             with archive.open(f"{name}.npy", "w", force_zip64=True) as handle:
                 np.lib.format.write_array(handle, values, allow_pickle=False)
 

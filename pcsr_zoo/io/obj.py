@@ -1,6 +1,6 @@
-"""OBJ meshes: vertices (with colors, where a line has six numbers) and faces, in float64.
+"""OBJ meshes: vertices (with colors if their lines have six numbers) and faces, in float64.
 
-Not through Open3D: its reader loses UTM coordinates to float32 and refuses vertices without faces.
+Open3D's reader is not used: it rounds UTM coordinates to float32 and rejects vertices without faces.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .trimesh import Mesh, fan_triangles
 
 
 def read_obj(path: str | PathLike[str]) -> Cloud | Mesh:
-    """A mesh; a cloud if it has no faces. Materials, texture and normal records are not read.
+    """Read a mesh, or a cloud if there are no faces. Materials, textures and normals are not read.
 
     Raises:
-        FileError: names the line that is wrong.
+        FileError: the file cannot be read; the message names the line.
     """
     path = Path(path)
     text = read_bytes(path).decode("utf-8", "replace").replace("\\\n", " ").replace("\\\r\n", " ")
@@ -43,10 +43,12 @@ def read_obj(path: str | PathLike[str]) -> Cloud | Mesh:
             raise FileError(f"{path}, line {number}: not an OBJ vertex or face: '{line[:60]}'") from None
         known = known or words[0] in ("v", "f", "vn", "vt", "o", "g", "mtllib", "usemtl")
     if not known:
-        raise FileError(f"{path} is not an OBJ file: no line of it is an OBJ record")
+        raise FileError(f"{path} is not an OBJ file: no line is an OBJ record")
     if any(polygon.max(initial=0) >= len(vertices) for polygon in polygons):
         highest = max(int(polygon.max(initial=0)) for polygon in polygons) + 1
-        raise FileError(f"{path}: a face names vertex {highest}, but there are only {len(vertices)}; is it truncated?")
+        raise FileError(
+            f"{path}: a face refers to vertex {highest}, but there are only {len(vertices)}; is it truncated?"
+        )
     attributes = {}
     if vertices and all(len(row) >= 6 for row in vertices):
         colors = normalized_colors(np.array([row[3:6] for row in vertices]))
@@ -59,9 +61,9 @@ def read_obj(path: str | PathLike[str]) -> Cloud | Mesh:
 
 
 def _corners(words: list[str], vertices: int) -> np.ndarray:
-    """'7', '7/1', '7/1/3', '7//3': from 1, or from the end where negative. As numbers from 0."""
+    """Vertex numbers from 0, from words such as '7', '7/1', '7/1/3', '7//3': from 1, or negative from the end."""
     corners = np.array([int(word.split("/", 1)[0]) for word in words], dtype=np.int64)
     corners = np.where(corners < 0, corners + vertices, corners - 1)
-    if (corners < 0).any():  # 0 is no vertex, nor is one before the first
+    if (corners < 0).any():  # a 0, or a negative number before the first vertex
         raise ValueError
     return corners

@@ -1,7 +1,7 @@
-"""OFF meshes, with every spelling of the first lines that the field's data sets have.
+"""OFF meshes, in all variants of the first lines that common data sets have.
 
-ModelNet writes "OFF490 518 0" on one line; others write "OFF 490 518 0", or leave the word out: Open3D
-refuses these. COFF, NOFF, CNOFF add columns per vertex; they are read only as far as x, y and z.
+ModelNet writes "OFF490 518 0" on one line, others write "OFF 490 518 0" or omit the word; Open3D rejects these. COFF,
+NOFF and CNOFF add columns to each vertex; only x, y and z are read.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .trimesh import Mesh, fan_triangles
 
 
 def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
-    """A mesh; a cloud if it has no faces.
+    """Read a mesh, or a cloud if there are no faces.
 
     Raises:
-        FileError: names the line that is wrong, or says that lines are missing.
+        FileError: a line is wrong or missing; the message names it.
     """
     path = Path(path)
     text = read_bytes(path).decode("utf-8", "replace")
@@ -40,11 +40,11 @@ def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
         if vertices < 0 or faces < 0:
             raise ValueError
     except (ValueError, IndexError):
-        raise FileError(f"{path} is not an OFF file: no line with the numbers of vertices and faces") from None
+        raise FileError(f"{path} is not an OFF file: it has no line with the numbers of vertices and faces") from None
     body = lines[1:]
     if len(body) < vertices + faces:
         raise FileError(
-            f"{path} is truncated: it promises {vertices} vertices and {faces} faces, but has only {len(body)} lines"
+            f"{path} is truncated: it has {len(body)} lines for the {vertices} vertices and {faces} faces in its header"
         )
     positions = np.array([_numbers(path, row, 3, float) for row in body[:vertices]]).reshape(-1, 3)
     polygons = []
@@ -52,7 +52,7 @@ def read_off(path: str | PathLike[str]) -> Cloud | Mesh:
         count = _numbers(path, row, 1, int)[0]
         polygon = _numbers(path, row, count + 1, int)[1:]
         if polygon and not (min(polygon) >= 0 and max(polygon) < vertices):
-            raise FileError(f"{path}, line {row[0]}: a vertex number is outside 0..{vertices - 1}: '{row[1][:60]}'")
+            raise FileError(f"{path}, line {row[0]}: a vertex number is not from 0 to {vertices - 1}: '{row[1][:60]}'")
         polygons.append(np.array(polygon, dtype=np.int64))
     cloud = Cloud(positions, metadata={"format": "OFF", "encoding": "ascii"})
     triangles = fan_triangles(polygons)
@@ -67,5 +67,5 @@ def _numbers(path: Path, row: tuple[int, str], count: int, kind: type) -> list:
     except ValueError:
         values = []
     if len(values) != count or count < 1:
-        raise FileError(f"{path}, line {number}: {count} numbers expected, found '{line[:60]}'")
+        raise FileError(f"{path}, line {number}: expected {count} numbers, found '{line[:60]}'")
     return values

@@ -1,4 +1,4 @@
-"""PCD v0.7 of the Point Cloud Library: ascii, binary and binary_compressed."""
+"""PCD v0.7 files of the Point Cloud Library: ascii, binary and binary_compressed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PCL_NAMES = {"nx": "normal_x", "ny": "normal_y", "nz": "normal_z", "labels": "l
 
 
 def read_pcd(path: str | PathLike[str]) -> Cloud:
-    """The points with every field.
+    """Read the points with all fields.
 
-    `rgb` and `rgba`, packed into a float or an unsigned integer, become `colors` uint8 (and `alpha`);
-    normal_x, normal_y, normal_z become `normals`. An organized cloud (HEIGHT > 1) stores pixels that saw
-    nothing as NaN: these rows are dropped and counted in `metadata["pcd"]["dropped_rows"]`.
+    `rgb` and `rgba`, packed into a float or an unsigned integer, become `colors` (uint8) and `alpha`. normal_x,
+    normal_y and normal_z become `normals`. An organized cloud (HEIGHT > 1) has NaN for pixels without a
+    measurement: these rows are dropped, and `metadata["pcd"]["dropped_rows"]` is their number.
 
     Raises:
-        FileError: not a PCD file, truncated, or its counts are wrong.
+        FileError: the file is not a PCD file, is truncated, or has wrong counts.
     """
     path = Path(path)
     data = read_bytes(path)
@@ -70,7 +70,7 @@ def read_pcd(path: str | PathLike[str]) -> Cloud:
 
 
 def write_pcd(cloud: Cloud, path: str | PathLike[str]) -> None:
-    """Binary; positions are float32, as PCL expects, or float64 where float32 would move the points.
+    """Write a binary PCD file. Positions are float32, as PCL expects, or float64 if float32 would move the points.
 
     Raises:
         FileError: the file cannot be written.
@@ -115,8 +115,8 @@ def _from_ascii(body: bytes, header: Header, path: Path) -> Columns:
     width = sum(int(np.prod(header.row[name].shape)) for name in header.row.names or ())
     if len(numbers) != header.points or (header.points and numbers.shape[1] != width):
         raise FileError(
-            f"{path} promises {header.points} points of {width} numbers, but has {len(numbers)} rows of "
-            f"{numbers.shape[1]}; it is truncated or its header is wrong"
+            f"{path}: the header says {header.points} points of {width} numbers, but there are {len(numbers)} rows of "
+            f"{numbers.shape[1]}; the file is truncated or its header is wrong"
         )
     numbers = numbers.reshape(header.points, width)
     columns: Columns = {}
@@ -128,7 +128,7 @@ def _from_ascii(body: bytes, header: Header, path: Path) -> Columns:
         at += count
         if kind.kind == "V":
             continue
-        if kind.kind == "f":  # positions keep the digits of the text
+        if kind.kind == "f":  # positions keep all digits of the text
             columns[name] = values if name in ("x", "y", "z") else values.astype(kind)
         else:
             limits = np.iinfo(kind)
@@ -141,8 +141,8 @@ def _from_ascii(body: bytes, header: Header, path: Path) -> Columns:
 def _from_rows(body: bytes, header: Header, path: Path) -> Columns:
     if len(body) < header.points * header.row.itemsize:
         raise FileError(
-            f"{path} is truncated: {header.points} points need {header.points * header.row.itemsize} bytes, "
-            f"it has {len(body)}; copy or download it again"
+            f"{path} is truncated: {header.points} points take {header.points * header.row.itemsize} bytes, but it has "
+            f"{len(body)}; copy or download it again"
         )
     table = np.frombuffer(body, header.row, header.points)
     return {
@@ -151,15 +151,15 @@ def _from_rows(body: bytes, header: Header, path: Path) -> Columns:
 
 
 def _from_compressed(body: bytes, header: Header, path: Path) -> Columns:
-    """Two sizes, then LZF data that holds the fields one after the other."""
+    """Read two sizes, then LZF data with one field after the other."""
     expected = header.points * header.row.itemsize
     if not header.points and len(body) < 8:
         return {name: np.empty(0, header.row[name].base) for name in header.row.names or ()}
     packed, size = (int(v) for v in np.frombuffer(body[:8].ljust(8, b"\0"), "<u4"))
     if len(body) < 8 or len(body) - 8 < packed:
-        raise FileError(f"{path} is truncated: {packed} compressed bytes promised, {max(len(body) - 8, 0)} there")
+        raise FileError(f"{path} is truncated: it has {max(len(body) - 8, 0)} of {packed} compressed bytes")
     if size != expected:
-        raise FileError(f"{path}: {header.points} points need {expected} bytes, the compressed block holds {size}")
+        raise FileError(f"{path}: {header.points} points take {expected} bytes, but the compressed block has {size}")
     try:
         plain = lzf.decompress(body[8 : 8 + packed], size)
     except ValueError as error:
@@ -189,7 +189,7 @@ def _unpack_colors(columns: Columns, name: str) -> None:
 
 
 def _pack_colors(columns: Columns) -> Columns:
-    """red, green, blue as one float `rgb` (PCL's way); with an 8-bit alpha as one unsigned `rgba`."""
+    """Pack red, green and blue into a float `rgb`, as PCL does; with an 8-bit alpha into an unsigned `rgba`."""
     red, green, blue = (colors_as_uint8(columns[name]).astype(np.uint32) for name in ("red", "green", "blue"))
     packed = red << 16 | green << 8 | blue
     with_alpha = "alpha" in columns and columns["alpha"].dtype == np.uint8

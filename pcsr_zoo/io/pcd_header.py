@@ -32,10 +32,10 @@ class Header:
 
 
 def parse_header(data: bytes, path: Path) -> Header:
-    """The header at the start of `data`.
+    """Parse the header at the start of `data`.
 
     Raises:
-        FileError: names the line that cannot be understood, or what is missing.
+        FileError: a line is wrong or missing; the message names it.
     """
     said: dict[str, list[str]] = {}
     comments: list[str] = []
@@ -58,7 +58,7 @@ def parse_header(data: bytes, path: Path) -> Header:
     try:
         return _build(said, at, number, comments)
     except KeyError as error:
-        raise FileError(f"{path}: the PCD header lacks or misstates {error.args[0]}") from None
+        raise FileError(f"{path}: the PCD header has no valid line {error.args[0]}") from None
     except (ValueError, IndexError) as error:
         raise FileError(f"{path}: the PCD header is broken: {error}") from None
 
@@ -73,7 +73,7 @@ def _build(said: dict[str, list[str]], size: int, lines: int, comments: list[str
     row: dict[str, tuple] = {}
     for i, (name, kind, width, count) in enumerate(zip(fields, types, sizes, counts, strict=True)):
         if name == "_":
-            row[f"_{i} "] = (f"V{width}", (count,))  # padding; no field name ends with a blank
+            row[f"_{i} "] = (f"V{width}", (count,))  # padding; field names do not end with a space
             continue
         if (kind, width) not in _TYPES:
             raise ValueError(f"field '{name}' has the unknown type {kind} {width}")
@@ -81,7 +81,7 @@ def _build(said: dict[str, list[str]], size: int, lines: int, comments: list[str
             raise ValueError(f"field '{name}' has the count {count}")
         row[free_name(name, row)] = (_TYPES[kind, width],) if count == 1 else (_TYPES[kind, width], (count,))
     if not all(axis in row and len(row[axis]) == 1 for axis in ("x", "y", "z")):
-        raise ValueError(f"it has no fields x, y and z, but: {' '.join(fields)}")
+        raise ValueError(f"it has no fields x, y and z; found: {' '.join(fields)}")
     width, height = int(said["WIDTH"][0]), int(said.get("HEIGHT", ["1"])[0])
     points = int(said["POINTS"][0]) if "POINTS" in said else width * height
     if min(width, height, points) < 0 or width * height != points:

@@ -1,4 +1,4 @@
-"""PLY: clouds and meshes, ascii and binary, any property."""
+"""PLY files: clouds and meshes, ascii and binary, with any properties."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ _NAMES = {
 
 
 def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
-    """The vertices with every scalar property; a `Mesh` if the file has faces.
+    """Read the vertices with all scalar properties; the result is a `Mesh` if the file has faces.
 
-    Properties become attributes as `columns` describes. Comments and obj_info lie in `metadata["ply"]`; the comment
-    that is a recovery note in `metadata["pcsr"]`.
-    Lists of different lengths on vertices, and elements other than vertices and faces, are not read.
+    Properties become attributes, see `columns`. Comments and obj_info are in `metadata["ply"]`, a recovery note is in
+    `metadata["pcsr"]`. Vertex lists of different lengths, and elements other than vertices and faces, are not read.
 
     Raises:
-        FileError: not a PLY file, truncated, or its counts are wrong.
+        FileError: the file is not a PLY file, is truncated, or has wrong counts.
     """
     path = Path(path)
     data = read_bytes(path)
@@ -52,9 +51,9 @@ def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
 
 
 def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
-    """Binary little endian, double positions (float where the source had float and that loses nothing).
+    """Write a binary little endian PLY file. Positions are double, or float if the source was float.
 
-    Colors are uchar, all that most readers know, except where a PLY file brought ushort.
+    Colors are uchar, the only type that most readers support, unless they were read from a PLY file with ushort.
 
     Raises:
         FileError: the file cannot be written, or an attribute does not fit.
@@ -103,7 +102,7 @@ def _metadata(header: Header, types: dict[str, str], path: Path) -> dict[str, An
 
 
 def _restore_float32(columns: Columns, types: dict[str, str]) -> None:
-    """Ascii columns come as float64: give all but the positions the type that the header declares."""
+    """Convert ascii columns, which are read as float64, to the declared type, except for positions."""
     for name, values in columns.items():
         if types[name] == "f4" and values.dtype == np.float64 and name.lower() not in ("x", "y", "z"):
             columns[name] = values.astype(np.float32)
@@ -116,12 +115,12 @@ def _triangles(face: dict[str, Values], vertices: int, path: Path) -> np.ndarray
         return np.empty((0, 3), np.int64)
     triangles = fan_triangles(polygons)
     if triangles.size and not (triangles.min() >= 0 and triangles.max() < vertices):
-        raise FileError(f"{path}: a face names vertex {triangles.max()}, but there are only {vertices}")
+        raise FileError(f"{path}: a face refers to vertex {triangles.max()}, but there are only {vertices}")
     return triangles
 
 
 def _storable(name: str, values: np.ndarray, path: Path) -> np.ndarray:
-    """PLY has no 64-bit integers and no half floats: the smallest type that holds every value."""
+    """The values in a type of PLY, which has no 64-bit integers and no half floats."""
     if values.dtype.kind == "f":
         return values.astype(np.float32 if values.dtype.itemsize == 2 else values.dtype.type)
     if values.dtype.itemsize < 8:
@@ -133,4 +132,4 @@ def _storable(name: str, values: np.ndarray, path: Path) -> np.ndarray:
         return values.astype(np.uint32)
     if max(-low, high) <= 2**53:
         return values.astype(np.float64)
-    raise FileError(f"cannot write {path}: attribute '{name}' holds integers beyond 2^53, which PLY cannot store")
+    raise FileError(f"cannot write {path}: attribute '{name}' has integers beyond 2^53, which PLY cannot store")

@@ -1,7 +1,7 @@
 """The body of a PLY file, ascii or binary, element by element.
 
-A scalar property becomes an array (N,). A list property becomes an array (N, C) where all lists are equally
-long (the usual case, read in one go), else a Python list of N arrays.
+A scalar property becomes an array (N,). A list property becomes an array (N, C) if all lists have the same length (the
+usual case, which is read at once), else a Python list of N arrays.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Elements = dict[str, dict[str, Values]]
 
 
 def parse_body(data: bytes, header: Header, path: Path) -> Elements:
-    """Element name -> property name -> values.
+    """Parse the body to: element name -> property name -> values.
 
     Raises:
-        FileError: the body is shorter or longer than the header says, or holds what is no number.
+        FileError: the body is shorter or longer than the header says, or has a word that is not a number.
     """
     if header.encoding == "ascii":
         return _Ascii(data, header, path).parse()
@@ -30,7 +30,7 @@ def parse_body(data: bytes, header: Header, path: Path) -> Elements:
 
 
 class _Body:
-    """Walks over the elements; the subclasses read equally long rows, or one value at a time."""
+    """Reads element by element; subclasses implement reading of tables and of single values."""
 
     def __init__(self, data: bytes, header: Header, path: Path) -> None:
         self.data, self.header, self.path = data, header, path
@@ -58,8 +58,8 @@ class _Body:
             return self.read_rows(element)
         except EOFError:
             raise FileError(
-                f"{self.path} is truncated: its header promises {element.length} x '{element.name}', "
-                "the file ends before; copy or download it again"
+                f"{self.path} is truncated: the file ends before the {element.length} elements '{element.name}' of its "
+                "header; copy or download it again"
             ) from None
 
     def peek_lengths(self, element: Element, index: int) -> int:
@@ -73,7 +73,7 @@ class _Body:
         return length
 
     def read_rows(self, element: Element) -> dict[str, Values]:
-        """Row by row, for lists of different lengths."""
+        """Read row by row, for lists of different lengths."""
         columns: dict[str, list[np.ndarray]] = {p.name: [] for p in element.properties}
         for _ in range(element.length):
             for p in element.properties:
@@ -107,7 +107,7 @@ class _Binary(_Body):
         out = super().parse()
         if surplus := len(self.data[self.at :].strip(b"\0\r\n\t ")):
             raise FileError(
-                f"{self.path} holds {surplus} bytes more than its header promises; "
+                f"{self.path} has {surplus} bytes more than its header says; "
                 "correct the element counts or the properties"
             )
         return out
@@ -132,7 +132,7 @@ class _Binary(_Body):
         row = np.dtype(fields)
         if self.at + element.length * row.itemsize > len(self.data):
             if any(p.count for p in element.properties):
-                return None  # perhaps shorter lists follow
+                return None  # shorter lists may follow
             raise EOFError
         table = np.frombuffer(self.data, row, element.length, self.at)
         for i, (p, length) in enumerate(zip(element.properties, lengths, strict=True)):
@@ -151,7 +151,7 @@ class _Ascii(_Body):
         out = super().parse()
         if self.at < len(self.numbers):
             raise FileError(
-                f"{self.path} holds {len(self.numbers) - self.at} numbers more than its header promises; "
+                f"{self.path} has {len(self.numbers) - self.at} numbers more than its header says; "
                 "correct the element counts or the properties"
             )
         return out
@@ -186,7 +186,7 @@ class _Ascii(_Body):
         return out
 
     def _cast(self, values: np.ndarray, dtype: str) -> np.ndarray:
-        """To the declared type; float stays float64 here: the text may hold more digits (UTM)."""
+        """Convert to the declared type; float stays float64, as the text may have more digits (UTM)."""
         if dtype in ("f4", "f8"):
             return values
         limits = np.iinfo(dtype)

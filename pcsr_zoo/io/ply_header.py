@@ -46,15 +46,15 @@ class Header:
 
     @property
     def order(self) -> str:
-        """NumPy's byte order character, "" for ascii."""
+        """NumPy's byte order character; "" for ascii."""
         return ENCODINGS[self.encoding]
 
 
 def parse_header(data: bytes, path: Path) -> Header:
-    """The header at the start of `data`.
+    """Parse the header at the start of `data`.
 
     Raises:
-        FileError: names the line that cannot be understood.
+        FileError: a line is wrong; the message names it.
     """
     if data[:3] != b"ply" or data[3:4] not in (b"\n", b"\r", b" "):
         raise FileError(f"{path} is not a PLY file: it does not begin with the line 'ply'")
@@ -75,7 +75,7 @@ def parse_header(data: bytes, path: Path) -> Header:
 
 
 def _header_lines(data: bytes, path: Path) -> tuple[list[str], int]:
-    """The lines up to 'end_header', and where the body starts. Line ends may be LF, CR LF or CR."""
+    """The lines up to 'end_header', and the offset of the body in bytes. Line ends are LF, CR LF or CR."""
     start = 0
     lines: list[str] = []
     while start < min(len(data), _MAX_HEADER):
@@ -99,18 +99,18 @@ def _parse_line(words: list[str], line: str, header: Header) -> None:
     elif keyword == "element":
         length = int(words[2])
         if length < 0:
-            raise ValueError("a negative count")
+            raise ValueError("the count is negative")
         header.elements.append(Element(words[1], length))
     elif keyword == "property":
         properties = header.elements[-1].properties
         if words[1] == "list":
             found = Property(words[4], TYPES[words[3]], TYPES[words[2]])
             if np.dtype(found.count).kind == "f":
-                raise ValueError("a list length must be an integer type")
+                raise ValueError("the type of a list length must be an integer")
         else:
             found = Property(words[2], TYPES[words[1]])
         if any(found.name == other.name for other in properties):
-            raise ValueError("the name occurs twice")
+            raise ValueError("this property exists already")
         properties.append(found)
     else:
         raise ValueError(f"unknown keyword {keyword}")

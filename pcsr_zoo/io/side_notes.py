@@ -1,4 +1,4 @@
-"""The recovery note beside a file whose format has no room for it: FILE.pcsr.json."""
+"""The recovery note of a file whose format cannot store it, as a second file FILE.pcsr.json."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _log = logging.getLogger("pcsr_zoo")
 
 
 def side_note_path(path: Path) -> Path:
-    """scan.xyz -> scan.xyz.pcsr.json."""
+    """The path of the note: scan.xyz -> scan.xyz.pcsr.json."""
     return path.with_name(path.name + SUFFIX)
 
 
 def write_side_note(path: Path, note: dict[str, Any] | None) -> None:
-    """Put a note beside the file, which is there already, or take an older one away.
+    """Write the note of an existing file, or remove an older note if `note` is None.
 
-    The note names the sha256 of the file, so that it is never taken for another file's.
+    The note has the sha256 of the file, so that it is not used for another file of the same name.
     """
     beside = side_note_path(path)
     if note is None:
@@ -38,7 +38,7 @@ def write_side_note(path: Path, note: dict[str, Any] | None) -> None:
 
 
 def read_side_note(path: Path) -> dict[str, Any] | None:
-    """The note beside a file, if there is one and it is this file's."""
+    """The note of a file, if it exists and has the sha256 of this file, else None."""
     beside = side_note_path(path)
     if not beside.is_file():
         return None
@@ -50,6 +50,6 @@ def read_side_note(path: Path) -> dict[str, Any] | None:
         _log.warning("%s", error)
         return None
     if note is not None and note.pop("file", None) != f"sha256:{digest}":
-        _log.warning("%s belongs to another file of this name and is left aside", beside)
+        _log.warning("%s belongs to another version of the file and is ignored", beside)
         return None
     return note

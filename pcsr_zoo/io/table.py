@@ -1,4 +1,4 @@
-"""Rows of numbers in text, fast (NumPy's C reader), with errors that name the line."""
+"""Parsing of rows of numbers with NumPy's C reader, and errors that name the line."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..errors import FileError
 
 
 def parse_table(text: str, path: Path, delimiter: str | None = None, first_line: int = 1) -> np.ndarray:
-    """The numbers in `text` as (N, C) float64; blank lines are skipped.
+    """Parse numbers to (N, C) float64; blank lines are skipped.
 
     Args:
-        text: one row a line.
-        path: for the messages.
+        text: one row per line.
+        path: the file, for messages.
         delimiter: a character, or None for white space.
-        first_line: the number that the first line of `text` has in the file.
+        first_line: number of the first line of `text` in the file.
 
     Raises:
-        FileError: a row has another number of columns than the first, or something that is no number.
+        FileError: a row has another number of columns than the first, or a word that is not a number.
     """
     if not text.strip():
         return np.empty((0, 0))
@@ -39,7 +39,7 @@ def is_number(word: str) -> bool:
 
 
 def _explain(text: str, path: Path, delimiter: str | None, first_line: int, error: ValueError) -> FileError:
-    """What is wrong with the first row that is wrong."""
+    """The error of the first wrong row."""
     width = 0
     for number, line in enumerate(text.split("\n"), start=first_line):
         if not line.strip():
@@ -52,6 +52,6 @@ def _explain(text: str, path: Path, delimiter: str | None, first_line: int, erro
                 return FileError(f"{where}'{word.strip()[:40]}' is not a number; correct or delete this row")
         if len(words) != width:
             return FileError(
-                f"{where}{len(words)} columns, where the rows before have {width}; correct or delete this row"
+                f"{where}{len(words)} columns, but the rows before have {width}; correct or delete this row"
             )
     return FileError(f"{path} cannot be read as rows of numbers: {error}")

@@ -1,4 +1,4 @@
-"""Text: .xyz .xyzn .xyzrgb .pts .txt .asc .csv, one point a line."""
+"""Text files: .xyz .xyzn .xyzrgb .pts .txt .asc .csv, with one point per line."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _ROWS_AT_A_TIME = 100_000
 
 
 def read_text(path: str | PathLike[str]) -> Cloud:
-    """Rows of numbers, parted by white space, commas or semicolons; comment lines begin with # or //.
+    """Read rows of numbers, separated by white space, commas or semicolons. Comment lines begin with # or //.
 
-    Column names come from a header line (a comment may be one). Without: 3 columns are x y z; 4 add
-    intensity; 6 add normals if those are of unit length, else colors if they look like colors; 7 are x y z,
-    intensity and colors, or normals and a label. What is none of these becomes `features` (N, C). A first
-    line with a single number is the count of points.
+    Column names come from a header line, which may be a comment. Without a header, 3 columns are x, y, z. A fourth is
+    intensity. Three more columns are normals if they have unit length, else colors if their values are in the range of
+    colors. Four more columns are intensity and colors, or normals and a label. Other columns become `features` (N, C).
+    A first line with a single number is the number of points.
 
     Raises:
-        FileError: names the line that is wrong.
+        FileError: a line is wrong; the message names it.
     """
     path = Path(path)
     lines = read_bytes(path).decode("utf-8-sig", "replace").splitlines()
@@ -48,11 +48,13 @@ def read_text(path: str | PathLike[str]) -> Cloud:
         text = text.replace(",", ".")
     table = parse_table(text, path, delimiter)
     if count is not None and count != len(table):
-        raise FileError(f"{path} promises {count} points, but has {len(table)}; it is truncated or its count is wrong")
+        raise FileError(
+            f"{path} has {len(table)} points, but its first line says {count}; it is truncated or the count is wrong"
+        )
     if not table.size:
         return Cloud(np.empty((0, 3)), metadata={"format": path.suffix[1:].upper(), "encoding": "ascii"})
     if table.shape[1] < 3:
-        raise FileError(f"{path} has {table.shape[1]} columns; at least x, y and z are needed")
+        raise FileError(f"{path} has {table.shape[1]} columns; at least three, x, y and z, are required")
     columns = _name_columns(table, header, path)
     try:
         return cloud_from_columns(columns, {"format": path.suffix[1:].upper(), "encoding": "ascii"})
@@ -61,15 +63,15 @@ def read_text(path: str | PathLike[str]) -> Cloud:
 
 
 def write_text(cloud: Cloud, path: str | PathLike[str]) -> None:
-    """Enough digits that every position comes back exactly.
+    """Write a text file, with enough digits that positions are read back exactly.
 
-    .csv: a header and every attribute. .txt and .asc: every attribute; a comment line names the columns where
-    `read_text` could not know them. .xyz: normals if there are any. .xyzn, .xyzrgb: as their names say, with
-    colors in [0, 1]. .pts: the count first, then x y z [intensity] [r g b]. What a format cannot hold is
-    left out.
+    .csv has a header and all attributes. .txt and .asc have all attributes, and a comment line with the column names if
+    `read_text` could not guess them. .xyz has normals if the cloud has any. .xyzn has normals, .xyzrgb has colors in
+    [0, 1]. .pts has the number of points in the first line, then x y z [intensity] [r g b]. Other attributes are left
+    out.
 
     Raises:
-        FileError: the file cannot be written, or .xyzn has no normals, .xyzrgb no colors.
+        FileError: the file cannot be written; or the cloud has no normals for .xyzn, or no colors for .xyzrgb.
     """
     path = Path(path)
     try:
@@ -87,7 +89,7 @@ def write_text(cloud: Cloud, path: str | PathLike[str]) -> None:
 
 
 def _strip_comments(lines: list[str]) -> tuple[str | None, list[str]]:
-    """Comment lines made blank (line numbers stay), and the last one before the data if it names columns."""
+    """The column names in the last comment before the data, if any, and the lines with comments made blank."""
     header = None
     data_seen = False
     for i, line in enumerate(lines):
@@ -120,7 +122,7 @@ def _name_columns(table: np.ndarray, header: str | None, path: Path) -> Columns:
     if header is not None:
         names = [_clean_name(word) for word in _split(header)]
         if len(names) != table.shape[1]:
-            raise FileError(f"{path}: the header names {len(names)} columns, the rows have {table.shape[1]}")
+            raise FileError(f"{path}: the header names {len(names)} columns, but the rows have {table.shape[1]}")
         names = [INTENSITY if name.lower() == "i" else name for name in names]
     else:
         names = ["x", "y", "z", *_guess_names(table[:, 3:])]
@@ -131,7 +133,7 @@ def _name_columns(table: np.ndarray, header: str | None, path: Path) -> Columns:
 
 
 def _guess_names(extra: np.ndarray) -> list[str]:
-    """Names for the columns after x y z of a file without a header."""
+    """Guess names of the columns after x, y and z, for a file without a header."""
     width = extra.shape[1]
     features = ["features"] if width == 1 else [f"features_{i}" for i in range(width)]
     normals, colors = ["nx", "ny", "nz"], ["red", "green", "blue"]
@@ -147,7 +149,7 @@ def _guess_names(extra: np.ndarray) -> list[str]:
 
 
 def _unit_length(values: np.ndarray) -> bool:
-    """Nearly every row, that is: an estimator leaves zeros or NaN here and there."""
+    """Whether at least 95 % of the rows have unit length; estimated normals have some zeros or NaN."""
     return bool(np.mean(np.abs(np.linalg.norm(values, axis=1) - 1) < 1e-2) >= 0.95)
 
 
@@ -157,7 +159,7 @@ def _look_like_colors(values: np.ndarray) -> bool:
 
 
 def _layout(cloud: Cloud, suffix: str) -> tuple[str, Columns]:
-    """The first line, if the format has one, and the columns in order."""
+    """The first line of the file, or "", and the columns in order."""
     columns = columns_from_cloud(cloud)
     names: tuple[str, ...] = ("x", "y", "z")
     normals, colors = ("nx", "ny", "nz"), ("red", "green", "blue")
@@ -188,7 +190,7 @@ def _layout(cloud: Cloud, suffix: str) -> tuple[str, Columns]:
 
 
 def _guessed_right(columns: Columns) -> bool:
-    """Would `_guess_names` name these columns as they are named?"""
+    """Whether `_guess_names` would give these columns their names."""
     extra = list(columns)[3:]
     if not extra:
         return True
@@ -196,7 +198,7 @@ def _guessed_right(columns: Columns) -> bool:
 
 
 def _format(values: np.ndarray) -> Iterator[str]:
-    """The shortest text that gives the same number back."""
+    """The shortest text that is read back as the same number."""
     if values.dtype.kind in "iu":
         return map(str, values.tolist())
     if values.dtype.itemsize <= 4:

@@ -1,4 +1,4 @@
-"""A triangle mesh as the readers give it: vertices with attributes, and triangles."""
+"""A triangle mesh, as the readers return it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..cloud import Cloud
 
 
 class Mesh(NamedTuple):
-    """`vertices` with their attributes; `triangles` (F, 3) int64, each row three vertex numbers."""
+    """A triangle mesh: `vertices` with their attributes, and `triangles` (F, 3) int64, rows of `vertices`."""
 
     vertices: Cloud
     triangles: np.ndarray
 
 
 def fan_triangles(polygons: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-    """Polygons, an array (F, C) or F arrays of any lengths, as fans of triangles (F', 3) int64.
+    """Split polygons, an array (F, C) or F arrays of any lengths, into triangle fans (F', 3) int64.
 
-    A polygon of fewer than three corners gives none.
+    Polygons with fewer than three corners are dropped.
     """
     if isinstance(polygons, np.ndarray):
         if polygons.shape[1] < 3:

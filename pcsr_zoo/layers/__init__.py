@@ -1,1 +1,1 @@
-"""Blocks that networks share; all take features (B, N, C)."""
+"""Network blocks that several models share. They take features (B, N, C)."""

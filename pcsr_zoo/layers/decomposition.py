@@ -1,4 +1,4 @@
-"""PointLIE's decomposition module: points that are kept, and offsets from them to the ones that are not (sec. 3.2)."""
+"""PointLIE's decomposition module: kept points, and the offsets from them to discarded points (sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ SPACES = ("positions", "features")
 
 
 class Decomposed(NamedTuple):
-    """Attributes:
-    kept: Q_s (B, n, d).
-    offsets: Q_r (B, n, k d), neighbor by neighbor.
-    picks: (B, n), which points were kept, in the order of farthest point sampling.
-    neighbors: (B, n, k), which ones the offsets lead to.
+    """A decomposed cloud.
+
+    Attributes:
+        kept: Q_s (B, n, d).
+        offsets: Q_r (B, n, k d), neighbor by neighbor.
+        picks: (B, n), indices of the kept points, in the order of farthest point sampling.
+        neighbors: (B, n, k), indices of the points that the offsets lead to.
     """
 
     kept: Tensor
@@ -34,19 +36,19 @@ def decompose(
     picks: Tensor | None = None,
     start: int | None = None,
 ) -> Decomposed:
-    """Features (B, N, d), whose first 3 channels are positions, become n that are kept and the offsets of k others.
+    """Split features (B, N, d), whose first 3 channels are positions, into n kept points and k offsets of each.
 
-    Farthest point sampling of the positions keeps n. Each of these gets the offsets, in all d channels, to its k
-    nearest among the N - n that are discarded. A discarded point that is nobody's neighbor is lost. Where fewer than
-    k are discarded they count several times, where none is the offsets are zero.
+    Farthest point sampling of the positions keeps n points. Each of them gets the offsets, in all d channels, to its k
+    nearest among the N - n discarded points. A discarded point that is not among the k nearest of any kept point is
+    lost. With fewer than k discarded points, the last one is repeated; with none, the offsets are zero.
 
     Args:
-        features: of the points.
-        n: how many to keep, 1 <= n <= N.
-        k: offsets of each.
-        space: in which channels the nearest are sought: "positions" for the first 3, "features" for all.
-        picks: (B, n), if they are known already.
-        start: the point that is picked first; by default the one farthest from the mean.
+        features: (B, N, d).
+        n: the number of kept points, 1 <= n <= N.
+        k: offsets of each kept point.
+        space: the channels in which the nearest points are searched: "positions" for the first 3, "features" for all.
+        picks: (B, n), the indices of the kept points, if they are already known.
+        start: index of the first kept point; by default the one farthest from the mean.
     """
     batch, size, channels = features.shape
     positions = features[:, :, :3]
@@ -68,7 +70,7 @@ def decompose(
 
 
 def candidates(kept: Tensor, offsets: Tensor) -> Tensor:
-    """Its inverse: the kept points (B, n, d), then all that the offsets (B, n, k d) lead to: (B, (k + 1) n, d)."""
+    """The inverse of `decompose`: kept points (B, n, d), then kept points plus offsets: (B, (k + 1) n, d)."""
     batch, n, channels = kept.shape
     others = kept[:, :, None] + offsets.view(batch, n, -1, channels)
     return torch.cat([kept, others.flatten(1, 2)], dim=1)

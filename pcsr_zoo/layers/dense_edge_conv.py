@@ -1,10 +1,9 @@
-"""Dense EdgeConv: the feature extraction of MPU (Wang et al., CVPR 2019, sec. 3.2), which PU-GAN, SSPU-Net and
-PointLIE took over.
+"""Dense EdgeConv: the feature extraction of MPU (Wang et al., CVPR 2019, sec. 3.2), also used by PU-GAN, SSPU-Net and
+PointLIE.
 
-A block has n layers of `growth` channels over the edges (x_i, x_j - x_i) of a neighbor graph, each seeing all before
-it, and takes the greatest message of the neighbors. Blocks see all before them too, compressed to `width` channels.
-What a layer computes of x_i and of x_j it computes once for each point, not for each edge: the same sums, k times
-cheaper.
+A block has n densely connected layers of `growth` channels over the edges (x_i, x_j - x_i) of a neighbor graph, and
+max-pools over the neighbors. Blocks are densely connected, too, with a compression to `width` channels. The linear
+terms in x_i and x_j are computed once for each point instead of each edge: the same sums, k times cheaper.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from torch import Tensor, nn
 from .graph import NeighborGraph
 from .picking import gather, nearest
 
-_CHUNK = 1 << 14  # points at a time where no gradient is asked for: a cloud of a million points has 13 million edges
+_CHUNK = 1 << 14  # points at a time without gradients: a cloud of a million points has 13 million edges
 
 
 class DenseEdgeConv(nn.Module):
-    """Features (B, N, C) -> (B, N, C + layers * growth), what the neighbors said first.
+    """Features (B, N, C) -> (B, N, layers * growth + C): the pooled messages, then the input.
 
     Args:
         channels: C.
         growth: channels of a layer.
         layers: n.
-        relative: the edges know the offset between their points, and its length.
+        relative: the edges also get the offset between their points, and its length.
     """
 
     def __init__(self, channels: int, growth: int = 12, layers: int = 3, relative: bool = False) -> None:
@@ -64,18 +63,17 @@ class DenseEdgeConv(nn.Module):
 
 
 class DenseFeatures(nn.Module):
-    """Features of every point of a cloud: `blocks` times a compression and a dense EdgeConv.
+    """Features of every point of a cloud, by `blocks` times a compression and a dense EdgeConv.
 
     Args:
-        channels: of the input; with `relative`, 0 is allowed.
-        width: channels of a block's input; 24 is the papers'.
-        growth, layers: of a block, see `DenseEdgeConv`.
-        blocks: how many; 4 are the papers'.
-        neighbors: k, of the graphs that the module makes itself, in the space of each block's input, as the papers
-            have it.
-        relative: positions are seen through the offsets of the graph's edges alone, so that the features do not change
-            when the cloud moves; the input should hold no positions then, and the graph must be given. Otherwise
-            positions are part of the input.
+        channels: channels of the input; 0 is allowed with `relative`.
+        width: channels of a block's input; 24 in the papers.
+        growth, layers: see `DenseEdgeConv`.
+        blocks: number of blocks; 4 in the papers.
+        neighbors: k of the graphs that the module makes in the feature space of each block's input, as in the papers.
+        relative: use positions only by the offsets of the graph's edges, so that the features are invariant to
+            translation. The input must then contain no positions, and the graph must be given. Otherwise positions are
+            part of the input.
 
     Shapes: (B, N, channels) -> (B, N, out_channels); 84, 144, 204, 264 channels for 1 to 4 blocks of the default.
     """
@@ -108,7 +106,7 @@ class DenseFeatures(nn.Module):
 
         Args:
             features: (B, N, channels).
-            graph: for all blocks; without one, each block looks for its own neighbors.
+            graph: the graph of all blocks; without one, each block searches its own neighbors.
         """
         out = x = self._first(features, graph)
         for k, block in enumerate(self.blocks):
@@ -133,7 +131,7 @@ class DenseFeatures(nn.Module):
 
 
 def in_parts(graph: NeighborGraph, work: Callable[[int, int], Tensor]) -> Tensor:
-    """work(begin, end), (B, end - begin, ...), of parts of the points, joined; all at once with gradients."""
+    """Concatenated results work(begin, end), (B, end - begin, ...), of chunks of points; one chunk with gradients."""
     if torch.is_grad_enabled() or graph.size <= _CHUNK:
         return work(0, graph.size)
     begins = range(0, graph.size, _CHUNK)
@@ -141,7 +139,7 @@ def in_parts(graph: NeighborGraph, work: Callable[[int, int], Tensor]) -> Tensor
 
 
 def greatest(messages: Tensor, graph: NeighborGraph) -> Tensor:
-    """The greatest of each point's messages (B, N, k, C), each times its weight, channel by channel: (B, N, C)."""
+    """Max-pooling (B, N, C) of weighted messages (B, N, k, C) over the neighbors."""
     if graph.weight is None:
         return messages.max(dim=2).values
     weight = graph.weight[..., None]

@@ -1,4 +1,4 @@
-"""Neighbor graphs whose messages come and go continuously."""
+"""Neighbor graphs with weights that make messages continuous in the positions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _FAR = 4.0
 
 @dataclass(frozen=True)
 class NeighborGraph:
-    """Who hears of whom in a batch of clouds.
+    """The neighbors of each point in a batch of clouds.
 
     Attributes:
-        index: (B, N, k), the point itself and its nearest others, nearest first.
-        edges: (B, N, k, 4), the offset from the point to them, and its length; None where a network is to see no
+        index: (B, N, k), the point itself and its nearest neighbors, nearest first.
+        edges: (B, N, k, 4), the offsets from the point to them, and their lengths; None for networks that do not use
             positions.
-        weight: (B, N, k), of their messages; None for 1.
+        weight: (B, N, k), the weights of their messages; None for 1.
     """
 
     index: Tensor
@@ -32,28 +32,27 @@ class NeighborGraph:
         return self.index.shape[1]
 
     def part(self, begin: int, end: int) -> NeighborGraph:
-        """The graph of what points begin to end - 1 hear."""
+        """The graph of points `begin` to `end - 1`."""
         edges = None if self.edges is None else self.edges[:, begin:end]
         weight = None if self.weight is None else self.weight[:, begin:end]
         return NeighborGraph(self.index[:, begin:end], edges, weight)
 
 
 def neighbor_graph(points: Tensor, k: int, unit: float = 1.0, latent: Tensor | None = None) -> NeighborGraph:
-    """The graph of points (B, N, 3) to themselves and k others, with edges in multiples of `unit`.
+    """The graph of points (B, N, 3) to themselves and k neighbors, with edges in multiples of `unit`.
 
-    Edges longer than a few units are shortened, to 4 units at most, because a network has hardly seen points that are
-    far from all others.
+    Long edges are shortened, to at most 4 units: distant points are rare in training and must not give large inputs.
 
     The message of a neighbor at distance d has the weight max(0, 1 - d^2 / c^2), where c is the distance of neighbor
-    k + 1, the first one left out. A neighbor that enters or leaves the graph has the weight 0 at that moment, so
-    whatever is computed from the messages is continuous in the positions. With fewer points, all others are neighbors.
+    k + 1, the first one that is left out. A neighbor that enters or leaves the set has weight 0, so the messages are
+    continuous in the positions. With fewer points, all others are neighbors.
 
     Args:
         points: (B, N, 3).
         k: neighbors of each point beside itself.
-        unit: length of the edges' unit.
-        latent: further channels (B, N, C). With them, nearest are those at the least distance in feature space, that is
-            in the positions in `unit` and these channels together.
+        unit: length of the unit of the edges.
+        latent: further channels (B, N, C). With them, distances are those in feature space: of the positions in `unit`
+            and these channels together.
     """
     places = points if latent is None else torch.cat([points / unit, latent], dim=2)
     index = nearest(places, places, k + 2)
@@ -71,5 +70,5 @@ def neighbor_graph(points: Tensor, k: int, unit: float = 1.0, latent: Tensor | N
 
 
 def shortening(length: Tensor) -> Tensor:
-    """The factor that makes small lengths what they are and great ones 4."""
+    """The factor that shortens lengths: about 1 for small lengths; products never exceed 4."""
     return (1 + (length / _FAR) ** 2).rsqrt()

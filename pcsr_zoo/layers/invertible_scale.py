@@ -25,7 +25,7 @@ class InvertibleScale(nn.Module):
 
     @property
     def log_scale(self) -> Tensor:
-        """Of each channel."""
+        """The logarithm (C,) of the scale of each channel."""
         return self.logarithm.repeat_interleave(self.repeats)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from .picking import gather
 from .self_attention import SelfAttention
 
-_GRID = 0.2  # half the side of the square of codes, as in PU-GAN
-_OWN, _OTHERS = 0.7, 0.0  # what alpha and beta begin at: new points a little nearer to their own point
+_GRID = 0.2  # half the side of the square of grid codes, as in PU-GAN
+_OWN, _OTHERS = 0.7, 0.0  # initial alpha and beta: new points are a little closer to their own point
 _CODES = 2
 
 
 class Expanded(NamedTuple):
-    """What a neighbor expansion unit gives.
+    """The result of a neighbor expansion unit.
 
     Attributes:
-        features: (B, N, r, C), of r copies of each point.
-        share: (B, N, r), of the neighbor in the mixture, from 0 to 1.
+        features: (B, N, r, C), features of r copies of each point.
+        share: (B, N, r), the share of the neighbor in the mixture, from 0 to 1.
     """
 
     features: Tensor
@@ -28,19 +28,19 @@ class Expanded(NamedTuple):
 
 
 class NeighborExpansion(nn.Module):
-    """Features of N points -> features of r copies of each, between it and its r nearest neighbors.
+    """Features of N points -> features of r copies of each, mixed from the point and its r nearest neighbors.
 
         alpha, beta = MLP([x_j; x_i; e_ij]),  h_j = sigmoid(alpha) x_i + sigmoid(beta) x_j          (eq. 1)
 
-    then a code of its own for each copy, and self-attention. Ours are e_ij, which says where the neighbor is (the
-    paper's features know positions, those of `DenseFeatures(relative=True)` do not), and that copies attend to the
-    copies of the same point alone, which costs as much for each point however large the cloud is.
+    A grid code for each copy and self-attention follow. Two parts are ours: the edge features e_ij with the neighbor's
+    offset (the paper's features contain positions, those of `DenseFeatures(relative=True)` do not); and attention only
+    among the copies of the same point, so that the cost for each point does not depend on the size of the cloud.
 
     Args:
         channels: C.
         copies: r.
         edge: channels of e.
-        hidden: of the MLPs.
+        hidden: channels of the MLPs.
     """
 
     def __init__(self, channels: int, copies: int = 4, edge: int = 8, hidden: int = 64) -> None:
@@ -58,10 +58,10 @@ class NeighborExpansion(nn.Module):
         """Expand M of the N points.
 
         Args:
-            own: (B, M, C), their features.
-            features: (B, N, C), of all points.
-            neighbors: (B, M, r), indices, nearest first; fewer in clouds of fewer points.
-            edges: (B, M, r, edge channels), what is known of the way to each neighbor.
+            own: (B, M, C), features of the M points.
+            features: (B, N, C), features of all points.
+            neighbors: (B, M, r), indices of the neighbors, nearest first; fewer in clouds of fewer points.
+            edges: (B, M, r, edge channels), the edge features e_ij.
         """
         around = gather(features, neighbors)  # A; B is `own`, repeated
         hidden = self.own(own)[:, :, None] + gather(self.other(features), neighbors) + self.edge(edges)
@@ -71,9 +71,9 @@ class NeighborExpansion(nn.Module):
 
 
 class DuplicatingExpansion(nn.Module):
-    """What a neighbor expansion unit is compared with: copies of each point's own features (PU-GAN's), share 0.
+    """The baseline of the ablation: PU-GAN's copies of each point's own features, with share 0.
 
-    Arguments and results are those of `NeighborExpansion`.
+    Arguments and results are as in `NeighborExpansion`.
     """
 
     def __init__(self, channels: int, copies: int = 4, edge: int = 8, hidden: int = 64) -> None:
@@ -86,7 +86,7 @@ class DuplicatingExpansion(nn.Module):
 
 
 class Copies(nn.Module):
-    """Mixed features (B, M, r, C) with a code for each copy and what is known of the edge, after self-attention."""
+    """Mixed features (B, M, r, C) with a grid code and edge features for each copy, after self-attention."""
 
     def __init__(self, channels: int, copies: int, edge: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Copies(nn.Module):
 
 
 def grid_codes(copies: int) -> Tensor:
-    """(copies, 2): the most square grid with that many points in [-.2, .2]^2 (PU-GAN's)."""
+    """Codes (copies, 2) of PU-GAN: the grid of this many points in [-0.2, 0.2]^2 that is closest to a square."""
     rows = max(k for k in range(1, int(copies**0.5) + 1) if copies % k == 0)
     columns = copies // rows
     across = torch.linspace(-_GRID, _GRID, columns) if columns > 1 else torch.zeros(1)

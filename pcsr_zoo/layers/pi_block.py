@@ -1,4 +1,4 @@
-"""The point invertible block of PointLIE (sec. 3.2, eq. 3 to 6): an affine coupling of kept points and offsets."""
+"""The point invertible (PI) block of PointLIE (sec. 3.2, eq. 3 to 6): affine couplings of kept points and offsets."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class PIBlock(nn.Module):
         self.shift_offsets = Convolutions(self.dense.out_channels, hidden, offsets)
 
     def forward(self, kept: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Q_s', Q_r', and the logarithms of the scales of Q_r (B, n, kd) and of Q_s (B, n, d - 3); None for zeros."""
+        """Q_s', Q_r', and the log scales of Q_r (B, n, kd) and of Q_s (B, n, d - 3), the latter None for zeros."""
         scale = self._scale_kept(offsets)
         if scale is not None:
             kept = torch.cat([kept[:, :, :3], kept[:, :, 3:] * scale.exp()], dim=2)

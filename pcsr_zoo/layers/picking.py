@@ -1,4 +1,4 @@
-"""Batches of points: farthest point picks, nearest neighbors, gathering."""
+"""Operations on batches of points: farthest point sampling, nearest neighbors, gathering."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from ..geometry.fps import farthest_point_sample
 from ..geometry.knn import knn
 
-_SMALL = 8192  # points below which threads cost more than they bring
-_FLAT = 3  # channels up to which a tree is faster than all distances
-_BLOCK = 1 << 26  # entries of a batch's distances on a CUDA device
+_SMALL = 8192  # below this number of points, threads are not worth their cost
+_FLAT = 3  # up to this number of channels, a tree is faster than all distances
+_BLOCK = 1 << 26  # largest number of entries of a distance matrix
 
 
 def gather(values: Tensor, index: Tensor) -> Tensor:
-    """values (B, N, C) at index (B, ...), as (B, ..., C)."""
+    """Values (B, ..., C): those of `values` (B, N, C) at `index` (B, ...)."""
     batch, size, channels = values.shape
     if batch > 1:
         begin = torch.arange(batch, device=index.device) * size
@@ -25,7 +25,7 @@ def gather(values: Tensor, index: Tensor) -> Tensor:
 
 
 def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
-    """Indices (B, M, min(k, N)) of the nearest of points (B, N, C) to queries (B, M, C), nearest first."""
+    """Indices (B, M, min(k, N)) of the points (B, N, C) nearest to queries (B, M, C), nearest first."""
     points, queries, k = points.detach(), queries.detach(), min(k, points.shape[1])
     if points.dtype != torch.float64:  # features of 16 bits, under autocast
         points, queries = points.float(), queries.float()
@@ -48,15 +48,16 @@ def _nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
 def farthest_points(points: Tensor, n: int, start: int | None = None) -> Tensor:
     """Indices (B, n) of the farthest point sampling of points (B, N, 3), see `geometry.fps`.
 
-    They begin with number `start`, or with the point farthest from the mean.
+    The first one is `start`, or by default the point farthest from the mean.
     """
     return farthest_point_sample(points.detach(), n, start=start)
 
 
 def spacing(points: Tensor, neighbors: int = 8) -> Tensor:
-    """The point spacing (B,) of clouds (B, N, 3): the side of the square that the median point has to itself.
+    """The point spacing (B,) of clouds (B, N, 3): the square root of the area for each point, at the median point.
 
-    A disk out to the k-th neighbor has k points' squares in it. One for a single point, or where most are equal.
+    The area is pi r^2 / k, with r the distance to the k-th neighbor. The spacing is 1 for a single point, or if most
+    points are equal.
     """
     k = min(neighbors, points.shape[1] - 1)
     if k < 1:

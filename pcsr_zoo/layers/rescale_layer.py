@@ -1,4 +1,4 @@
-"""PointLIE's rescale layer: a decomposition and point invertible blocks; it halves a cloud, its inverse doubles it."""
+"""PointLIE's rescale layer: a decomposition and point invertible blocks. Its inverse upsamples."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class RescaleLayer(nn.Module):
     """Features (B, N, d) -> kept points (B, n, d) and their offsets (B, n, kd), scaled to unit variance.
 
     Args:
-        channels: d, the first 3 of which are positions.
-        blocks: M.
+        channels: d; the first 3 are positions.
+        blocks: M, the number of point invertible blocks.
         k: offsets of each kept point.
         unit: the spacing of the kept points in units of the positions.
-        space: where neighbors are sought, see `decompose`.
+        space: the space in which neighbors are searched, see `decompose`.
         graph: the `space` of each `PIBlock`.
-        options: further ones of each `PIBlock`.
+        options: further options of each `PIBlock`.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class RescaleLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.k, self.space = k, space
-        # What offsets are to begin with: the nearest of the discarded is .9 spacings of all points away, which is
-        # .5 along each axis, the others somewhat more; latent channels are taken for independent of unit variance.
+        # The initial spread of offsets: the nearest discarded point is about 0.9 point spacings away, 0.5 along each
+        # axis, the others somewhat more. Latent channels are assumed to be independent with unit variance.
         spread = [[(0.5 + 0.15 * j) * unit / 2**0.5] + [2**0.5] * (channels // 3 - 1) for j in range(k)]
         self.scale = InvertibleScale([1 / value for of_one in spread for value in of_one], repeats=3)
         self.blocks = nn.ModuleList(
@@ -52,12 +52,12 @@ class RescaleLayer(nn.Module):
 
         Args:
             features: (B, N, d).
-            volume: (B, N, d), the logarithm of the scale that each channel has by now.
-            n: how many to keep.
+            volume: (B, N, d), the accumulated log scale of each channel.
+            n: the number of kept points.
             picks, start: see `decompose`.
 
         Returns:
-            kept (B, n, d), offsets (B, n, kd), the volume of both (B, n, d + kd), picks (B, n).
+            Kept points (B, n, d), offsets (B, n, kd), the log scales of both (B, n, d + kd), indices (B, n).
         """
         kept, offsets, picks, neighbors = decompose(features, n, self.k, self.space, picks, start)
         rows = torch.arange(len(features), device=features.device)[:, None]
@@ -72,7 +72,7 @@ class RescaleLayer(nn.Module):
         return kept, offsets, torch.cat([volume_kept, volume_offsets], dim=2), picks
 
     def inverse(self, kept: Tensor, offsets: Tensor) -> Tensor:
-        """Candidates (B, (k + 1) n, d) for the points that were there: the kept ones, then those of the offsets."""
+        """Candidates (B, (k + 1) n, d) of the dense cloud: the kept points, then those of the offsets."""
         for block in reversed(self.blocks):
             kept, offsets = block.inverse(kept, offsets)  # type: ignore[operator]
         return candidates(kept, self.scale.inverse(offsets))

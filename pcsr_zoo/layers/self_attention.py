@@ -1,4 +1,4 @@
-"""Self-attention as PU-GAN has it (Li et al., ICCV 2019, sec. 3.2): one head, added to what it attends to."""
+"""PU-GAN's self-attention (Li et al., ICCV 2019, sec. 3.2): a single head with a residual connection."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """Features (..., K, C) -> (..., K, C): each of K sees the others of its set.
+    """Attention among the K elements of each set: features (..., K, C) -> (..., K, C).
 
-    The result is x + s A H(x) with A = softmax(G(x) F(x)^T) and a learned s that begins at 0. On features (B, N, C) of
-    a whole patch it is PU-GAN's, quadratic in N; on (B, N, K, C) it costs N K^2.
+    The result is x + s A H(x) with A = softmax(G(x) F(x)^T) and a learned s, initially 0. On features (B, N, C) of a
+    whole patch it is PU-GAN's, quadratic in N; on (B, N, K, C) it costs N K^2.
 
     Args:
         channels: C.
-        inner: of F and G; by default C / 4.
+        inner: channels of F and G; by default C / 4.
     """
 
     def __init__(self, channels: int, inner: int | None = None) -> None:
@@ -25,6 +25,6 @@ class SelfAttention(nn.Module):
         self.share = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (..., K, C), each with what it attends to added."""
+        """Features (..., K, C) with the attention added."""
         attention = torch.softmax(self.query(features) @ self.key(features).mT, dim=-1)
         return features + self.share * (attention @ self.value(features))

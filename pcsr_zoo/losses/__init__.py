@@ -1,1 +1,1 @@
-"""Losses: batched, differentiable, one idea a file."""
+"""Losses: batched and differentiable, one in each file."""

@@ -14,7 +14,7 @@ def chamfer_loss(a: Tensor, b: Tensor, unit: Tensor | float = 1.0) -> Tensor:
     Args:
         a: (B, N, 3).
         b: (B, M, 3).
-        unit: length, or one for each example (B,), by which distances are divided.
+        unit: a length, or one for each example (B,). Distances are divided by it.
     """
     both = squared_gaps(a, b).mean(dim=1) + squared_gaps(b, a).mean(dim=1)
     return (both / torch.as_tensor(unit, dtype=a.dtype, device=a.device) ** 2).mean()

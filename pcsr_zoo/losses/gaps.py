@@ -1,4 +1,4 @@
-"""Squared distances to the nearest point of another cloud: what several losses are made of."""
+"""Squared distances to the nearest point of another cloud, which several losses use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SSPU-Net's image-consistent loss (Zhao et al., ACM MM 2021, eq. 6): two clouds look the same from all sides."""
+"""SSPU-Net's image-consistent loss (Zhao et al., ACM MM 2021, eq. 6): two clouds should look the same in all views."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..differentiable_rendering.unit import render_clouds
 def image_loss(
     a: Tensor, b: Tensor, cameras: Cameras, triangle: Tensor | float, size: int = 32, **softness: Any
 ) -> Tensor:
-    """Mean over clouds, cameras, pixels and both pictures (silhouette, shade of depth) of the squared difference.
+    """Mean squared difference over clouds, cameras, pixels and both images (silhouette, depth shading).
 
     The paper sums over pixels; the mean does not depend on their number.
 
     Args:
-        a, b: (B, N, 3) and (B, M, 3), where the cameras look. Gradients go to `a` alone.
+        a, b: (B, N, 3) and (B, M, 3), in the view of the cameras. Only `a` gets gradients.
         cameras, triangle, size, softness: see `render_clouds`; triangles of both clouds have one size, as in the paper.
     """
     ours = render_clouds(a, cameras, triangle, size, **softness)

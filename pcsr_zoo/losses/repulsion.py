@@ -9,16 +9,16 @@ from ..layers.picking import gather, nearest
 
 
 def repulsion_loss(points: Tensor, unit: Tensor | float = 1.0, h: float = 1.0, neighbors: int = 4) -> Tensor:
-    """Mean over all points and their 4 nearest others of eta(d) w(d), eta(d) = -d, w(d) = exp(-d^2 / h^2).
+    """Mean over all points and their 4 nearest neighbors of eta(d) w(d), eta(d) = -d, w(d) = exp(-d^2 / h^2).
 
-    It falls with d up to h / sqrt 2, so that nearer points push each other apart, and is flat far away. PU-Net's own h
-    is .03 of the radius of a patch of 4096 points, which is about one point spacing.
+    It decreases with d up to h / sqrt(2), so that closer points repel each other, and is flat far away. PU-Net's h is
+    0.03 of the radius of a patch of 4096 points, which is about one point spacing.
 
     Args:
         points: (B, N, 3).
-        unit: point spacing, or one for each example (B,): distances are divided by it.
-        h: in units.
-        neighbors: of each point.
+        unit: the point spacing, or one for each example (B,). Distances are divided by it.
+        h: the range, in units.
+        neighbors: number of neighbors of each point.
     """
     others = nearest(points, points, neighbors + 1)[:, :, 1:]
     away = gather(points, others) - points[:, :, None]

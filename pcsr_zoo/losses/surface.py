@@ -1,4 +1,4 @@
-"""The distance of points to the surface that a sparse cloud samples, told by its estimated normals alone."""
+"""The distance of points to the surface that a sparse cloud samples, by the cloud's estimated normals."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..geometry.frames import local_frames
 from ..layers.graph import neighbor_graph
 from ..layers.picking import gather, nearest
 
-_AROUND = 3  # points between whose normals one interpolates
+_AROUND = 3  # nearest points whose normals are interpolated
 
 
 def cloud_normals(points: Tensor, neighbors: int = 10) -> Tensor:
-    """Unit normals (B, N, 3) of clouds (B, N, 3), by principal components; no sign is meant."""
+    """Unit normals (B, N, 3) of clouds (B, N, 3), by principal component analysis. Their signs are arbitrary."""
     graph = neighbor_graph(points.double(), neighbors)
     assert graph.edges is not None
     assert graph.weight is not None
@@ -22,22 +22,22 @@ def cloud_normals(points: Tensor, neighbors: int = 10) -> Tensor:
 
 
 def surface_loss(points: Tensor, cloud: Tensor, normals: Tensor, unit: Tensor | float = 1.0) -> Tensor:
-    """Mean over points of `heights`, over unit.
+    """The mean of `heights` over all points, divided by `unit`.
 
     Args:
         points, cloud, normals: see `heights`.
-        unit: length, or one for each example (B,), by which heights are divided.
+        unit: a length, or one for each example (B,). Heights are divided by it.
     """
     unit = torch.as_tensor(unit, dtype=points.dtype, device=points.device)
     return (heights(points, cloud, normals) / (unit[:, None] if unit.ndim else unit)).mean()
 
 
 def heights(points: Tensor, cloud: Tensor, normals: Tensor) -> Tensor:
-    """|<p - q, n>| (B, N) of points p (B, N, 3), q the nearest point of a cloud (B, M, 3).
+    """|<p - q, n>| (B, N) of points p (B, N, 3), with q the nearest point of a cloud (B, M, 3).
 
-    n is the mean of the cloud's normal (B, M, 3) at q and of the one at p, interpolated between the normals of the 3
-    nearest: a chord of a circle is perpendicular to the sum of the normals at its ends, so surfaces that bend evenly
-    have height 0, however far p is from q. The tangent plane at q would not do.
+    n is the mean of the cloud's normal (B, M, 3) at q and of the normal at p, which is interpolated from the 3 nearest
+    points. A chord of a circle is perpendicular to the sum of the normals at its ends, so points on a surface of
+    constant curvature have height 0 at any distance from q. Heights over the tangent plane at q would not.
     """
     index = nearest(cloud, points, _AROUND)
     with torch.no_grad():

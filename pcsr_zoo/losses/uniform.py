@@ -15,21 +15,21 @@ FRACTIONS = (0.004, 0.006, 0.008, 0.010, 0.012)
 def uniform_loss(
     points: Tensor, area: Tensor | float, fractions: Sequence[float] = FRACTIONS, seeds: float = 0.05
 ) -> Tensor:
-    """Mean over disks of U_imbalance(S_j) U_clutter(S_j), summed over the sizes of disks, as the paper has it:
+    """Mean over disks of U_imbalance(S_j) U_clutter(S_j), summed over the disk sizes:
 
         U_imbalance(S_j) = (|S_j| - n)^2 / n,  n = p N
         U_clutter(S_j) = sum over k in S_j of (d_jk - d)^2 / d,  d = sqrt(2 pi r^2 / (|S_j| sqrt 3))
 
-    A disk S_j is the ball around a seed that holds a fraction p of `area`; d_jk is the distance of its k-th point to
-    the nearest other point of the cloud, d what it is in a hexagonal lattice. Counting has no gradient: U_imbalance
-    only weighs the disks. Choices (ours): lengths are in point spacings sqrt(area / N), so the value does not depend
-    on the size or the number of the points; disks are those of `metrics.uniformity`.
+    A disk S_j is the ball around a seed with the fraction p of `area`; d_jk is the distance of its k-th point to the
+    nearest other point of the cloud, and d is its value in a hexagonal lattice. U_imbalance has no gradient: it only
+    weights the disks. Two choices are ours: lengths are in point spacings sqrt(area / N), so the value does not depend
+    on the size of the cloud or the number of points; disks are those of `metrics.uniformity`.
 
     Args:
         points: (B, N, 3).
-        area: of the surface that the points cover, in squares of their unit; or one for each example (B,).
-        fractions: p, of each size of disk.
-        seeds: how many disks, as a fraction of N, by farthest point sampling.
+        area: area of the surface that the points cover, in squares of their unit; or one for each example (B,).
+        fractions: p of each disk size.
+        seeds: number of disks as a fraction of N; the seeds are chosen by farthest point sampling.
     """
     size = points.shape[1]
     area = torch.as_tensor(area, dtype=points.dtype, device=points.device)

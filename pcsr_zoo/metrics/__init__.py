@@ -1,7 +1,6 @@
-"""Distances between point sets and surfaces, and the named conventions in which the field prints them.
+"""Distances between point sets and surfaces, and the named conventions of published tables.
 
-Everything is exact and runs on the CPU in float64; nothing here is differentiable (see `pcsr_zoo.losses` for
-that).
+Everything is exact and runs on the CPU in float64. For differentiable distances, see `pcsr_zoo.losses`.
 """
 
 from __future__ import annotations

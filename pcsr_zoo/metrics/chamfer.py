@@ -19,7 +19,7 @@ def chamfer_distance(a: Any, b: Any, *, squared: bool = True, halved: bool = Fal
     Args:
         a, b: clouds of (N, 3) and (M, 3) points.
         squared: q = 2 (the unit is the input's, squared); otherwise q = 1.
-        halved: half of the sum, that is the mean of the two directions.
+        halved: half of the sum, which is the mean of both directions.
     """
     return chamfer_from_nearest(nearest_distances(a, b), nearest_distances(b, a), squared=squared, halved=halved)
 
@@ -27,7 +27,7 @@ def chamfer_distance(a: Any, b: Any, *, squared: bool = True, halved: bool = Fal
 def chamfer_from_nearest(
     forward: NDArray[np.float64], backward: NDArray[np.float64], *, squared: bool = True, halved: bool = False
 ) -> float:
-    """The same from the two one-sided distances (N,) and (M,) of `nearest_distances`."""
+    """`chamfer_distance` from the two one-sided distances (N,) and (M,) of `nearest_distances`."""
     power = 2 if squared else 1
     total = float(np.mean(forward**power) + np.mean(backward**power))
     return total / 2 if halved else total

@@ -1,8 +1,7 @@
-"""The named conventions of upsampling tables: a number without its convention is worthless.
+"""The named conventions of upsampling tables, which define the frame and the formula of each metric.
 
-Published tables mix squared and plain, summed and halved distances in several normalized frames. Each
-convention here has an id, and every number that this package prints carries it. Values are in plain units:
-multiply by 1000 to print.
+Published tables mix squared and plain, summed and halved distances in several normalized frames. Each convention here
+has an id, which this package prints beside every number. Values are not multiplied by 1000, unlike in tables.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ class Convention:
     """How Chamfer and Hausdorff distance are computed.
 
     Attributes:
-        id: what stands beside every number.
-        own_frames: prediction and ground truth are each moved to their own mean and divided by their own
-            largest radius; otherwise both by the ground truth's.
-        squared: squared distances.
-        summed: the Hausdorff distance adds the two one-sided maxima; otherwise it is the larger one.
-        halved_chamfer, halved_hausdorff: half of the value.
-        description: one line for people.
+        id: the id that is printed beside every number.
+        own_frames: prediction and ground truth are each centered at their own mean and divided by their own largest
+            radius; otherwise, the mean and radius of the ground truth are used for both.
+        squared: distances are squared.
+        summed: the Hausdorff distance is the sum of the two one-sided maxima; otherwise, it is the larger one.
+        halved_chamfer, halved_hausdorff: the value is halved.
+        description: one line of documentation.
     """
 
     id: str
@@ -49,7 +48,7 @@ class Convention:
     def normalize(
         self, prediction: NDArray[np.float64], ground_truth: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Both clouds in the frame that the convention asks for.
+        """Both clouds, (N, 3) and (M, 3), in the frame of the convention.
 
         Raises:
             CloudError: the cloud that defines a frame has radius 0 (one point, or all points equal).
@@ -62,11 +61,11 @@ class Convention:
 
 
 def _frame(points: NDArray[np.float64], name: str, convention: str) -> tuple[NDArray[np.float64], float]:
-    """Mean (3,) and largest distance from it."""
-    local = points - points[0]  # exact zeros where all points are equal, and no digits lost far from the origin
+    """The mean (3,) of the points and the largest distance from it."""
+    local = points - points[0]  # exact zeros if all points are equal, and full precision far from the origin
     if not local.any():
         raise CloudError(
-            f"all points of {name} are equal, so it has no radius to be normalized by (convention '{convention}')"
+            f"all points of {name} are equal, so it cannot be normalized by its radius (convention '{convention}')"
         )
     center = local.mean(axis=0)
     return points[0] + center, float(np.linalg.norm(local - center, axis=1).max())
@@ -94,15 +93,15 @@ CONVENTIONS: dict[str, Convention] = {
 
 
 def get_convention(convention: str | Convention) -> Convention:
-    """The convention of that id.
+    """The convention of an id.
 
     Raises:
-        OptionError: there is none; the message lists them.
+        OptionError: the id is unknown; the message lists all ids.
     """
     if isinstance(convention, Convention):
         return convention
     if convention not in CONVENTIONS:
-        raise OptionError(f"unknown convention '{convention}'; there are: {', '.join(CONVENTIONS)}")
+        raise OptionError(f"unknown convention '{convention}'; choose from: {', '.join(CONVENTIONS)}")
     return CONVENTIONS[convention]
 
 
@@ -116,31 +115,32 @@ def evaluate(
     uniformity: bool = False,
     per_point: bool = False,
 ) -> dict[str, Any]:
-    """Compare a prediction (N, 3) with its ground truth (M, 3), and with the true surface where there is one.
+    """Compare a prediction (N, 3) with its ground truth (M, 3), and with the true surface if it is given.
 
     Args:
         prediction, ground_truth: clouds (`Cloud`, arrays, tensors, Open3D clouds or paths). Sizes may differ.
-        mesh: the true surface in the same frame (see `point_to_surface`), or None.
+        mesh: the true surface in the frame of the clouds (see `point_to_surface`), or None.
         convention: an id of `CONVENTIONS`.
-        emd: also the earth mover's distance (mean, not squared) in the convention's frame; needs N == M <=
+        emd: also compute the earth mover's distance (mean, not squared) in the convention's frame; needs N == M <=
             10,000.
-        uniformity: also PU-GAN's uniformity of the prediction, by disk size; the area is the mesh's, else it
+        uniformity: also compute PU-GAN's uniformity of the prediction, by disk size. The area is that of the mesh, or
             is estimated from the ground truth.
-        per_point: also the raw arrays, to pool them over shapes.
+        per_point: also return the distances of all points, to pool them over shapes.
 
     Returns:
-        A dictionary with these keys, of which the last five are there where they were asked for.
+        A dictionary with these keys; the last five are present if they were asked for.
 
         - `convention`: its id.
-        - `cd`, `hd`: in the convention's frame, in squared units where it squares.
-        - `p2f_mean`, `p2f_std`: mean and population standard deviation of the distances to the mesh; raw frame.
+        - `cd`, `hd`: in the convention's frame; squared if the convention squares distances.
+        - `p2f_mean`, `p2f_std`: mean and population standard deviation of the distances to the mesh, in the units and
+          the frame of the input.
         - `emd`: in the convention's frame.
         - `uniformity`: {"0.4%": value, ...}.
         - `per_point`: {"forward": (N,) prediction to ground truth, "backward": (M,)}, both not squared and in the
-          convention's frame, and with a mesh "p2f": (N,) in the raw frame.
+          convention's frame, and with a mesh "p2f": (N,) in the units and the frame of the input.
 
     Raises:
-        CloudError: a cloud is empty, not finite, or has no extent to be normalized by; sizes do not suit `emd`.
+        CloudError: a cloud is empty, not finite, or has only equal points; or the sizes do not fit `emd`.
         OptionError: the convention is unknown.
         FileError: a file cannot be read.
     """

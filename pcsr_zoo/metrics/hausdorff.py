@@ -13,14 +13,13 @@ from .nearest import nearest_distances
 def hausdorff_distance(a: Any, b: Any, *, squared: bool = False, summed: bool = False, halved: bool = False) -> float:
     """The largest nearest-neighbor distance between a (N, 3) and b (M, 3), in the frame of the input.
 
-    By default the textbook definition, max(max_i min_j |a_i - b_j|, max_j min_i |a_i - b_j|).
+    By default, it is the textbook definition, max(max_i min_j |a_i - b_j|, max_j min_i |a_i - b_j|).
 
     Args:
         a, b: the clouds.
-        squared: with squared distances (the unit is the input's, squared).
-        summed: the two one-sided maxima are added, as PU-GAN's evaluator does, instead of the larger one
-            taken.
-        halved: half of that.
+        squared: use squared distances; the unit is that of the input, squared.
+        summed: add the two one-sided maxima, as PU-GAN's evaluator does, instead of taking the larger one.
+        halved: half of the result.
     """
     forward, backward = nearest_distances(a, b), nearest_distances(b, a)
     return hausdorff_from_nearest(forward, backward, squared=squared, summed=summed, halved=halved)
@@ -34,7 +33,7 @@ def hausdorff_from_nearest(
     summed: bool = False,
     halved: bool = False,
 ) -> float:
-    """The same from the two one-sided distances (N,) and (M,) of `nearest_distances`."""
+    """`hausdorff_distance` from the two one-sided distances (N,) and (M,) of `nearest_distances`."""
     power = 2 if squared else 1
     sides = float(forward.max()) ** power, float(backward.max()) ** power
     total = sum(sides) if summed else max(sides)

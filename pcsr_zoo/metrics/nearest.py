@@ -1,4 +1,4 @@
-"""One-sided nearest-neighbor distances: what Chamfer and Hausdorff are made of."""
+"""One-sided nearest-neighbor distances, from which Chamfer and Hausdorff distances are computed."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from .surface import as_surface
 def point_to_surface(points: Any, mesh: Any, *, chunk: int = 1_000_000) -> NDArray[np.float64]:
     """The Euclidean distance of each point to the nearest point of the mesh: (N,), in the input's unit.
 
-    Open3D's ray-casting scene computes in float32. So the mesh and the points are moved to the mesh's center
-    and scaled to its size in float64 first, and the result is scaled back: it is good to about 1e-7 of the
-    mesh's size, wherever the mesh lies.
+    Open3D's ray-casting scene computes in float32. The mesh and the points are therefore centered and scaled by the
+    mesh in float64 first, and the result is scaled back. Its error is about 1e-7 of the mesh's size, also far from the
+    origin.
 
     Args:
         points: a cloud of (N, 3) points.
@@ -30,7 +30,7 @@ def point_to_surface(points: Any, mesh: Any, *, chunk: int = 1_000_000) -> NDArr
     """
     points = as_points(points, "the cloud")
     surface = as_surface(mesh)
-    used = surface.vertices[np.unique(surface.triangles)]  # a stray vertex must not spoil the scale
+    used = surface.vertices[np.unique(surface.triangles)]  # unused vertices must not change the scale
     low, high = used.min(axis=0), used.max(axis=0)
     center = (low + high) / 2
     scale = float((high - low).max()) / 2 or 1.0

@@ -35,9 +35,9 @@ class Surface:
         if triangles.ndim != 2 or triangles.shape[1] != 3:
             raise CloudError(f"mesh triangles must have the shape (T, 3), got {triangles.shape}")
         if not len(triangles):
-            raise CloudError("the mesh has no triangles; a surface is needed here, not a point cloud")
+            raise CloudError("the mesh has no triangles; give a mesh, not a point cloud")
         if triangles.min() < 0 or triangles.max() >= len(vertices):
-            raise CloudError(f"a mesh triangle names a vertex outside 0 to {len(vertices) - 1}")
+            raise CloudError(f"a mesh triangle has a vertex index outside of 0 to {len(vertices) - 1}")
         if not np.isfinite(vertices).all():
             row = int(np.flatnonzero(~np.isfinite(vertices).all(axis=1))[0])
             raise CloudError(f"mesh vertex {row} is NaN or infinite")
@@ -46,13 +46,13 @@ class Surface:
 
     @property
     def area(self) -> float:
-        """The sum of the triangles' areas (a face that is there twice counts twice)."""
+        """The sum of the triangles' areas, in squared units of the mesh. Duplicate faces count twice."""
         a, b, c = (self.vertices[self.triangles[:, k]] for k in range(3))
         return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
 
     @staticmethod
     def read(path: str | os.PathLike[str]) -> Surface:
-        """Read a mesh file; formats and errors are those of `pcsr_zoo.io.mesh.read_mesh`.
+        """Read a mesh file; `pcsr_zoo.io.mesh.read_mesh` lists the formats.
 
         Raises:
             FileError: the file is missing, cannot be read, or has no triangles.

@@ -1,4 +1,4 @@
-"""PU-GAN's uniformity: how evenly points lie, over disks of several sizes.
+"""PU-GAN's uniformity metric: how evenly points are spaced, in disks of several sizes.
 
 Li, Li, Fu, Cohen-Or and Heng, "PU-GAN: a point cloud upsampling adversarial network", ICCV 2019, the uniform
 loss of sec. 3 used as the metric of sec. 4. For disks S_j of area fraction p around seed points, with n = p N
@@ -8,17 +8,16 @@ expected points,
     U_clutter(S_j)   = sum_k (d_jk - d)^2 / d,    d = sqrt(2 pi r^2 / (|S_j| sqrt 3))
     U                = mean over j of U_imbalance(S_j) U_clutter(S_j)
 
-where d_jk is the distance of the k-th point of S_j to its nearest neighbor and d what it is in a hexagonal
-lattice.
+where d_jk is the distance of the k-th point of S_j to its nearest neighbor, and d is its value in a hexagonal lattice.
 
-Choices, where the paper leaves one or its evaluator needs a compiler:
-- a disk is a Euclidean ball around its seed, not a geodesic disk: on a thin part it also holds the far side;
+Choices of this implementation, where the paper leaves one or its evaluator needs a compiler:
+- a disk is a Euclidean ball around its seed, not a geodesic disk: on a thin part it also contains the far side;
 - all lengths are divided by sqrt(area), so r = sqrt(p / pi), and the values depend neither on unit nor size;
 - the area is that of the mesh where there is one, otherwise it is estimated from a cloud (`estimate_area`);
 - seeds are 1000 points of the cloud by farthest point sampling (all points where there are fewer);
 - d_jk is measured in the whole cloud, so that the rim of the disk adds nothing;
-- the sum over k as printed. The authors' evaluator takes the mean over k: `clutter="mean"`.
-So the values rank clouds as PU-GAN's table does, but are not to be put beside it.
+- the sum over k, as printed. The authors' evaluator takes the mean over k: `clutter="mean"`.
+The values rank clouds like PU-GAN's table, but cannot be compared with its values.
 """
 
 from __future__ import annotations
@@ -42,19 +41,18 @@ def uniformity(
     seeds: int = 1000,
     clutter: Literal["sum", "mean"] = "sum",
 ) -> NDArray[np.float64]:
-    """U for each disk size, (len(fractions),), no unit; 0 is a perfect hexagonal lattice. Choices: above.
+    """U for each disk size, (len(fractions),), without a unit; 0 for a perfect hexagonal lattice.
 
     Args:
         points: a cloud of (N, 3) points on a surface, N >= 2.
-        area: of that surface, in the square of the points' unit; estimated from the points when None.
-        fractions: area of a disk over the area of the surface.
+        area: area of this surface, in squared units of the points; None to estimate it from the points.
+        fractions: area of a disk divided by the area of the surface.
         seeds: number of disks.
-        clutter: "sum" over the disk's points as the paper prints it, or their "mean" as its evaluator
-            computes.
+        clutter: "sum" over the disk's points, as in the paper, or "mean", as in its evaluator.
 
     Raises:
         CloudError: fewer than two points, or all of them equal and no area given.
-        OptionError: `area`, `fractions`, `seeds` or `clutter` make no sense.
+        OptionError: `area`, `fractions`, `seeds` or `clutter` is invalid.
     """
     from scipy.spatial import cKDTree
 
@@ -85,13 +83,13 @@ def uniformity(
 def disk_clutter(
     tree: Any, nearest: NDArray[np.float64], centers: NDArray[np.float64], radius: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """|S_j| (J,) and U_clutter(S_j) (J,) of the balls around `centers` (J, 3), which hold one point at least.
+    """|S_j| (J,) and U_clutter(S_j) (J,) of the balls around `centers` (J, 3), each with at least one point.
 
     Args:
         tree: `scipy.spatial.cKDTree` of the points (N, 3).
         nearest: distance of each point to its nearest neighbor (N,).
-        centers: of the disks.
-        radius: of the disks.
+        centers: centers of the disks.
+        radius: radius of the disks.
     """
     members = tree.query_ball_point(centers, radius, workers=-1, return_sorted=False)
     sizes = np.array([len(m) for m in members], dtype=np.int64)
@@ -105,9 +103,9 @@ def disk_clutter(
 def estimate_area(points: Any, k: int = 30) -> float:
     """The area of the surface that a cloud (N, 3) samples: sum_i pi r_i^2 / (k + 1/2).
 
-    The disk of radius r_i around point i, up to its k-th neighbor, holds the point itself, k - 1 points
-    inside and the k-th on its rim, which counts half. Good to a few per cent on an even sampling without
-    thin parts, too small where points clump.
+    The disk of radius r_i around point i, up to its k-th neighbor, contains the point itself, k - 1 points inside, and
+    the k-th on its rim, which counts half. The error is a few percent for even samplings without thin parts; the
+    estimate is too small where points are clustered.
 
     Raises:
         CloudError: fewer than two points, or so many equal ones that the estimate is zero.
@@ -119,5 +117,5 @@ def estimate_area(points: Any, k: int = 30) -> float:
     radius = cKDTree(points).query(points, k=[k + 1], workers=-1)[0][:, 0]
     area = float(np.sum(np.pi * radius**2) / (k + 0.5))
     if area <= 0:
-        raise CloudError("the area of the cloud cannot be estimated: its points are equal; give the area")
+        raise CloudError("the area of the cloud cannot be estimated, because its points are equal; give the area")
     return area

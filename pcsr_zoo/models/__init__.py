@@ -1,1 +1,1 @@
-"""Models: a folder for each family, its page included. They see numbers in a unit frame, and know nothing of files."""
+"""Models: one folder for each family, with its documentation page. Models work in the unit frame, without files."""

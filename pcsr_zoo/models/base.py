@@ -1,7 +1,7 @@
-"""The contract of every model: what a family declares about itself, and what the whole-cloud pipelines ask of it.
+"""The base classes of models: what a family declares, and the methods that the whole-cloud pipelines call.
 
 A model works on positions in the unit frame (mean at the origin, farthest point at distance 1). It knows nothing of
-files, attributes, names, checkpoints, or the Hub: `pcsr_zoo.load` wraps it in a `LoadedModel`, which does.
+files, attributes, names, checkpoints, or the Hub; `pcsr_zoo.load` wraps it in a `LoadedModel` that does.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 
-# What models do.
+# The tasks of models.
 TASKS = ("sample", "upsample", "recover")
 
-# How much of a cloud a model sees at once, and with it the pipeline that runs it.
+# How much of a cloud a model processes at once. This decides which pipeline runs it.
 KINDS = {
-    "local": "sees the neighborhood of each candidate; clouds of any size, nothing is cut or merged",
-    "whole cloud": "takes the whole cloud in one pass",
-    "subset": "selects among the points of the cloud",
+    "local": "processes the neighborhood of each candidate; clouds of any size, without patches",
+    "whole cloud": "processes the whole cloud in one pass",
+    "subset": "selects points of the cloud",
 }
 
 
 def ignore(*args: Any) -> None:
-    """A callback for progress or reports that nobody asked for."""
+    """A callback for progress or reports that does nothing."""
 
 
 class Paper(NamedTuple):
-    """The publication behind a family; every field is copied from a source.
+    """The publication of a family. Every field is copied from a source.
 
     Attributes:
-        method: the name under which its rows stand in published tables.
+        method: the method's name in published tables.
         venue: conference and year, such as "IJCAI 2021".
-        bibtex: the entry to cite.
+        bibtex: the BibTeX entry to cite.
     """
 
     method: str
@@ -59,15 +59,17 @@ class PublishedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Context:
-    """What a run decides for all of its steps.
+    """Settings of a run, which are the same for all of its steps.
 
     Attributes:
-        seed: of everything that is drawn at random.
+        seed: seed of all random numbers.
         device: a torch device, as a string.
         progress: called with (stage, fraction done).
-        noise: the estimated noise of the input, in units of its point spacing; 0 for a clean cloud.
-        temperature: of what a generative model draws: the factor on its standard deviation, 0 for none.
-        cache: what a model computed once for the whole run, under keys of its own.
+        noise: the estimated standard deviation of the input's noise, in units of its point spacing; 0 for a clean
+            cloud.
+        temperature: factor on the standard deviation of the latent variables that a generative model draws; 0 for the
+            mean.
+        cache: values that a model keeps for the whole run, under its own keys.
     """
 
     seed: int = 0
@@ -79,17 +81,17 @@ class Context:
 
 
 class Model(ABC):
-    """What a family declares on its class; tables, cards, citations and example configurations are made from it.
+    """What a family declares on its class. Tables, cards, citations and example configurations use it.
 
     Attributes:
-        name: under which `load` finds the class.
+        name: the name by which `load` finds the class.
         summary: one line.
-        source: the paper, in a few words, or "ours".
+        source: the paper in a few words, or "ours".
         kind: a key of `KINDS`.
-        ratios: that trained checkpoints are made for; empty for any ratio.
+        ratios: the ratios of trained checkpoints; empty for any ratio.
         paper: the publication that the class implements, or None.
         published: task id -> the paper's own row.
-        min_points: the fewest distinct points that a cloud must have.
+        min_points: the smallest number of distinct points that the model accepts.
     """
 
     name: ClassVar[str]
@@ -103,10 +105,10 @@ class Model(ABC):
 
 
 class Upsampler(Model):
-    """Makes new points on the surface that a cloud samples.
+    """A model that makes new points on the surface that a cloud samples.
 
     Attributes:
-        max_step: the largest ratio of one step; larger ratios take several.
+        max_step: the largest ratio of one step; larger ratios take several steps.
     """
 
     min_points: ClassVar[int] = 2
@@ -114,63 +116,63 @@ class Upsampler(Model):
 
     @abstractmethod
     def candidates(self, points: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
-        """Candidates (M, 3) for new points, in no particular order; any M, the pipeline selects.
+        """Candidates (M, 3) for new points, in any order. The pipeline selects among them.
 
         Args:
-            points: (N, 3) float64, distinct, in the unit frame: the cloud so far.
-            support: (A, 3), the measured points, which define the surface (`points` on the first step).
-            count: how many will be selected; with fewer candidates the pipeline takes a further step.
-            context: the run.
+            points: (N, 3) float64, distinct, in the unit frame: the present cloud.
+            support: (A, 3), the input points, which define the surface (`points` in the first step).
+            count: how many will be selected. With fewer candidates, the pipeline takes a further step.
+            context: the settings of the run.
         """
 
     def relax(self, new_points: np.ndarray, points: np.ndarray, support: np.ndarray, context: Context) -> np.ndarray:
-        """The selected new points (F, 3), moved on the surface to lie more evenly among `points` (N, 3)."""
+        """The selected new points (F, 3), moved on the surface so that they are evenly spaced among `points` (N, 3)."""
         return new_points
 
     def project(self, points: np.ndarray, support: np.ndarray, context: Context) -> np.ndarray:
-        """Input points (N, 3), moved onto the surface of `support`, for runs that do not keep them as they are."""
+        """Input points (N, 3), moved onto the surface of `support`, for runs that do not keep the input."""
         return points
 
 
 class Sampler(Model):
-    """Selects some of the points of a cloud, or makes fewer points that stand for it.
+    """A model that selects points of a cloud, or makes fewer points that represent it.
 
     Attributes:
-        moves: whether `sampled_points` gives points that are not the cloud's own.
+        moves: whether `sampled_points` gives points that are not points of the cloud.
     """
 
     moves: ClassVar[bool] = False
 
     @abstractmethod
     def select(self, points: np.ndarray, count: int, context: Context) -> np.ndarray:
-        """`count` distinct indices into (N, 3) points in the unit frame, 1 <= count <= N."""
+        """Distinct indices (count,) into points (N, 3) in the unit frame, 1 <= count <= N."""
 
     def sampled_points(self, points: np.ndarray, count: int, context: Context) -> np.ndarray:
-        """`count` points (count, 3) that stand for (N, 3) points: the selected ones, unless the class `moves`."""
+        """Sampled points (count, 3) of points (N, 3): the selected ones, unless the class `moves`."""
         return points[self.select(points, count, context)]
 
 
 class Recoverer(Model):
-    """Makes a sampled cloud dense again; mixed into a `Sampler` or an `Upsampler` that was made for it.
+    """A mixin for a `Sampler` or an `Upsampler` that reconstructs the dense cloud of its samples.
 
     Attributes:
-        ratio: how many times denser, by its training.
+        ratio: the ratio that it was trained for.
     """
 
     ratio: float
 
     @abstractmethod
     def reconstruct(self, points: np.ndarray, count: int, context: Context) -> np.ndarray:
-        """`count` points (count, 3) of the surface that (N, 3) sampled points stand for, count >= N."""
+        """A dense cloud (count, 3) of the sampled points (N, 3), count >= N."""
 
 
 class Learned(Model):
-    """What a model with a network adds, mixed in before `Upsampler` or `Sampler`: it can be trained and saved.
+    """A mixin for models with a network, which can be trained and saved. It goes before `Upsampler` or `Sampler`.
 
     Attributes:
         arguments: constructor arguments that JSON can hold; `cls(**arguments)` is the same model with random weights.
-        network: the torch module, on the CPU in evaluation mode unless somebody moved it.
-        dtypes: floating-point types in which the network computes; it is trained in the first one.
+        network: the torch module, by default on the CPU and in evaluation mode.
+        dtypes: floating-point types in which the network computes; the first one is used for training.
         trained: whether the weights come from a checkpoint or a training; `load` refuses random weights.
     """
 
@@ -180,23 +182,23 @@ class Learned(Model):
     trained: bool = False
 
     def recipe(self, **options: Any) -> Recipe:
-        """How this model is trained, see `models.recipe`.
+        """The training recipe of this model, see `models.recipe`.
 
         Raises:
-            OptionError: an option makes no sense.
+            OptionError: an option is invalid.
         """
         raise NotImplementedError
 
 
 def class_of(model: Any) -> type:
-    """The class of a model object; a class itself."""
+    """The class of a model object; a class is returned as it is."""
     return model if isinstance(model, type) else type(model)
 
 
 def tasks_of(model: Any) -> tuple[str, ...]:
-    """What a model or a model class does, of `TASKS`, in their order; empty for anything that is not a model.
+    """The tasks of a model or a model class, in the order of `TASKS`; empty for anything that is not a model.
 
-    Every upsampler recovers too, with the sampled points kept.
+    Every upsampler also recovers: it keeps the sampled points and adds others.
     """
     kinds = {"sample": (Sampler,), "recover": (Recoverer, Upsampler), "upsample": (Upsampler,)}
     return tuple(task for task in TASKS if issubclass(class_of(model), kinds[task]))

@@ -1,4 +1,4 @@
-"""From an upsampler's candidates to an exact number of new points, by steps of at most the model's `max_step`."""
+"""Select an exact number of new points from an upsampler's candidates, in steps of at most its `max_step`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from .base import Context, Upsampler
 
 
 def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
-    """`count` new points (count, 3), selected from the model's candidates so that they cover best.
+    """New points (count, 3), selected from the model's candidates by farthest point sampling.
+
+    Args:
+        model: the upsampler.
+        base: (N, 3), the cloud in the unit frame.
+        support: (A, 3), the points that define the surface.
+        count: the number of new points.
+        context: the settings of the run.
 
     Raises:
-        CloudError: the points are so near each other that no floating-point number lies between them.
+        CloudError: the points are so close that no floating-point number lies between them.
     """
     current = distinct_points(base)
     new_points: list[np.ndarray] = []
@@ -30,16 +37,16 @@ def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int,
         context.progress("selection", 0.0)
         selected = candidates
         if take < len(candidates):
-            candidates = draw.permutation(candidates)  # on a grid most distances tie: no side of it goes first
+            candidates = draw.permutation(candidates)  # on a grid most distances tie; avoid a bias to one side
             selected = candidates[farthest_point_sample(candidates, take, selected=current)]
         context.progress("selection", 1.0)
         picks = _off(model.relax(selected, current, support, context), current)
-        if len(picks) == 0:  # all of them fell on points that exist
+        if len(picks) == 0:  # all candidates are equal to existing points
             picks = _off(candidates, current)[:take]
         if len(picks) == 0:
             picks = _between(current, take)
         if len(picks) == 0:
-            raise CloudError(f"'{model.name}' cannot place {count} more points: the points are too near each other")
+            raise CloudError(f"'{model.name}' cannot place {count} more points: the points are too close to each other")
         new_points.append(picks)
         count -= len(picks)
         steps -= 1
@@ -49,13 +56,13 @@ def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int,
 
 
 def _between(points: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` middles between distinct points and their nearest neighbors, those of the longest edges first."""
+    """At most `count` midpoints between distinct points and their nearest neighbors, longest edges first."""
     distance, index = KNN(points).query(points, 2)
     order = np.argsort(-distance[:, -1], kind="stable")
     return _off((points[order] + points[index[order, -1]]) / 2, points)[:count]
 
 
 def _off(points: np.ndarray, current: np.ndarray) -> np.ndarray:
-    """Points without those that repeat each other or a current point exactly (they would stop the growth)."""
+    """Points without exact duplicates of each other or of a current point, which would stop the growth."""
     first = first_occurrences(np.concatenate([current, points]))
     return points[first[first >= len(current)] - len(current)]

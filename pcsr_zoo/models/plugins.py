@@ -1,6 +1,6 @@
-"""Modules of somebody's own that register models, imported because the user named them and never for another reason.
+"""Import of user modules that register models. Only modules that the user names are imported.
 
-A checkpoint holds no code and names none: where its model class comes from, its user has to say.
+A checkpoint contains no code and names none, so the user must name the module of a custom model class.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def import_modules(names: Sequence[str], folder: Path, where: str) -> None:
     """Import modules, which runs them.
 
     Args:
-        names: of modules, installed or in `folder`; or paths of .py files, relative to it.
-        folder: comes last in the search path from now on.
-        where: begins the message of an error.
+        names: names of modules, installed or in `folder`; or paths of .py files, relative to `folder`.
+        folder: the folder; it is appended to `sys.path`.
+        where: the beginning of error messages, such as the name of the configuration file.
 
     Raises:
         OptionError: a module cannot be imported; the message says why.
@@ -36,16 +36,15 @@ def import_modules(names: Sequence[str], folder: Path, where: str) -> None:
             sys.path.append(str(place.resolve()))
         try:
             found = importlib.import_module(module)
-        except (Exception, SystemExit) as error:  # whatever the module does
+        except (Exception, SystemExit) as error:  # the module may raise anything
             kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
             raise OptionError(
-                f"{where}: '{name}' cannot be imported: {kind}{error}; it is looked for in {place} and among what is "
-                "installed"
+                f"{where}: '{name}' cannot be imported: {kind}{error}; it must be in {place} or be installed"
             ) from error
         if name.endswith(".py") and not _is_of(found, folder / name):
             raise OptionError(
-                f"{where}: '{name}' cannot be imported: there is another module '{module}', "
-                f"{getattr(found, '__file__', None) or 'a part of Python'}; give the file another name"
+                f"{where}: '{name}' cannot be imported: another module has the name '{module}': "
+                f"{getattr(found, '__file__', None) or 'a part of Python'}; rename the file"
             )
 
 
@@ -60,7 +59,7 @@ def import_from_environment() -> None:
     """Import the modules that the environment variable PCSR_IMPORT names, separated by commas.
 
     Raises:
-        OptionError: see `import_modules`; `folder` is the current one.
+        OptionError: see `import_modules`; `folder` is the current directory.
     """
     names = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
     import_modules(names, Path(), VARIABLE)

@@ -1,4 +1,4 @@
-"""The contract between a model and the trainer: its networks, its examples, its losses, its validation."""
+"""The base class of training recipes: a model's networks, examples, losses and validation."""
 
 from __future__ import annotations
 
@@ -17,62 +17,68 @@ Examples = dict[str, Any]  # tensors by name
 
 
 class Recipe(ABC):
-    """How one model is trained; made by `model.recipe(**options)`. The trainer does all that models share.
+    """How a model is trained, made by `model.recipe(**options)`. The trainer does what is common to all models.
 
-    Each step optimizes every part in turn: a plain network has one part, an adversarial pair two. What ships, and is
-    validated, is the model's network with the running average of its weights. Parts that are that network, or modules
-    in it, are what changes in it; other parts, such as a critic, help and are forgotten.
+    Each step optimizes every part in turn: a plain network has one part, an adversarial pair has two. The checkpoint
+    and the validation use the model's network with the moving average of its weights. Parts must be this network or
+    modules in it; further parts, such as a discriminator, are not saved in the checkpoint.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("network",)
 
     @abstractmethod
     def networks(self) -> dict[str, torch.nn.Module]:
-        """The module of each part; no two share a parameter. The first part's loss is the one that is shown."""
+        """The module of each part; parts share no parameters. The progress bar shows the first part's loss."""
 
     @abstractmethod
     def examples(self, data: TrainingSet, step: int, seed: int, first: int, count: int) -> Examples:
-        """Examples number first to first + count - 1 of a step, as tensors on the CPU.
+        """Examples `first` to `first + count - 1` of a step, as tensors on the CPU.
 
-        The same arguments give the same examples, in any process, whatever came before.
+        The same arguments give the same examples, in any process and in any order of calls.
         """
 
     @abstractmethod
     def loss(
         self, part: str, networks: Mapping[str, torch.nn.Module], examples: Examples, done: float
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The loss () that `part` is to lower, and figures () to log.
+        """The loss of a part, a tensor of shape (), and further values of shape () to log.
 
         Args:
-            networks: as `networks`, wrapped for the devices: call these.
-            examples: on the device.
-            done: the fraction of all steps that is done, for losses that change on the way.
+            part: the part to optimize.
+            networks: the modules of `networks()`, wrapped for the devices: call these.
+            examples: the examples, on the device.
+            done: the fraction of all steps that is done, for losses that change during training.
         """
 
     @abstractmethod
     def validate(
         self, networks: Mapping[str, torch.nn.Module], data: TrainingSet, seed: int, device: torch.device
     ) -> dict[str, float]:
-        """Figures on `data.held_out`. By the first one the best weights are chosen: lower is better.
+        """Scores on `data.held_out`. The first one selects the best weights: lower is better.
 
         Args:
-            networks: as `networks`, in evaluation mode; those that ship have the averaged weights.
+            networks: the modules of `networks()` in evaluation mode, with averaged weights where the model has them.
+            data: the training set.
+            seed: seed of all random numbers.
+            device: the device of the networks.
         """
 
     def for_scan(self, points: int) -> dict[str, Any]:
-        """Options of this recipe for learning from a single scan, of which only the points are known (`pcsr finetune`).
+        """Options of this recipe for training on a single scan without ground truth (`pcsr finetune`).
 
-        Only a recipe that needs no truth has them, and overrides this method.
+        Only a recipe that needs no ground truth overrides this method.
 
         Args:
-            points: of each of the regions that the scan is cut into, which are the shapes to learn from.
+            points: number of points in each region of the scan; the regions are the training shapes.
 
         Raises:
-            OptionError: the recipe needs the truth, as all do that do not say otherwise.
+            OptionError: the recipe needs ground truth.
         """
-        raise OptionError(f"{type(self).__name__} learns from the truth, which a single scan is not")
+        raise OptionError(
+            f"{type(self).__name__} needs ground truth, and a single scan has none; use meshes or several dense scans"
+        )
 
     @property
     def learns_from_scans(self) -> bool:
-        """Whether it needs no truth: it has options `for_scan`."""
+        """Whether the recipe needs no ground truth, so that it can train on a single scan."""
         return type(self).for_scan is not Recipe.for_scan

@@ -1,8 +1,8 @@
-"""Model classes by name: the families of this package, those that other packages offer, and those that a script adds.
+"""Registry of model classes by name.
 
-- A family of this package is a folder of `pcsr_zoo/models/` with a `model.py`; its model classes are found there.
-- Another package offers its classes through the entry-point group `pcsr_zoo.models`, one `name = "module:Class"` each.
-- `register_model` adds a class for the running process, and goes before the others.
+- A family of this package is a folder of `pcsr_zoo/models/` with a `model.py`, which defines its model classes.
+- Another package registers its classes by the entry-point group `pcsr_zoo.models`, with `name = "module:Class"`.
+- `register_model` registers a class in the running process. It takes precedence over the others.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ _registered: dict[str, type] = {}
 
 
 def register_model(cls: T) -> T:
-    """Class decorator: makes a model class known by its `name` to `load`, the pipelines and the benchmark.
+    """Class decorator that registers a model class by its `name` for `load`, the pipelines and the benchmark.
 
     Raises:
         OptionError: the class has no name, or is not a model.
     """
     if not tasks_of(cls) or not isinstance(getattr(cls, "name", None), str):
-        raise OptionError(f"{cls.__name__} is not a model: derive it from Upsampler or Sampler, and give it a name")
+        raise OptionError(f"{cls.__name__} is not a model; derive it from Upsampler or Sampler, and give it a name")
     _registered[cls.name] = cls  # type: ignore[attr-defined]
     return cls
 
 
 def is_registered(name: str) -> bool:
-    """Whether `register_model` added a class of that name, which goes before checkpoints of the same name."""
+    """Whether `register_model` added a class of this name. It takes precedence over checkpoints of the name."""
     return name in _registered
 
 
 def model_names() -> list[str]:
-    """The names of all model classes; classes of other packages are not imported for it."""
+    """The names of all model classes. Classes of other packages are not imported."""
     return sorted({*_own(), *_offered(), *_registered})
 
 
 def registered_class(name: str) -> type:
-    """The class of that name.
+    """The class of this name.
 
     Raises:
-        OptionError: no class has it, or the package that offers it cannot be imported.
+        OptionError: there is no such class, or its package cannot be imported.
     """
     if name in _registered:
         return _registered[name]
@@ -60,11 +60,11 @@ def registered_class(name: str) -> type:
         return _own()[name]
     if name in _offered():
         return _import(_offered()[name])
-    raise OptionError(f"no model is called '{name}'; {suggestion(name, model_names())}")
+    raise OptionError(f"there is no model '{name}'; {suggestion(name, model_names())}")
 
 
 def model_classes() -> dict[str, Any]:
-    """Name -> class of every model; a class of another package that cannot be imported is left out with a warning."""
+    """Name -> class of every model. A class of another package that cannot be imported is omitted with a warning."""
     found = {}
     for name in model_names():
         try:
@@ -76,7 +76,7 @@ def model_classes() -> dict[str, Any]:
 
 @functools.cache
 def families() -> dict[str, list[type]]:
-    """Folder of `pcsr_zoo/models/` -> the model classes that its model.py defines, in their order there."""
+    """Folder of `pcsr_zoo/models/` -> the model classes of its model.py, in their order."""
     found: dict[str, list[type]] = {}
     for entry in pkgutil.iter_modules(_FOLDERS):
         if entry.ispkg:
@@ -105,8 +105,8 @@ def _offered() -> dict[str, metadata.EntryPoint]:
 def _import(entry: metadata.EntryPoint) -> type:
     try:
         cls = entry.load()
-    except Exception as error:  # whatever the module does
+    except Exception as error:  # the module may raise anything
         raise OptionError(f"the model '{entry.name}' of {entry.value} cannot be imported: {error}") from error
     if getattr(cls, "name", None) != entry.name or not tasks_of(cls):
-        raise OptionError(f"{entry.value}, offered as the model '{entry.name}', is not a model class of that name")
+        raise OptionError(f"{entry.value}, registered as the model '{entry.name}', is not a model class of this name")
     return cls

@@ -1,4 +1,4 @@
-"""The zoo in Open3D-ML: after `register()` its registries know every model, pipeline and data set of ours.
+"""The zoo in Open3D-ML: `register()` adds every model, pipeline and data set to Open3D-ML's registries.
 
     from pcsr_zoo.open3d_ml import register
 
@@ -7,8 +7,8 @@
 
     Pipeline = ml3d.utils.get_module("pipeline", "PointCloudUpsampling", "torch")
 
-Open3D-ML has no entry points, so something must call `register`; `python -m pcsr_zoo.open3d_ml SCRIPT ...` calls it
-and then runs a script, such as Open3D-ML's own run_pipeline.py.
+Open3D-ML has no entry points, so a script must call `register`. `python -m pcsr_zoo.open3d_ml SCRIPT ...` calls it and
+then runs a script, such as Open3D-ML's own run_pipeline.py.
 """
 
 from __future__ import annotations
@@ -18,13 +18,9 @@ import logging
 from typing import Any
 
 _WHERE = {
-    "CloudFolder": "datasets",
-    "PUGAN": "datasets",
-    "PointCloudRecovery": "pipelines",
-    "PointCloudSampling": "pipelines",
-    "PointCloudUpsampling": "pipelines",
-    "TrainingFile": "datasets",
     "open3d_class": "models",
+    **dict.fromkeys(("PointCloudRecovery", "PointCloudSampling", "PointCloudUpsampling"), "pipelines"),
+    **dict.fromkeys(("CloudFolder", "PUGANTestSet", "TrainingFile"), "datasets"),
     "visualizer_data": "convert",
 }
 
@@ -34,16 +30,16 @@ _log = logging.getLogger(__name__)
 
 
 def register() -> dict[str, list[str]]:
-    """Make the zoo's models, pipelines and data sets known to Open3D-ML; as often as you like.
+    """Add the zoo's models, pipelines and data sets to Open3D-ML's registries. Further calls change nothing.
 
-    Models registered with `pcsr_zoo.models.registry.register_model` before the call are among them.
+    Models that `pcsr_zoo.models.registry.register_model` added before the call are among them.
 
     Returns:
         The names of each kind, under the keys "model", "pipeline" and "dataset".
 
     Raises:
         DependencyError: Open3D or Open3D-ML cannot be imported; the message says why and what to install.
-        OptionError: a name of ours stands for something else in a registry already.
+        OptionError: a registry has another class of the same name.
     """
     from . import bases
     from .datasets import DATASETS
@@ -52,19 +48,15 @@ def register() -> dict[str, list[str]]:
 
     if bases.PARTIAL is not None:
         _log.warning(
-            "open3d.ml.torch cannot be used here (%s): the zoo is registered, Open3D-ML's own models are not; "
-            "they need the torch release that Open3D was built for",
+            "open3d.ml.torch cannot be imported (%s): the zoo's models are registered, Open3D-ML's own are not; they "
+            "need the torch release that Open3D was built for",
             bases.PARTIAL,
         )
-    models = open3d_classes()
-    for cls in models:
-        _enter(bases.MODEL, cls, "torch")
-    for cls in PIPELINES:
-        _enter(bases.PIPELINE, cls, "torch")
-    for cls in DATASETS:
-        _enter(bases.DATASET, cls, None)
-    entered = {"model": models, "pipeline": PIPELINES, "dataset": DATASETS}
-    return {kind: sorted(cls.__name__ for cls in classes) for kind, classes in entered.items()}
+    kinds = {"model": open3d_classes(), "pipeline": PIPELINES, "dataset": DATASETS}
+    for kind, classes in kinds.items():
+        for cls in classes:
+            _enter(getattr(bases, kind.upper()), cls, None if kind == "dataset" else "torch")
+    return {kind: sorted(cls.__name__ for cls in classes) for kind, classes in kinds.items()}
 
 
 def _enter(registry: Any, cls: type, framework: str | None) -> None:
@@ -74,10 +66,10 @@ def _enter(registry: Any, cls: type, framework: str | None) -> None:
     other = known.get(cls.__name__)
     if other is not None and other.__module__ != cls.__module__:
         raise OptionError(
-            f"Open3D-ML's {registry.name} registry has a '{cls.__name__}' of {other.__module__} already; "
-            "rename the class of the zoo's model"
+            f"Open3D-ML's {registry.name} registry already has '{cls.__name__}' of {other.__module__}; rename the "
+            "class of the zoo's model"
         )
-    registry._register_module(cls, framework)  # the decorator, `register_module`, would return None for the class
+    registry._register_module(cls, framework)  # the public decorator `register_module` returns None for the class
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""`python -m pcsr_zoo.open3d_ml SCRIPT ARGUMENTS...`: run a script of Open3D-ML's with the zoo registered."""
+"""`python -m pcsr_zoo.open3d_ml SCRIPT ARGUMENTS...`: run a script of Open3D-ML with the zoo registered."""
 
 from __future__ import annotations
 

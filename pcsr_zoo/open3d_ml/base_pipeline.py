@@ -1,69 +1,51 @@
-"""What our pipelines share: they join a model with a data set for inference, test and training.
-
-A checkpoint is a folder (`pcsr_zoo.checkpoints.folder`) with its weights as safetensors; results are files that any
-viewer opens.
-"""
+"""The base of the three pipelines: a model and a data set for inference, test and training."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..cards.card import save_with_card
-from ..catalog import resolve
 from ..checkpoints.config import WEIGHTS
 from ..checkpoints.folder import is_checkpoint
+from ..devices import as_device
 from ..errors import OptionError
 from ..metrics.conventions import get_convention
 from .bases import BasePipeline
 from .logfile import log_file
 from .models import ZooModel
-from .testing import Problem, run_all
+from .options import as_seed, refuse_unused
+from .testing import run_all
 
 log = logging.getLogger(__name__)
 
-# Keys of a pipeline's section that Open3D-ML's configurations and scripts use and that say nothing here.
-_OPEN3D_KEYS = frozenset(
-    {
-        *(
-            "batch_size",
-            "test_batch_size",
-            "val_batch_size",
-            "max_epoch",
-            "max_epochs",
-            "save_ckpt_freq",
-            "num_workers",
-        ),
-        *("cfg_tb", "device_ids", "distributed", "optimizer", "pin_memory", "rank", "scheduler_gamma", "split"),
-        *("summary", "train_sum_dir"),
-    }
-)
-
 
 class ZooPipeline(BasePipeline):
-    """What the three pipelines share.
+    """The base of the three pipelines.
 
     Args:
-        model: of a class that `get_module("model", name, "torch")` gives.
-        dataset: for `run_test` and `run_train`.
+        model: of a class that `get_module("model", name, "torch")` returns.
+        dataset: for `run_test` and `run_train`: any data set of Open3D-ML's kind.
         name: of the pipeline.
-        main_log_dir: below it a folder for this model and data set, `cfg.logs_dir`: logs, results, checkpoints.
-        device: "cpu" or "cuda"; an accelerator where there is one by default.
-        ratio: how many times denser (thinner, for sampling) the result is.
-        n: the number of its points instead.
-        seed: of everything drawn at random, a number or a numpy generator.
-        convention: of the distances that `run_test` reports, an id of `pcsr_zoo.metrics.CONVENTIONS`.
-        training: settings of `run_train`, see `pcsr_zoo.training.settings.Settings`.
-        others: further options of the pipeline, and what Open3D-ML's scripts pass; in `cfg`.
+        main_log_dir: logs, measurements and trained weights are written to <main_log_dir>/<model>_<data set>_torch.
+        device: "cpu", "cuda", "cuda:1", ...; by default CUDA if there is any. "cuda" is the CPU if there is none.
+        ratio: how many times denser (for sampling: sparser) the result is. By default the ratio that the weights were
+            trained for, else 4.
+        n: number of points of the result instead of the ratio; not for the other two methods.
+        seed: seed of the random numbers, a number or a NumPy generator.
+        convention: of the distances that `run_test` measures, an id of `pcsr_zoo.metrics.CONVENTIONS`.
+        training: settings of `run_train`; see `pcsr_zoo.training.settings.Settings`.
+        split, device_ids: passed by Open3D-ML's scripts; not used, and more than one device is refused.
+        others: options of the class; see there.
 
     Raises:
-        OptionError: the model cannot do what the pipeline is for, or an unknown convention.
+        OptionError: the model cannot do what the pipeline is for, or an option is unknown or wrong.
     """
 
-    verb: ClassVar[str]
-    own_options: ClassVar[dict[str, Any]] = {}  # of this pipeline, with their defaults
+    task: ClassVar[str]  # what `run_inference` does
+    own_options: ClassVar[tuple[str, ...]] = ()  # of `pcsr_zoo.sample`, `upsample` or `recover`
 
     def __init__(
         self,
@@ -73,75 +55,94 @@ class ZooPipeline(BasePipeline):
         *,
         main_log_dir: str = "./logs/",
         device: Any = None,
-        ratio: float = 4,
+        ratio: float | None = None,
         n: int | None = None,
         seed: Any = 0,
         convention: str = "pugan-2019",
         training: dict[str, Any] | None = None,
+        split: str = "train",
+        device_ids: Any = None,
         **others: Any,
     ) -> None:
         if not isinstance(model, ZooModel):
             raise OptionError(f"{type(self).__name__} takes a model of the zoo, got {type(model).__name__}")
-        for key in others.keys() - self.own_options.keys() - _OPEN3D_KEYS:
-            known = ", ".join([*self.own_options, "ratio", "n", "seed", "convention", "training"])
-            log.warning("%s has no option '%s' and leaves it aside; it has: %s", type(self).__name__, key, known)
-        # Open3D-ML makes the folders when the rank is 0, and processes that torchrun starts all think that theirs is.
-        rank = int(os.environ.get("RANK", 0))
-        options = {"rank": rank, **self.own_options, **others}
+        if dataset is not None and not (hasattr(dataset, "get_split") and hasattr(dataset, "name")):
+            raise OptionError(f"dataset: {type(dataset).__name__} is not a data set of Open3D-ML's kind")
+        several = {"device_ids": device_ids} if device_ids is not None and len(device_ids) > 1 else {}
+        parameters = inspect.signature(ZooPipeline).parameters
+        known = [*self.own_options, *(key for key in parameters if key not in ("device_ids", "others"))]
+        refuse_unused(type(self).__name__, {**several, **others}, known)
+        if ratio is not None and n is not None:
+            raise OptionError(f"{type(self).__name__} takes a ratio or n, not both; leave one out")
+        model.require(self.task)
         super().__init__(
             model=model,
             dataset=dataset,
             name=name or type(self).__name__,
             main_log_dir=str(main_log_dir),
             device=device,
+            rank=int(os.environ.get("RANK", 0)),  # torchrun sets it; the process of rank 0 makes the folders
             ratio=ratio,
             n=n,
             seed=seed,
             convention=get_convention(convention).id,
             training=training,
-            **options,
+            **{**dict.fromkeys(self.own_options), **others},
         )
+        if str(device) not in ("None", "cpu", "cuda"):  # Open3D-ML would use the first GPU, or the CPU
+            import torch
+
+            self.device = torch.device(as_device(device))
         Path(self.cfg.logs_dir).mkdir(parents=True, exist_ok=True)
-        self.seed = seed if isinstance(seed, int) else int(self.rng.integers(2**31))
-        model.perform(self.verb)
+        self.seed = as_seed(seed, self.rng)
 
     # -- inference ----------------------------------------------------------------------------------------------------
 
     def run_inference(self, data: Any) -> dict[str, Any]:
-        """The result for one cloud.
+        """The result for one cloud, with the options of the pipeline.
 
         Args:
             data: {"point": (N, 3), "feat": (N, C) or None, ...}, or whatever `pcsr_zoo.upsample` takes.
 
         Returns:
-            {"point": (M, 3) in the dtype of the input's, "feat": (M, C) or None, ...}; further arrays of the input that
-            have a row for each point travel along.
+            {"point": (M, 3) in the dtype of the input, "feat": (M, C) or None, ...}, with all arrays of the input that
+            have one row a point.
 
         Raises:
-            CloudError, OptionError: as `pcsr_zoo.upsample` and `sample`.
+            CloudError, OptionError: as `pcsr_zoo.upsample`, `sample` and `recover`.
         """
-        size = {"ratio": self.cfg.ratio} if self.cfg.n is None else {"n": self.cfg.n}
-        return self._infer(self.verb, data, **size, **self._options())
+        return self._run(self.task, data)
 
-    def _options(self) -> dict[str, Any]:
-        """Options of the verb beside the size."""
-        return {}
+    def sample(self, data: Any, ratio: float | None = None, **options: Any) -> dict[str, Any]:
+        """A sparser cloud; data and result as for `run_inference`, options as for `pcsr_zoo.sample`."""
+        return self._run("sample", data, ratio, **options)
 
-    def _infer(self, verb: str, data: Any, **options: Any) -> dict[str, Any]:
+    def recover(self, data: Any, ratio: float | None = None, **options: Any) -> dict[str, Any]:
+        """The dense cloud of a sampled one; data and result as for `run_inference`, options as for `pcsr_zoo.recover`.
+
+        Without a ratio, what `sample` returned becomes as dense as it was.
+        """
+        return self._run("recover", data, ratio, **options)
+
+    def upsample(self, data: Any, ratio: float | None = None, **options: Any) -> dict[str, Any]:
+        """A denser cloud; data and result as for `run_inference`, options as for `pcsr_zoo.upsample`."""
+        return self._run("upsample", data, ratio, **options)
+
+    def _run(self, task: str, data: Any, ratio: float | None = None, **options: Any) -> dict[str, Any]:
         import torch
 
-        self._prepare()
-        model = self.model
-        model.perform(verb, seed=self.seed, device=str(self.device), **options)
-        model.inference_begin(data)
+        self.model.require(task)
+        self.prepare()
+        if ratio is None and options.get("n") is None:
+            ratio = self.cfg.ratio
+            if task == self.task and self.cfg.n is not None:
+                options["n"] = self.cfg.n
+        own = {key: self.cfg[key] for key in self.own_options if task == self.task and self.cfg[key] is not None}
         with torch.no_grad():
-            while True:
-                inputs = model.inference_preprocess()
-                if model.inference_end(inputs, model(inputs)):
-                    return model.inference_result
+            return self.model(data, task, ratio, **{"seed": self.seed, "device": str(self.device), **own, **options})
 
-    def _prepare(self) -> None:
-        """The model on the device, in evaluation mode; random weights are replaced by trained ones, or refused."""
+    def prepare(self) -> None:
+        """Put the model on the device. Random weights are replaced by those of `load_ckpt`, or refused."""
         if self.model.is_untrained:
             self.load_ckpt()
             self.model.require_trained()
@@ -150,23 +151,27 @@ class ZooPipeline(BasePipeline):
 
     # -- test ---------------------------------------------------------------------------------------------------------
 
-    def problem(self, data: dict[str, Any]) -> Problem:
-        """What `run_test` makes of an item of the data set."""
+    def test_case(self, data: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """What `run_test` gives to `solve` for an item of the data set, and the ground truth (M, 3) or None."""
         raise NotImplementedError
 
+    def solve(self, given: dict[str, Any], truth: Any) -> dict[str, Any]:
+        """The result of `run_test` for what `test_case` returned."""
+        return self.run_inference(given)
+
     def run_test(self) -> dict[str, Any]:
-        """Run over the test split: save each result with the data set, measure it where there is a ground truth.
+        """Run the test split: save each result with the data set, and measure it if there is a ground truth.
 
         Returns:
-            What is also written to a .json beside the log, see `testing.run_all`; kept as `metric_test`.
+            See `testing.run_all`; also written to a .json file beside the log, and kept as `metric_test`.
 
         Raises:
             OptionError: there is no data set, or its items do not suit the pipeline.
-            FileError: an item cannot be read or a result not written.
+            PcsrError: an item cannot be read, run or saved; the message names it.
         """
         if self.dataset is None:
-            raise OptionError(f"{type(self).__name__} was made without a data set to test on")
-        self._prepare()
+            raise OptionError(f"{type(self).__name__} has no data set to test on; pass one as 'dataset'")
+        self.prepare()
         with log_file(self.cfg.logs_dir, "test") as path:
             log.info("DEVICE : %s", self.device)
             self.metric_test = run_all(self, self.dataset, path.with_suffix(".json"))
@@ -175,7 +180,7 @@ class ZooPipeline(BasePipeline):
     # -- training and checkpoints -------------------------------------------------------------------------------------
 
     def run_train(self) -> Any:
-        """Train the model on the data set with the zoo's trainer, see `training.run_train`."""
+        """Train the model on the data set; see `training.run_train`."""
         from .training import run_train
 
         with log_file(self.cfg.logs_dir, "train", self.rank):
@@ -184,53 +189,44 @@ class ZooPipeline(BasePipeline):
 
     @property
     def training_dir(self) -> Path:
-        """The folder of `run_train`: a checkpoint with the best weights, and what a resumed run needs."""
+        """The folder of `run_train`: a checkpoint with the best weights, and the state of the training."""
         return Path(self.cfg.logs_dir, "training")
 
-    def load_ckpt(self, ckpt_path: Any = None, is_resume: bool = True) -> Path | None:
-        """Load weights into the model, in place.
+    def load_ckpt(self, ckpt_path: Any = None) -> Path | None:
+        """Load weights into the model, in place, and return the folder of the checkpoint, or None if there is none.
 
         Args:
-            ckpt_path: a checkpoint's name or its folder. None: the latest that this pipeline trained or saved, else the
-                one that is published under the model's name, else nothing happens.
-            is_resume: False: with no ckpt_path, keep the weights as they are.
-
-        Returns:
-            The folder, or None where nothing was loaded.
+            ckpt_path: a checkpoint's name or its folder. By default the latest checkpoint that was trained or saved in
+                this pipeline's log folder.
 
         Raises:
-            OptionError, FileError: the named checkpoint does not fit the model, or cannot be read.
+            OptionError, FileError: the checkpoint does not fit the model, or cannot be read.
         """
-        if ckpt_path is not None:
-            self.model.load_weights(ckpt_path)
-            folder = resolve(ckpt_path).folder
+        for checkpoint in self._written() if ckpt_path is None else [ckpt_path]:
+            try:
+                self.model.load_weights(checkpoint)
+            except OptionError as error:
+                if ckpt_path is not None:
+                    raise
+                log.warning("Not loaded: %s", error)  # it has other constructor arguments
+                continue
+            folder: Path = self.model.loaded.resolved.folder
             log.info("Loaded checkpoint %s", folder)
             return folder
-        if not self.model.is_learned or not is_resume:
-            return None
-        published = resolve(self.model.zoo_class.name, paths=False).folder
-        for folder in [*self._written(), *([published] if published else [])]:
-            try:
-                self.model.load_weights(folder)
-            except OptionError as error:  # of other arguments
-                log.warning("Not loaded: %s", error)
-                continue
-            log.info("ckpt_path not given. Loaded checkpoint %s", folder)
-            return folder
-        log.info("Initializing from scratch.")
         return None
 
     def save_ckpt(self, epoch: int, **about: Any) -> Path:
-        """Write the model as the checkpoint folder checkpoint/ckpt_<epoch>, which `pcsr_zoo.load` takes too.
+        """Write the model to the checkpoint folder checkpoint/ckpt_<epoch>, which `pcsr_zoo.load` takes, too.
 
         Raises:
             OptionError: the model has no parameters.
-            FileError: it cannot be written.
+            FileError: the folder cannot be written.
         """
         self.model.require_parameters()
-        folder = Path(self.cfg.logs_dir, "checkpoint", f"ckpt_{epoch:05d}")
-        save_with_card(folder, self.model.zoo, **{"epoch": epoch, **about})
-        log.info("Epoch %3d: save ckpt to %s", epoch, folder)
+        folder: Path = self.model.loaded.save(
+            Path(self.cfg.logs_dir, "checkpoint", f"ckpt_{epoch:05d}"), epoch=epoch, **about
+        )
+        log.info("Epoch %3d: saved checkpoint %s", epoch, folder)
         return folder
 
     def _written(self) -> list[Path]:

@@ -1,8 +1,8 @@
-"""Open3D-ML's registries and base classes, imported when this module is; nothing else here imports Open3D-ML.
+"""Open3D-ML's registries and base classes. No other module of the zoo imports Open3D-ML.
 
-Open3D-ML's torch part is built for one release of torch. With another one, or with a wheel whose libraries do not
-load, `import open3d.ml.torch` raises; its base classes are plain Python all the same, and all that the zoo needs. They
-are then imported by themselves, and `PARTIAL` says why.
+Open3D-ML's torch part is built for one release of torch. With another release, or if a library of the wheel does not
+load, `import open3d.ml.torch` raises. The base classes, all that the zoo needs, are plain Python: they are then
+imported without their packages, and `PARTIAL` has the reason.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 from .._open3d import import_open3d
 from ..errors import DependencyError
 
-# Open3D reads the same variable: Open3D-ML from a clone takes the place of the one in the wheel.
+# Open3D reads the same variable, to use a clone of Open3D-ML instead of the one in the wheel.
 ROOT = "ml3d" if "OPEN3D_ML_ROOT" in os.environ else "open3d._ml3d"
-# The packages above the base classes, whose own code imports every model and compiled operator.
+# The packages of the base classes; their own code imports every model and the compiled operators.
 _PACKAGES = tuple(f"{ROOT}.torch{part}" for part in ("", ".models", ".pipelines", ".utils"))
 
 
 def _import_torch_part() -> str | None:
-    """Import all of Open3D-ML's torch part; what it raised where it could not, in one line."""
+    """Import Open3D-ML's torch part; return what it raised, in one line, or None."""
     try:
         importlib.import_module("open3d.ml.torch")
         importlib.import_module(f"{ROOT}.torch")
@@ -34,7 +34,7 @@ def _import_torch_part() -> str | None:
 
 
 def _import_base(name: str) -> ModuleType:
-    """The module of a base class without the code of the packages above it."""
+    """Import the module of a base class without the code of its packages."""
     before = {package: sys.modules.get(package) for package in _PACKAGES}
     try:
         for package in _PACKAGES:
@@ -43,7 +43,7 @@ def _import_base(name: str) -> ModuleType:
                 raise ImportError(f"this build of Open3D has no {package}")
             sys.modules[package] = importlib.util.module_from_spec(spec)
         return importlib.import_module(name)
-    finally:  # an empty package must not stay: whoever imports it later shall hear what is wrong with it
+    finally:  # an empty package must not stay: a later import must raise the actual error
         for package, module in before.items():
             if module is None:
                 sys.modules.pop(package, None)

@@ -1,4 +1,4 @@
-"""A log file for each test and training, as Open3D-ML's own pipelines write."""
+"""A log file for each test and training, as Open3D-ML's own pipelines write one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 @contextmanager
 def log_file(folder: str, what: str, rank: int = 0) -> Iterator[Path]:
-    """log_<what>_<time>.txt in a folder, which hears all that this package logs; gives its path.
+    """Log all messages of this package to log_<what>_<time>.txt in a folder, and yield its path.
 
-    Of several processes, the one of rank 0 writes. What is heard is up to the level that the program set, as usual.
+    Of several processes, only that of rank 0 writes. The program sets the level, as usual.
     """
     path = Path(folder, f"log_{what}_{datetime.now():%Y-%m-%d_%H-%M-%S}.txt")
     if rank != 0:
         yield path
         return
-    while path.exists():  # a second run within the second
+    while path.exists():  # another run within the same second
         path = path.with_name(f"{path.stem}+.txt")
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(levelname)s - %(asctime)s - %(module)s - %(message)s"))

@@ -1,7 +1,7 @@
-"""A class of Open3D-ML's kind for each model of the registry, made on demand: a new model needs no code here.
+"""One Open3D-ML model class for each model class of the zoo, created on demand: a new model needs no code here.
 
-`open3d_class("jet")` is the class `Jet`, a `torch.nn.Module`. A learned model's network is its submodule `network`, so
-`state_dict`, `to(device)`, optimizers and Open3D-ML's own way of saving all see the parameters.
+`open3d_class("jet")` is the class `Jet`, a `torch.nn.Module`. The network of a model that has one is its submodule
+`network`, so that `state_dict`, `to(device)` and optimizers see the parameters.
 """
 
 from __future__ import annotations
@@ -11,58 +11,75 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..catalog import resolve
-from ..cloud import Cloud
-from ..errors import OptionError
-from ..geometry.frames import UnitFrame
+from ..errors import OptionError, suggestion
+from ..io.recovery_note import note_of
 from ..models.base import Learned, tasks_of
 from ..models.registry import model_classes
-from ..zoo import load
+from ..zoo import LoadedModel, load
 from .bases import BaseModel
-from .convert import to_cloud, to_data
-from .weights import fill, fingerprint, load_learned
+from .convert import one_cloud, to_cloud, to_data
+from .options import as_seed, refuse_unused
+from .weights import checkpoints_of, fingerprint, load_learned
 
-# What the section `model` of a configuration may hold beside the arguments of the zoo's class.
-_SECTION_KEYS = frozenset({"batcher", "device", "is_resume", "mode", "name", "rank", "recipe", "seed"})
+RATIO = 4.0  # of a model that works at any ratio
 
 
 class ZooModel(BaseModel):
     """A model of the zoo as Open3D-ML sees it.
 
     Args:
-        ckpt_path: of a learned model: a checkpoint's name, such as `jetnet`, or its folder. The weights are loaded at
-            once, and the arguments are the checkpoint's.
-        seed: of untrained weights, a number or a numpy generator.
-        recipe: options of the model's `recipe`, a dict.
-        arguments: those of the zoo's class, `zoo_class`. Other keys that Open3D-ML's scripts put into a model's section
-            (`name`, `batcher`, `device`, `mode`, `is_resume`, `rank`) are kept in `cfg`.
+        ckpt_path: for a model with a network: the name of a checkpoint, such as `pointlie-x8`, or its folder. The
+            weights are loaded at once, and the constructor arguments are those of the checkpoint.
+        allow_untrained: run inference even with random weights, for experiments.
+        recipe: options of the model's training examples and loss.
+        is_resume: False: `run_train` starts anew where an interrupted training could be continued.
+        seed: seed of untrained weights, a number or a NumPy generator.
+        name, device, mode: passed by Open3D-ML's scripts; the pipeline has the device, and `mode` must be None.
+        arguments: constructor arguments of `zoo_class`.
 
     Raises:
-        OptionError: an unknown argument, or a checkpoint of another model or of other arguments.
+        OptionError: an argument is unknown, or the checkpoint has another class or other arguments.
         FileError: the checkpoint is missing or broken.
     """
 
     zoo_class: ClassVar[Any]
 
-    def __init__(self, ckpt_path: Any = None, **arguments: Any) -> None:
-        super().__init__(ckpt_path=ckpt_path, **arguments)
-        self.trans_point_sampler = None  # Open3D-ML's cannot be pickled, and nothing here draws patches with it
-        own = {key: value for key, value in arguments.items() if key not in _SECTION_KEYS}
+    def __init__(
+        self,
+        ckpt_path: Any = None,
+        *,
+        allow_untrained: bool = False,
+        recipe: Mapping[str, Any] | None = None,
+        is_resume: bool = True,
+        seed: Any = None,
+        name: str | None = None,
+        device: Any = None,
+        mode: Any = None,
+        **arguments: Any,
+    ) -> None:
         known = list(inspect.signature(self.zoo_class).parameters)
-        for key in own:
-            if key not in known:
-                raise OptionError(
-                    f"{type(self).__name__} has no argument '{key}'; it has: {', '.join(known) or 'none'}"
-                )
+        own = ["ckpt_path", "allow_untrained", "recipe", "is_resume", "seed"] if self.is_learned else ["seed"]
+        refuse_unused(type(self).__name__, {**arguments, **({} if mode is None else {"mode": mode})}, [*known, *own])
+        if recipe and not self.is_learned:
+            self.require_parameters()
+        super().__init__(
+            name=name or type(self).__name__,
+            ckpt_path=ckpt_path,
+            allow_untrained=allow_untrained,
+            recipe=recipe,
+            is_resume=is_resume,
+            seed=seed,
+            **arguments,
+        )
+        self.trans_point_sampler = None  # Open3D-ML's sampler cannot be pickled and is not used here
         if ckpt_path is None:
-            zoo = self._untrained(own, arguments.get("seed"))
+            loaded = load(self._untrained(arguments, seed), allow_untrained=True)
         else:
-            zoo = load_learned(ckpt_path, self.zoo_class, own)
-        self.__dict__["zoo"] = zoo  # not through nn.Module, which would count the parameters of a module twice
+            loaded = load_learned(ckpt_path, self.zoo_class, arguments)
+        self.__dict__["loaded"] = loaded  # not through nn.Module, which would register the network twice
         if self.is_learned:
-            self.network = zoo.network
-        self._initial = None if ckpt_path is not None or getattr(zoo, "trained", False) else fingerprint(self)
-        tasks = tasks_of(self.zoo_class)
-        self.perform("upsample" if "upsample" in tasks else tasks[0])
+            self.network = self.zoo.network
+        self._initial = None if ckpt_path is not None or getattr(self.zoo, "trained", False) else fingerprint(self)
 
     def _untrained(self, arguments: dict[str, Any], seed: Any) -> Any:
         import torch
@@ -70,8 +87,18 @@ class ZooModel(BaseModel):
         if seed is None or not self.is_learned:
             return self.zoo_class(**arguments)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(self.rng.integers(2**31)))
+            torch.manual_seed(as_seed(seed, self.rng))
             return self.zoo_class(**arguments)
+
+    @property
+    def zoo(self) -> Any:
+        """The model object of `pcsr_zoo`."""
+        return self.loaded.model
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What the model can do: some of "sample", "upsample" and "recover"."""
+        return tasks_of(self.zoo_class)
 
     @property
     def is_learned(self) -> bool:
@@ -80,125 +107,124 @@ class ZooModel(BaseModel):
 
     @property
     def is_untrained(self) -> bool:
-        """Whether the parameters are still those that were drawn at random."""
+        """Whether the parameters are still the random ones."""
         return self.is_learned and self._initial == fingerprint(self)
 
-    def require_trained(self) -> None:
-        """Raise an OptionError where the weights are still random."""
-        if self.is_untrained:
+    def require(self, task: str) -> None:
+        """Raise an OptionError that names models for the task if this model cannot do it."""
+        if task not in tasks_of(self.zoo_class):
+            able = [cls.__name__ for cls in open3d_classes() if task in tasks_of(cls.zoo_class)]
             raise OptionError(
-                f"{type(self).__name__} has random weights only: give ckpt_path, the name or the folder of a "
-                "checkpoint, or train it first"
+                f"{type(self).__name__} cannot {task}, it can {' and '.join(self.tasks)}; {suggestion('', able)}"
+            )
+
+    def require_trained(self) -> None:
+        """Raise an OptionError if the weights are random and `allow_untrained` is not set."""
+        if self.is_untrained and not self.cfg.allow_untrained:
+            raise OptionError(
+                f"{type(self).__name__} has random weights: set ckpt_path to {checkpoints_of(self.zoo_class)}, or "
+                "train it first; allow_untrained: true runs it all the same"
             )
 
     def require_parameters(self) -> None:
-        """Raise an OptionError where there is no network."""
+        """Raise an OptionError if there is no network."""
         if not self.is_learned:
-            raise OptionError(
-                f"{type(self).__name__} has no parameters: there is nothing to train or to save, use it as it is"
-            )
+            raise OptionError(f"{type(self).__name__} has no parameters, so there is nothing to train or to save")
 
     def load_weights(self, checkpoint: Any) -> None:
         """Replace the parameters, in place, by those of a checkpoint: a name or a folder.
 
         Raises:
-            OptionError: it is of another model, or of other arguments.
+            OptionError: it has another class or other arguments.
             FileError: it is missing or broken.
         """
-        fill(self.zoo, load_learned(checkpoint, self.zoo_class, self.zoo.arguments if self.is_learned else {}))
+        found = load_learned(checkpoint, self.zoo_class, self.zoo.arguments if self.is_learned else {})
+        self.network.load_state_dict(found.model.network.state_dict(), strict=True)
+        self.__dict__["loaded"] = LoadedModel(self.zoo, found.resolved)
         self._initial = None
 
     # -- inference ----------------------------------------------------------------------------------------------------
 
-    def perform(self, verb: str, **options: Any) -> None:
-        """What `forward` does: `upsample`, `recover` or `sample`, and with which options (ratio, n, seed, ...).
+    def forward(self, inputs: Any, task: str | None = None, ratio: float | None = None, **options: Any) -> Any:
+        """Sample, upsample or recover the points of the input, in the frame of the input.
+
+        Args:
+            inputs: what `preprocess` or Open3D-ML's data loader returns, or whatever `convert.to_cloud` takes.
+            task: "upsample", "sample" or "recover"; by default the first of these that the model can do.
+            ratio: how many times denser or sparser; by default the ratio that the weights were trained for, else 4.
+            options: of `pcsr_zoo.upsample`, `sample` or `recover`: n, seed, ...
+
+        Returns:
+            {"point": (M, 3) in the dtype of the input, "feat": (M, C) or None, ...}; see `convert.to_data`.
 
         Raises:
-            OptionError: the model cannot do that.
+            CloudError, OptionError: as `pcsr_zoo.upsample`; or the model cannot do the task.
         """
-        if not hasattr(self, verb):
-            able = " and ".join(tasks_of(self.zoo_class))
-            raise OptionError(f"{type(self).__name__} cannot {verb}, it can {able}; choose another model or pipeline")
-        self.verb, self.options = verb, {"ratio": getattr(self.zoo, "ratio", 4), **options}
+        task = task or ("upsample" if "upsample" in self.tasks else self.tasks[0])
+        self.require(task)
+        self.require_trained()
+        cloud, dtype = to_cloud(one_cloud(inputs))
+        if ratio is None and options.get("n") is None and not (task == "recover" and note_of(cloud.metadata)):
+            ratio = self.loaded.ratio or RATIO
+        parameter = next(self.parameters(), None)
+        if parameter is not None:
+            options["device"] = str(parameter.device)
+        return to_data(getattr(self.loaded, task)(cloud, ratio, **options), dtype)
 
     def preprocess(self, data: Any, attr: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """A cloud, checked and in its unit frame.
+        """The input of `forward`: the arrays of a cloud, checked, in their own frame.
 
         Args:
             data: see `convert.to_cloud`.
-            attr: its attributes in the data set; not used.
-
-        Returns:
-            point: (N, 3) float64, its mean at the origin, the farthest point at distance 1. feat: as given. frame: the
-            `UnitFrame` that undoes it. cloud: the `Cloud` as it came. dtype: in which its points came.
+            attr: attributes of the item in its data set; not used.
 
         Raises:
-            CloudError: the points are none, or not finite.
+            CloudError: there are no points, or not all of them are finite.
         """
         cloud, dtype = to_cloud(data)
-        frame = UnitFrame.of(cloud.validate().positions)
-        feat = to_data(cloud)["feat"]
-        return {"point": frame.to_unit(cloud.positions), "feat": feat, "frame": frame, "cloud": cloud, "dtype": dtype}
+        cloud.validate()
+        cloud.metadata = {}  # data loaders batch arrays, and nothing else
+        return {key: value for key, value in to_data(cloud, dtype).items() if value is not None}
 
     def transform(self, data: dict[str, Any], attr: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The data as it is: models of the zoo augment their training examples when they draw them."""
+        """Return the data unchanged; training examples are augmented by the model's recipe."""
         return data
 
     def inference_begin(self, data: Any) -> None:
-        """Take the cloud of the next inference, see `preprocess`."""
-        self._inputs = {"data": self.preprocess(data)}
+        """Set the cloud of the next inference; see `preprocess`."""
+        self._inputs = self.preprocess(data)
 
     def inference_preprocess(self) -> dict[str, Any]:
-        """The inputs of `forward`. There is one pass: pieces and memory are the business of the zoo's pipelines."""
+        """The input of `forward`."""
         return self._inputs
 
-    def forward(self, inputs: Mapping[str, Any]) -> Cloud:
-        """What `perform` said, on what `inference_preprocess` or `preprocess` gave, through the zoo's pipelines."""
-        data = inputs.get("data", inputs)
-        return self._run(self.verb, data["cloud"], **self.options)
-
-    def inference_end(self, inputs: Mapping[str, Any], results: Cloud) -> bool:
-        """Keep the result as `inference_result`, a dict as `convert.to_data` makes it. True: all is done."""
-        data = inputs.get("data", inputs)
-        self.inference_result = to_data(results, data["dtype"])
+    def inference_end(self, inputs: Any, results: dict[str, Any]) -> bool:
+        """Keep the result as `inference_result`. True: one pass is enough."""
+        self.inference_result = results
         return True
-
-    def _run(self, verb: str, x: Any, ratio: Any = None, **options: Any) -> Any:
-        parameter = next(self.parameters(), None)
-        if parameter is not None:
-            options.setdefault("device", str(parameter.device))
-        self.require_trained()
-        loaded = load(self.zoo, allow_untrained=True)
-        return getattr(loaded, verb)(x, None if "n" in options else ratio, **options)
-
-    def _call(self, verb: str, x: Any, ratio: Any, options: dict[str, Any]) -> Any:
-        if not isinstance(x, Mapping):
-            return self._run(verb, x, ratio, **options)
-        cloud, dtype = to_cloud(x)
-        return to_data(self._run(verb, cloud, ratio, **options), dtype)
 
     # -- training -----------------------------------------------------------------------------------------------------
 
     def recipe(self) -> Any:
-        """How the model is trained, a `training.recipe.Recipe`; its networks are this module's.
+        """The training examples and losses of the model, a `pcsr_zoo.models.recipe.Recipe` with this model's network.
 
         Raises:
-            OptionError: the model has no parameters, or its recipe no such option.
+            OptionError: the model has no parameters, or the recipe has no such option.
         """
         self.require_parameters()
         if "_recipe" not in self.__dict__:
             from ..training.options import make_recipe
 
-            self.__dict__["_recipe"] = make_recipe(self.zoo, dict(self.cfg.get("recipe") or {}))
+            self.__dict__["_recipe"] = make_recipe(self.zoo, dict(self.cfg.recipe or {}))
         return self.__dict__["_recipe"]
 
     def get_loss(self, Loss: Any, results: Any, inputs: Mapping[str, Any], device: Any) -> Any:
-        """The loss () of the network on training examples, for a training loop of your own.
+        """The loss of the network on training examples, for a training loop of your own.
 
         Args:
-            Loss, results: not used: the recipe calls the network and knows its losses.
+            Loss, results: not used: the recipe runs the network and computes its losses.
             inputs: examples, as `self.recipe().examples(training_set, step, seed, first, count)` draws them.
-            device: where the parameters are.
+            device: the device of the parameters.
 
         Raises:
             OptionError: the model has no parameters.
@@ -209,13 +235,13 @@ class ZooModel(BaseModel):
         return loss
 
     def get_optimizer(self, cfg_pipeline: Any) -> tuple[Any, Any]:
-        """The trainer's optimizer of the network and a scheduler for each step, for a training loop of your own.
+        """The trainer's optimizer and a learning-rate scheduler for each step, for a training loop of your own.
 
         Args:
-            cfg_pipeline: `training` is read, if it is there: see `pcsr_zoo.training.settings.Settings`.
+            cfg_pipeline: its section `training` is used; see `pcsr_zoo.training.settings.Settings`.
 
         Raises:
-            OptionError: the model has no parameters, or a setting makes no sense.
+            OptionError: the model has no parameters, or a setting is wrong.
         """
         from torch.optim.lr_scheduler import LambdaLR
 
@@ -223,50 +249,23 @@ class ZooModel(BaseModel):
         from ..training.schedule import rate_factor
         from ..training.settings import Settings
 
-        settings = Settings.of(cfg_pipeline.get("training"), "training")
         part = self.recipe().parts[0]
+        settings = Settings.of(cfg_pipeline.get("training"), "training")
         optimizer = make_optimizer(self.network, part, settings)
         return optimizer, LambdaLR(optimizer, lambda step: rate_factor(settings, step))
 
 
-class Upsamples(ZooModel):
-    """Of a model that makes points."""
-
-    def upsample(self, x: Any, ratio: float | None = 4, **options: Any) -> Any:
-        """A denser cloud, see `pcsr_zoo.upsample`; a dict with `point` gives a dict."""
-        return self._call("upsample", x, ratio, options)
-
-
-class Recovers(ZooModel):
-    """Of a model that makes a sampled cloud dense again."""
-
-    def recover(self, x: Any, ratio: float | None = 4, **options: Any) -> Any:
-        """The dense cloud that x was sampled from, see `pcsr_zoo.recover`; a dict with `point` gives a dict."""
-        return self._call("recover", x, ratio, options)
-
-
-class Samples(ZooModel):
-    """Of a model that chooses or places points."""
-
-    def sample(self, x: Any, ratio: float | None = 4, **options: Any) -> Any:
-        """A thinner cloud, see `pcsr_zoo.sample`; a dict with `point` gives a dict."""
-        return self._call("sample", x, ratio, options)
-
-
-_MIXINS = {"sample": Samples, "upsample": Upsamples, "recover": Recovers}
-
-
 def open3d_class(name: str) -> Any:
-    """The class of a model by its name in the zoo (`jet`), always the same one.
+    """The Open3D-ML class of a model by its name in the zoo, such as `jet`; the same one for each call.
 
     Raises:
-        OptionError: no such model.
+        OptionError: there is no such model.
     """
     return _class_of(resolve(name, paths=False).model_class)
 
 
 def open3d_classes() -> list[Any]:
-    """The classes of all models, one for each class of the zoo."""
+    """The Open3D-ML classes of all model classes."""
     return [_class_of(cls) for cls in model_classes().values()]
 
 
@@ -275,15 +274,14 @@ _classes: dict[type, type] = {}
 
 def _class_of(zoo_class: Any) -> type:
     if zoo_class not in _classes:
-        bases = [_MIXINS[task] for task in tasks_of(zoo_class)]
         about = f"{zoo_class.summary}\n\nSource: {zoo_class.source}. See `ZooModel`.\n"
         body = {"zoo_class": zoo_class, "__doc__": about, "__module__": __name__}
-        _classes[zoo_class] = type(zoo_class.__name__, tuple(bases), body)
+        _classes[zoo_class] = type(zoo_class.__name__, (ZooModel,), body)
     return _classes[zoo_class]
 
 
 def __getattr__(name: str) -> Any:
-    """`from pcsr_zoo.open3d_ml.models import Jet`, and so that pickle finds the classes."""
+    """`from pcsr_zoo.open3d_ml.models import Jet`, which pickle needs, too."""
     if not name.startswith("_"):
         for cls in open3d_classes():
             if cls.__name__ == name:

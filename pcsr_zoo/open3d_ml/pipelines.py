@@ -1,88 +1,108 @@
-"""The pipelines that Open3D-ML gets: upsampling, sampling, recovery."""
+"""The three pipelines. Each has all three methods; its class decides what `run_inference` and `run_test` do."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any, ClassVar
 
 from ..errors import OptionError
 from .base_pipeline import ZooPipeline
+from .convert import GROUND_TRUTH, MESH
 from .models import open3d_class
-from .testing import Problem, densest
-
-log = logging.getLogger(__name__)
 
 
 class PointCloudUpsampling(ZooPipeline):
-    """Makes a cloud denser. `run_test` goes from `point` to as many points as the ground truth has.
+    """Makes a cloud denser. `run_test` upsamples `point` to the number of points of the ground truth.
 
     Args:
-        keep_input: see `pcsr_zoo.upsample`.
+        keep_input, noise: see `pcsr_zoo.upsample`.
         others: see `ZooPipeline`.
     """
 
-    verb = "upsample"
-    _warned = False
-    own_options: ClassVar[dict[str, Any]] = {"keep_input": None}
+    task = "upsample"
+    own_options: ClassVar[tuple[str, ...]] = ("keep_input", "noise")
 
-    def _options(self) -> dict[str, Any]:
-        return {"keep_input": self.cfg.keep_input}
+    def test_case(self, data: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        return data, data.get(GROUND_TRUTH)
 
-    def problem(self, data: dict[str, Any]) -> Problem:
-        truth = data.get("gt")
+    def solve(self, given: dict[str, Any], truth: Any) -> dict[str, Any]:
         if truth is None:
-            return Problem(data, None, self.run_inference)
-        if len(truth) <= len(data["point"]):
+            return self.run_inference(given)
+        size, wanted, cfg = len(given["point"]), len(truth), self.cfg
+        if wanted <= size:
             raise OptionError(
-                f"the input has {len(data['point'])} points and the ground truth {len(truth)}: there is nothing to "
-                "upsample; PointCloudRecovery samples first"
+                f"there is nothing to upsample: the input has {size} points and the ground truth {wanted}; "
+                "PointCloudRecovery samples the ground truth first"
             )
-        if not self._warned and self.cfg.ratio != 4 and round(self.cfg.ratio * len(data["point"])) != len(truth):
-            self._warned = True  # 4 is the default: perhaps nobody asked for it
-            log.warning(
-                "a test makes as many points as the ground truth has: the pipeline's ratio %g is left aside; "
-                "where the data set has a ratio, change that one",
-                self.cfg.ratio,
+        if (cfg.n or round((cfg.ratio or wanted / size) * size)) != wanted:
+            name, value = ("ratio", cfg.ratio) if cfg.n is None else ("n", cfg.n)
+            raise OptionError(
+                f"the pipeline's {name} {value:g} does not make the {wanted} points of the ground truth of the "
+                f"{size} of the input; leave out {name}: a test makes as many points as the ground truth has"
             )
-        return Problem(data, truth, lambda x: self._infer("upsample", x, n=len(truth), **self._options()))
+        return self.upsample(given, n=wanted)
 
 
-class PointCloudSampling(ZooPipeline):
-    """Makes a cloud thinner. `run_test` samples the ground truth, or `point` where there is none, and measures how well
-    the samples cover it.
-    """
-
-    verb = "sample"
-
-    def problem(self, data: dict[str, Any]) -> Problem:
-        dense = densest(data)
-        return Problem(dense, dense["point"], self.run_inference)
+class _OfDenseClouds(ZooPipeline):
+    def test_case(self, data: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """The ground truth, or `point` if there is none, is the cloud to sample and to compare with."""
+        truth = data.get(GROUND_TRUTH)
+        dense = data if truth is None else {"point": truth, "feat": None, MESH: data.get(MESH)}
+        return dense, dense["point"]
 
 
-class PointCloudRecovery(ZooPipeline):
-    """Makes a sampled cloud dense again. `run_test` samples the ground truth, or `point` where there is none, and
-    recovers as many points as it has; the published tables call this task PCSR.
+class PointCloudSampling(_OfDenseClouds):
+    """Makes a cloud sparser. `run_test` samples the ground truth, or `point` if there is none, and measures how well
+    the sampled points cover it.
 
     Args:
-        sampler: a sampler of the zoo's for `run_test`; None: the model itself where it can sample, else "fps".
-        others: see `ZooPipeline`; without n, `ratio` is both that of sampling and of recovery.
+        snap, bits: see `pcsr_zoo.sample`.
+        others: see `ZooPipeline`.
     """
 
-    verb = "recover"
-    own_options: ClassVar[dict[str, Any]] = {"sampler": None}
+    task = "sample"
+    own_options: ClassVar[tuple[str, ...]] = ("snap", "bits")
 
-    def problem(self, data: dict[str, Any]) -> Problem:
-        dense = densest(data)
-        return Problem(dense, dense["point"], lambda x: self._infer("recover", self.sample(x), n=len(x["point"])))
 
-    def sample(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The thin cloud that `run_test` recovers from."""
-        if self.cfg.sampler is None and hasattr(self.model, "sample"):
-            return self._infer("sample", data, ratio=self.cfg.ratio)
-        sampler = open3d_class(self.cfg.sampler or "fps")()
-        if not hasattr(sampler, "sample"):
-            raise OptionError(f"sampler: '{self.cfg.sampler}' does not sample; use fps, random, poisson or voxel")
-        return sampler.sample(data, self.cfg.ratio, seed=self.seed)
+class PointCloudRecovery(_OfDenseClouds):
+    """Makes a sampled cloud dense again. `run_test` samples the ground truth, or `point` if there is none, and recovers
+    as many points as it has; published tables call this task PCSR.
+
+    Args:
+        sampler: the zoo's name of a sampler, such as `fps`, for `sample` and `run_test`. By default the model itself;
+            `run_test` of a model that cannot sample uses `fps`.
+        temperature: see `pcsr_zoo.recover`.
+        others: see `ZooPipeline`.
+    """
+
+    task = "recover"
+    own_options: ClassVar[tuple[str, ...]] = ("temperature",)
+
+    def __init__(self, *args: Any, sampler: str | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sampler = None if sampler is None else _sampler(sampler)
+
+    def sample(self, data: Any, ratio: float | None = None, **options: Any) -> dict[str, Any]:
+        if self.sampler is None:
+            return super().sample(data, ratio, **options)
+        if ratio is None and options.get("n") is None:
+            ratio = self.cfg.ratio or self.model.loaded.ratio
+        result: dict[str, Any] = self.sampler(data, "sample", ratio, **{"seed": self.seed, **options})
+        return result
+
+    def solve(self, given: dict[str, Any], truth: Any) -> dict[str, Any]:
+        if self.sampler is not None or "sample" in self.model.tasks:
+            return self.recover(self.sample(given), n=len(truth))
+        few = _sampler("fps")(given, "sample", self.cfg.ratio or self.model.loaded.ratio, seed=self.seed)
+        return self.recover(few, n=len(truth))
+
+
+def _sampler(name: str) -> Any:
+    try:
+        model = open3d_class(name)()
+        model.require("sample")
+    except OptionError as error:
+        raise OptionError(f"sampler: {error}") from None
+    return model
 
 
 PIPELINES = (PointCloudUpsampling, PointCloudSampling, PointCloudRecovery)

@@ -1,53 +1,69 @@
-"""Weights of learned models: from a checkpoint into a model that is there already."""
+"""Weights of models with a network: from a checkpoint into a model that exists already."""
 
 from __future__ import annotations
 
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
+from ..catalog import list_models, resolve
 from ..errors import OptionError
 from ..models.base import Learned
-from ..zoo import load
+from ..zoo import LoadedModel, load
+
+_PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth", ".pth.tar")
 
 
-def load_learned(checkpoint: Any, zoo_class: Any, arguments: dict[str, Any]) -> Any:
-    """The model of the zoo that a checkpoint holds.
+def checkpoints_of(zoo_class: Any) -> str:
+    """The named checkpoints of a class, for messages."""
+    found = (resolve(name, paths=False) for name in list_models())
+    names = [one.name for one in found if one.kind == "checkpoint" and one.model_class is zoo_class]
+    return " or ".join([*names, "the folder of a checkpoint"])
+
+
+def load_learned(checkpoint: Any, zoo_class: Any, arguments: dict[str, Any]) -> LoadedModel:
+    """Load the checkpoint of a class.
 
     Args:
-        checkpoint: a name or a folder.
-        zoo_class: the class that it must be of.
-        arguments: which it must have been made with, as far as they are given.
+        checkpoint: a name, a folder, or an address on the Hub.
+        zoo_class: the class that the checkpoint must have.
+        arguments: constructor arguments that the checkpoint must have.
 
     Raises:
-        OptionError: no such checkpoint, or one of another class or other arguments.
+        OptionError: there is no such checkpoint, it has another class or other arguments, or it is a pickle.
         FileError: the folder is missing or broken.
     """
     if not issubclass(zoo_class, Learned):
-        raise OptionError(f"'{zoo_class.name}' has no parameters, so it takes no checkpoint; leave ckpt_path empty")
-    loaded = load(checkpoint)
+        raise OptionError(f"'{zoo_class.name}' has no parameters and takes no checkpoint; leave ckpt_path empty")
+    if str(checkpoint).endswith(_PICKLES):
+        raise OptionError(
+            f"ckpt_path: {checkpoint} is a pickle, which can run any code when it is loaded, so it is not loaded. Give "
+            f"{checkpoints_of(zoo_class)}. docs/open3d-ml.md shows how to convert weights of the same network"
+        )
+    if Path(str(checkpoint)).is_file():
+        raise OptionError(f"ckpt_path: {checkpoint} is a file; give {checkpoints_of(zoo_class)}")
+    loaded = load(checkpoint, allow_untrained=True)
     if loaded.config is None:
-        raise OptionError(f"'{checkpoint}' is not a checkpoint; name one, or the folder of one")
+        raise OptionError(f"ckpt_path: '{checkpoint}' has no trained weights; give {checkpoints_of(zoo_class)}")
     model = loaded.model
     if type(model) is not zoo_class:
-        raise OptionError(f"the checkpoint '{checkpoint}' holds a {type(model).__name__}, not a {zoo_class.__name__}")
+        raise OptionError(
+            f"ckpt_path: '{checkpoint}' is a checkpoint of {type(model).__name__}, not of {zoo_class.__name__}; give "
+            f"{checkpoints_of(zoo_class)}"
+        )
     for key, value in arguments.items():
         theirs = model.arguments.get(key, value)
-        if json.dumps(theirs) != json.dumps(value):  # a tuple comes back as a list
+        if json.dumps(theirs) != json.dumps(value):  # JSON makes a list of a tuple
             raise OptionError(
-                f"the checkpoint '{checkpoint}' was made with {key}={theirs}, the model with {key}={value}; "
-                "leave that argument to the checkpoint: give ckpt_path when you make the model"
+                f"ckpt_path: '{checkpoint}' has {key}={theirs}, the model has {key}={value}; leave out '{key}' and "
+                "give ckpt_path when you create the model"
             )
-    return model
-
-
-def fill(model: Any, source: Any) -> None:
-    """Copy the parameters and buffers of `source` into `model`, where they are."""
-    model.network.load_state_dict(source.network.state_dict(), strict=True)
+    return loaded
 
 
 def fingerprint(module: Any) -> int:
-    """A number that changes when a parameter does, wherever they are and in whichever order they were made."""
+    """A number that changes if a parameter changes, whatever their order and device."""
     value = 0
     for name, parameter in sorted(module.named_parameters()):
         value = zlib.crc32(name.encode() + parameter.detach().cpu().float().numpy().tobytes(), value)

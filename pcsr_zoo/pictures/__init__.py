@@ -1,4 +1,4 @@
-"""Pictures of clouds."""
+"""Rendering of point clouds to images. For differentiable rendering, see `pcsr_zoo.differentiable_rendering`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One camera for several clouds: which way is up, where to look from, where each point lands."""
+"""The camera of a picture, which shows several clouds from the same side."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from ..errors import OptionError
 
 UPS = ("auto", "x", "y", "z", "-x", "-y", "-z")
-# Rotations that turn the named axis into +z; what faces us from +z with y up then faces us from -y with z up.
+# Rotations of the named axis to +z. For y, the side that faces +z then faces -y.
 _UPRIGHT = {
     "x": ((0, 1, 0), (0, 0, 1), (1, 0, 0)),
     "y": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
     "z": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
 }
-_DISTANCE = 4.0  # of the camera from the center, in half diagonals of the box: a mild perspective
+_DISTANCE = 4.0  # from the camera to the center, in half diagonals of the box: a weak perspective
 
 
 def guess_up(positions: NDArray[np.float64]) -> str:
-    """`"z"` or `"y"`: the axis along which the cloud (N, 3) stands on the wider foot.
+    """Guess the vertical axis of a cloud (N, 3): "z" or "y", the one with the wider base.
 
-    Flat clouds (terrain, a LiDAR sweep) lie in x and y. An object stands on what fills its lowest 4 %: the
-    feet of a table span its whole outline, the tip of a nose does not. It is a guess, right for most objects.
+    It is "z" for flat clouds (terrain, a LiDAR sweep). The base of an object is its lowest 4 % along the axis: the feet
+    of a table span its whole outline, the tip of a nose does not. The guess is right for most objects.
     """
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = np.maximum(high - low, 1e-12)
@@ -40,7 +40,7 @@ def guess_up(positions: NDArray[np.float64]) -> str:
 
 
 def up_matrix(up: str) -> NDArray[np.float64]:
-    """The rotation (3, 3) that turns the axis `up` (one of `UPS`, not "auto") into +z."""
+    """The rotation matrix (3, 3) that maps the axis `up` (one of `UPS`, not "auto") to +z."""
     if up not in UPS[1:]:
         raise OptionError(f"up must be one of {', '.join(UPS)}, got '{up}'")
     matrix = np.array(_UPRIGHT[up[-1]], dtype=np.float64)
@@ -49,14 +49,14 @@ def up_matrix(up: str) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Camera:
-    """A mild perspective camera that keeps a box in the frame.
+    """A camera with a weak perspective whose frame contains a box.
 
     Attributes:
-        center: (3,) of the box.
-        axes: (3, 3) rows: right, up and towards the camera.
-        distance: camera to center, in the clouds' unit.
+        center: (3,), the center of the box.
+        axes: (3, 3), rows right, up and towards the camera.
+        distance: from the camera to the center, in units of the clouds.
         scale: pixels per unit at the center.
-        origin: (2,) pixel of the optical axis.
+        origin: (2,), pixel coordinates of the optical axis.
     """
 
     center: NDArray[np.float64]
@@ -67,11 +67,11 @@ class Camera:
 
     @property
     def radius(self) -> float:
-        """Half the diagonal of the box that the camera was made for."""
+        """Half the diagonal of the box, in units of the clouds."""
         return self.distance / _DISTANCE
 
     def project(self, positions: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions (N, 3) -> pixels (N, 2) with y downwards, and distances along the view axis (N,)."""
+        """Positions (N, 3) -> pixels (N, 2) with y downwards, and depths (N,) along the optical axis."""
         local = (positions - self.center) @ self.axes.T
         depth = self.distance - local[:, 2]
         shrink = self.distance / depth
@@ -92,8 +92,8 @@ def look_at(
     """The camera that shows all clouds (each (N, 3)) within `size` = (width, height) pixels less `margin`.
 
     Args:
-        view: azimuth and elevation in degrees of the place we look from; azimuth 0 looks along -x, 90 along
-            -y (after `up` has become z), elevation 90 looks straight down.
+        view: azimuth and elevation of the camera in degrees. With z upwards, azimuth 0 looks along -x and 90 along -y;
+            elevation 90 looks straight down.
     """
     azimuth, elevation = np.radians(view[0]), np.radians(view[1])
     towards = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])

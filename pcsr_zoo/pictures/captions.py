@@ -1,4 +1,4 @@
-"""The words on a picture: a title under each column, and the legend of its colors below."""
+"""Captions of a picture: a title below each column, and the legend of the colors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .coloring import Coloring, ramp, swatches
 def with_captions(
     pixels: NDArray[np.float64], column: int, titles: list[str], colors: Coloring, paper: NDArray[np.float64]
 ) -> Image.Image:
-    """Panels (H, W, 3) in [0, 1], each `column` pixels wide, with their titles and the legend added below."""
+    """Panels (H, W, 3) in [0, 1], with titles for columns of `column` pixels and the legend below."""
     text_size = int(np.clip(column / 30, 11, 24))
     line = int(text_size * 1.4)
     lines = max(title.count("\n") + 1 for title in titles)
@@ -39,7 +39,7 @@ def with_captions(
 
 
 def _shortened(text: str, font: Any, width: float) -> str:
-    """The text, or its two ends around an ellipsis where it is wider than `width` pixels."""
+    """The text; if it is wider than `width` pixels, its middle is replaced by an ellipsis."""
     if font.getlength(text) <= width:
         return text
     for keep in range(len(text) - 1, 1, -1):

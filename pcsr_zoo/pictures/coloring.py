@@ -1,4 +1,4 @@
-"""What a point's color says: a plain tone, its own color, an attribute, or the distance to a reference."""
+"""Colors of points: a uniform tone, the cloud's colors, an attribute, or the distance to a reference."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..cloud import COLORS, NORMALS, Cloud
 from ..errors import CloudError, OptionError
 
 TONE = np.array([0.36, 0.58, 0.78])  # the shaded clouds' blue
-MISSING = np.array([0.62, 0.62, 0.62])  # a value that is NaN, a cloud without colors beside one with colors
+MISSING = np.array([0.62, 0.62, 0.62])  # for NaN values, and for clouds without colors beside colored ones
 
-# Dark violet over teal to light yellow: lightness L* rises evenly, so that equal steps look equal.
+# From dark violet by teal to light yellow, with evenly increasing lightness L*, so that equal steps look equal.
 _RAMP = np.array(
     [
         [50, 18, 92],
@@ -49,7 +49,7 @@ _PALETTE = np.array(
 
 @dataclass
 class Coloring:
-    """RGB in [0, 1] for every point of every cloud, how strongly to shade, and what the legend says."""
+    """RGB values (N, 3) in [0, 1] for each cloud, the strength of the shading, and the content of the legend."""
 
     rgb: list[NDArray[np.float64]]
     shading: float
@@ -70,7 +70,7 @@ def ramp(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def swatches(count: int) -> NDArray[np.float64]:
-    """RGB (count, 3) in [0, 1] of the first classes, well apart from each other."""
+    """RGB values (count, 3) in [0, 1] of the first classes, which are easy to distinguish."""
     return _PALETTE[:count] / 255
 
 
@@ -83,7 +83,7 @@ def coloring(clouds: Sequence[Cloud], color_by: str | None, reference: Any = Non
         reference: for "distance": a Cloud, or (vertices (V, 3), triangles (T, 3)).
 
     Raises:
-        OptionError: no cloud has such an attribute, or "distance" stands without a reference.
+        OptionError: no cloud has this attribute, or there is no reference for "distance".
     """
     if color_by is None:
         color_by = COLORS if any(_is_colored(cloud) for cloud in clouds) else "shaded"
@@ -104,7 +104,7 @@ def coloring(clouds: Sequence[Cloud], color_by: str | None, reference: Any = Non
     if all(column is None for column in columns):
         names = sorted({name for cloud in clouds for name in cloud.attributes})
         raise OptionError(
-            f"cannot color by '{color_by}': no cloud has it; there is shaded, distance, x, y, z"
+            f"cannot color by '{color_by}': no cloud has it; use shaded, distance, x, y, z"
             + "".join(f", {name}" for name in names)
         )
     filled = [np.full(len(c), np.nan) if v is None else v for c, v in zip(clouds, columns, strict=True)]
@@ -130,7 +130,7 @@ def distance_to(positions: NDArray[np.float64], reference: Any) -> NDArray[np.fl
 
 
 def _is_colored(cloud: Cloud) -> bool:
-    """Whether it has colors; black ones throughout are those of a file with room for colors and none in it."""
+    """Whether a cloud has colors. If all are black, the file has color fields but no colors."""
     return COLORS in cloud.attributes and bool(np.any(cloud.attributes[COLORS][:, :3]))
 
 
@@ -138,7 +138,7 @@ def _column(cloud: Cloud, name: str) -> NDArray[Any] | None:
     if name in cloud.attributes:
         values = cloud.attributes[name]
         if values.ndim == 2 and values.shape[1] > 1:
-            raise OptionError(f"cannot color by '{name}': it has {values.shape[1]} values a point, one is needed")
+            raise OptionError(f"cannot color by '{name}': it has {values.shape[1]} values for each point, not one")
         return values.reshape(-1)
     return cloud.positions[:, "xyz".index(name)] if name in ("x", "y", "z") else None
 
@@ -150,10 +150,10 @@ def _normals_as_rgb(cloud: Cloud) -> NDArray[np.float64] | None:
 
 
 def _scalar(name: str, columns: list[NDArray[np.float64]], from_zero: bool = False) -> Coloring:
-    """A color bar from the 1st to the 99th percentile where single values lie far outside, else over all."""
+    """A color bar over all values; if single values are far outside, from the 1st to the 99th percentile."""
     known = np.concatenate([column[np.isfinite(column)] for column in columns])
     if not len(known):
-        raise CloudError(f"cannot color by '{name}': every value is NaN or infinite")
+        raise CloudError(f"cannot color by '{name}': all values are NaN or infinite")
     lowest, highest = float(known.min()), float(known.max())
     p1, p99 = (float(v) for v in np.percentile(known, [1, 99]))
     low = 0.0 if from_zero else (p1 if p1 - lowest > 0.25 * (p99 - p1) else lowest)

@@ -1,4 +1,4 @@
-"""Clouds side by side in one picture, without a display: numpy and Pillow only."""
+"""Render clouds side by side to an image, with numpy and Pillow, without a display."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .captions import with_captions
 from .coloring import coloring
 from .splat import hidden, light, point_normals, splat
 
-AZIMUTH, ELEVATION, ELEVATION_OF_FLAT = -55.0, 20.0, 35.0  # where we look from, in degrees
-_Z_UP = ("LAS", "LAZ", "KITTI")  # formats of which we know
-_FINER = 2  # pixels drawn per pixel shown, each way
-_VEIL = 0.85  # how far points behind a surface fade into the paper
+AZIMUTH, ELEVATION, ELEVATION_OF_FLAT = -55.0, 20.0, 35.0  # default view in degrees
+_Z_UP = ("LAS", "LAZ", "KITTI")  # formats in which z is upwards
+_FINER = 2  # oversampling along each axis
+_VEIL = 0.85  # how much points behind a surface fade into the background
 
 
 def render(
@@ -38,11 +38,11 @@ def render(
     background: str = "white",
     up: str = "auto",
 ) -> Image.Image:
-    """Draw clouds side by side, all seen by the same camera.
+    """Draw clouds side by side with the same camera.
 
     Args:
-        clouds: one or more of whatever `pcsr_zoo.upsample` takes; each becomes a column.
-        color_by: "shaded" (by light alone), "colors", "normals", "distance", "x", "y", "z", or an attribute's name;
+        clouds: clouds of any type that `pcsr_zoo.upsample` takes; each becomes a column.
+        color_by: "shaded" (uniform color), "colors", "normals", "distance", "x", "y", "z", or an attribute's name;
             values share one scale, shown as a color bar. None: "colors" if a cloud has any, else "shaded".
         reference: for "distance": a cloud, or a mesh as (vertices (V, 3), triangles (T, 3)).
         views: (azimuth, elevation) in degrees; each becomes a row. Azimuth turns about `up`. None looks from
@@ -55,14 +55,14 @@ def render(
 
     Raises:
         CloudError: a cloud is empty or has rows that are not finite.
-        OptionError: an option makes no sense; the message names it.
+        OptionError: an option is invalid; the message names it.
     """
     drawn = [open_cloud(cloud)[0] for cloud in clouds]
     _check(drawn, views or (), size, point_size, titles)
     try:
         paper = np.array(ImageColor.getcolor(background, "RGB"), dtype=np.float64) / 255
     except ValueError:
-        raise OptionError(f"background '{background}' is no color; use a name or #rrggbb") from None
+        raise OptionError(f"background '{background}' is not a color; use a name or #rrggbb") from None
     if reference is not None and not isinstance(reference, tuple):
         reference = open_cloud(reference)[0]
     colors = coloring(drawn, color_by, reference)
@@ -90,10 +90,10 @@ def render(
 
 
 def save_image(image: Image.Image, path: str | PathLike[str]) -> None:
-    """Write the picture in the format of the suffix (.png, .jpg, .webp ...), wholly or not at all.
+    """Write a picture atomically in the format of the suffix (.png, .jpg, .webp ...).
 
     Raises:
-        FileError: the suffix is not known, or the file cannot be written.
+        FileError: the suffix is unknown, or the file cannot be written.
     """
     from ..io.atomic import atomic_path
 
@@ -105,7 +105,7 @@ def save_image(image: Image.Image, path: str | PathLike[str]) -> None:
 
 
 def check_picture_path(path: str | PathLike[str]) -> str:
-    """The picture format that the suffix stands for.
+    """The picture format of a file's suffix.
 
     Raises:
         FileError: Pillow cannot write such a file.
@@ -113,7 +113,7 @@ def check_picture_path(path: str | PathLike[str]) -> str:
     suffix = Path(path).suffix
     kind = Image.registered_extensions().get(suffix.lower())
     if kind is None or kind not in Image.SAVE:
-        raise FileError(f"{path}: cannot write pictures of the kind '{suffix}'; use .png, .jpg or .webp")
+        raise FileError(f"{path}: pictures of the type '{suffix}' cannot be written; use .png, .jpg or .webp")
     return kind
 
 
@@ -125,17 +125,17 @@ def _check(
     titles: Sequence[str] | None,
 ) -> None:
     if not clouds:
-        raise OptionError("nothing to draw: give at least one cloud")
+        raise OptionError("there is nothing to draw; give at least one cloud")
     for i, cloud in enumerate(clouds):
         cloud.validate("the cloud" if len(clouds) == 1 else f"cloud {i + 1} of {len(clouds)}")
     if not np.isfinite(np.asarray(views, dtype=np.float64)).all():
         raise OptionError(f"views must be pairs of finite angles (azimuth, elevation), got {views}")
     if min(size) < 32 or size[0] * size[1] * len(clouds) * max(len(views), 1) > 50e6:
-        raise OptionError(f"size {size[0]}x{size[1]} a panel: use at least 32x32, and 50 megapixels in all")
+        raise OptionError(f"size {size[0]}x{size[1]}: use at least 32x32 pixels, and at most 50 megapixels in total")
     if point_size is not None and not 0 < point_size <= 50:
-        raise OptionError(f"point_size must lie above 0 and up to 50 pixels, got {point_size}")
+        raise OptionError(f"point_size must be above 0 and at most 50 pixels, got {point_size}")
     if titles is not None and len(titles) != len(clouds):
-        raise OptionError(f"{len(titles)} titles for {len(clouds)} clouds")
+        raise OptionError(f"there are {len(titles)} titles for {len(clouds)} clouds; give one for each")
 
 
 def _panel(
@@ -147,10 +147,10 @@ def _panel(
     point_size: float | None,
     paper: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """One cloud from one side, (H, W, 3) in [0, 1], already reduced from `size` to the shown size."""
+    """One cloud in one view, (H, W, 3) in [0, 1], reduced from `size` to the size of the panel."""
     pixels, depth = camera.project(cloud.positions)
     spacing = _spacing(pixels)
-    # Neighbors nearly touch; within bounds, so that sparse clouds look sparse.
+    # Neighboring points nearly touch, within bounds, so that sparse clouds look sparse.
     fitting = float(np.clip(0.8 * spacing, 2.5, max(2.5, 0.008 * min(size))))
     radius = point_size * _FINER / 2 if point_size else fitting
     buffer = splat(pixels, depth, size, radius, unit=1 / camera.scale)
@@ -162,12 +162,12 @@ def _panel(
         normals = point_normals(cloud.positions, visible)
     surface = np.zeros((*covered.shape, 3))
     surface[covered] = (normals @ camera.axes.T)[back]
-    own = float(np.clip((radius - 2.5) / 5, 0.0, 0.5))  # big balls look round, fine ones make a surface
+    own = float(np.clip((radius - 2.5) / 5, 0.0, 0.5))  # large balls are shaded as balls, small ones as a surface
     behind = np.zeros(covered.shape)
     behind[covered] = hidden(pixels, depth, max(1.3 * spacing, 3.0), 1 / camera.scale)[visible][back]
     brightness = light(buffer, surface, behind, own, shading, 1 / camera.radius)
     lit = np.clip(rgb[visible][back] * brightness[covered], 0, 1)
-    # What lies behind a sparse surface fades into the paper; a dense one hides it by itself.
+    # Points behind a sparse surface fade into the background; a dense surface hides them.
     veil = _VEIL * np.clip((spacing - 1) / 4, 0, 1) * behind[covered][:, None]
     canvas = np.broadcast_to(paper, (*covered.shape, 3)).copy()
     canvas[covered] = lit * (1 - veil) + paper * veil
@@ -176,7 +176,7 @@ def _panel(
 
 
 def _spacing(pixels: NDArray[np.float64]) -> float:
-    """About how many pixels lie between neighboring points (N, 2)."""
+    """The approximate spacing of points (N, 2) in pixels."""
     for side in (8, 16, 32, 64):
         cells = np.floor(pixels / side).astype(np.int64)
         seen = len(np.unique(cells[:, 1] * 100_003 + cells[:, 0]))

@@ -1,4 +1,4 @@
-"""Points to pixels: balls with a depth buffer, and the light on them. numpy only; no display, no GPU."""
+"""Splatting of points as balls with a depth buffer, and their lighting, in numpy."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_KEY, _FILL = np.array([-0.45, 0.65, 0.62]), np.array([0.75, 0.1, 0.45])  # two lamps; right, up, towards us
+_KEY, _FILL = (
+    np.array([-0.45, 0.65, 0.62]),
+    np.array([0.75, 0.1, 0.45]),
+)  # directions of two lights: right, up, towards the camera
 _NOTHING, _INDEX = np.iinfo(np.int64).max, 0xFFFFFFFF
-_NORMALS_FROM = 100_000  # points that normals are fitted on; a denser cloud borrows them
+_NORMALS_FROM = 100_000  # largest number of points whose normals are fitted; others use those of the nearest
 
-_CLOSING = np.hypot(*np.mgrid[-3:4, -3:4]) < 3.3  # a disc over half gaps
+_CLOSING = np.hypot(*np.mgrid[-3:4, -3:4]) < 3.3  # a disk in units of half gaps
 
 
 @dataclass
 class Splat:
-    """What the depth buffer (H, W) knows.
+    """The depth buffer of a picture.
 
     Attributes:
-        depth: (H, W) along the view axis; inf where nothing is.
-        owner: (H, W) index of the point, or -1.
-        ball: (H, W, 3) normal of the little ball at this pixel, in camera axes.
+        depth: (H, W), depth along the optical axis; inf for empty pixels.
+        owner: (H, W), index of the visible point, or -1.
+        ball: (H, W, 3), normal of the point's ball at the pixel, in camera axes.
     """
 
     depth: NDArray[np.float32]
@@ -32,18 +35,19 @@ class Splat:
 def splat(
     pixels: NDArray[np.float64], depth: NDArray[np.float64], size: tuple[int, int], radius: float, unit: float
 ) -> Splat:
-    """Draw each point as a ball of `radius` pixels; the nearest wins.
+    """Draw each point as a ball of `radius` pixels; the nearest one is visible.
 
     Args:
-        pixels, depth: (N, 2) and (N,) from `Camera.project`.
-        size: (width, height).
-        unit: length of one pixel in the unit of `depth`, so that the balls have the right thickness.
+        pixels, depth: (N, 2) and (N,), the results of `Camera.project`.
+        size: (width, height) in pixels.
+        radius: radius of the balls in pixels.
+        unit: length of one pixel in the unit of `depth`, which gives the thickness of the balls.
     """
     width, height = size
     cell = np.floor(pixels).astype(np.int64)
     index = np.flatnonzero(((cell >= 0) & (cell < (width, height))).all(axis=1))
     flat = cell[index, 1] * width + cell[index, 0]
-    # Points that share a pixel make the same ball: only the nearest matters, and a million become few.
+    # Points of the same pixel make the same ball, so only the nearest one is drawn.
     front = np.full(width * height, _NOTHING)
     np.minimum.at(front, flat, _key(depth[index], index))
     flat = np.flatnonzero(front < _NOTHING)
@@ -51,7 +55,7 @@ def splat(
 
     near = depth[index].astype(np.float32)
     x, y = flat % width, flat // width
-    off = (cell[index] + 0.5 - pixels[index]).astype(np.float32)  # from the true center to the pixel's
+    off = (cell[index] + 0.5 - pixels[index]).astype(np.float32)  # from the exact center to the pixel's center
     reach = int(np.ceil(radius))
     buffer = np.full(width * height, _NOTHING)
     for dy in range(-reach, reach + 1):
@@ -59,7 +63,7 @@ def splat(
             if np.hypot(max(abs(dx) - 0.5, 0), max(abs(dy) - 0.5, 0)) > radius:
                 continue
             bulge = np.float32(radius**2) - (off[:, 0] + np.float32(dx)) ** 2 - (off[:, 1] + np.float32(dy)) ** 2
-            if dx == dy == 0:  # whatever the radius, a point fills the pixel that it is in
+            if dx == dy == 0:  # a point fills its own pixel at any radius
                 bulge = np.maximum(bulge, 0)
             on = bulge >= 0
             on &= (x >= -dx) & (x < width - dx) & (y >= -dy) & (y < height - dy)
@@ -79,7 +83,7 @@ def splat(
 
 
 def _key(depth: NDArray[np.floating], index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Depth and index in one number that sorts by depth: floats >= 0 sort like their bits."""
+    """Depth and index in one integer that sorts by depth: non-negative floats sort like their bits."""
     bits = np.maximum(depth, 0).astype(np.float32).view(np.int32).astype(np.int64)
     return (bits << 32) | index
 
@@ -105,20 +109,20 @@ def point_normals(positions: NDArray[np.float64], wanted: NDArray[np.int64], see
 
 
 def hidden(pixels: NDArray[np.float64], depth: NDArray[np.float64], gap: float, unit: float) -> NDArray[np.float64]:
-    """How surely each point (N,) lies behind a surface, 0 to 1, although seen through its gaps.
+    """The probability (N,), 0 to 1, that a point is behind a surface and only visible through its gaps.
 
     Args:
-        gap: between neighboring points, in pixels; a surface has no holes of 1.5 times this radius.
+        gap: spacing of neighboring points in pixels; surfaces are assumed to have no holes of radius 1.5 gap.
         unit: length of one pixel in the unit of `depth`.
     """
     from scipy.ndimage import maximum_filter, minimum_filter
 
     place = np.floor((pixels - pixels.min(axis=0)) * (2 / gap)).astype(np.int64)
-    place += _CLOSING.shape[0]  # room for the filters
+    place += _CLOSING.shape[0]  # margin for the filters
     width, height = place.max(axis=0) + 1 + _CLOSING.shape[0]
     screen = np.full((height, width), np.inf)
     np.minimum.at(screen, (place[:, 1], place[:, 0]), depth)
-    # A closing: spread the front to fill its holes, then take back what spread beyond its outline.
+    # A morphological closing: dilate the front to fill its holes, then erode it to its outline.
     screen = maximum_filter(minimum_filter(screen, footprint=_CLOSING), footprint=_CLOSING)
     behind = depth - screen[place[:, 1], place[:, 0]]
     return np.clip(behind / (gap * unit) / 2 - 1, 0, 1)
@@ -132,14 +136,15 @@ def light(
     strength: float,
     per_unit: float,
 ) -> NDArray[np.float64]:
-    """Brightness (H, W, 3) of the covered pixels, around 1: two lamps, then outlines and hollows.
+    """Brightness (H, W, 3) of the covered pixels, around 1, from two lights and depth darkening.
 
     Args:
-        normals: (H, W, 3) in camera axes, any sign.
-        behind: (H, W) from `hidden`: what shines through a gap is not darkened, gaps would be specks.
-        own: 0 lights each ball by its surface's normal, 1 as a ball of its own, without hollows.
-        strength: of the lamps; 0 leaves only outlines and hollows, so that colors keep their meaning.
-        per_unit: one over the scene's radius.
+        buffer: the depth buffer.
+        normals: (H, W, 3) in camera axes, of any sign.
+        behind: (H, W), the result of `hidden`; pixels behind a surface are not darkened.
+        own: 0 uses the normals of the surface, 1 those of the balls without depth darkening.
+        strength: strength of the lights; 0 leaves only depth darkening, so that colors can be read.
+        per_unit: 1 / radius of the scene.
     """
     normal = np.where(normals[..., 2:] < 0, -normals, normals)
     normal = normal * (1 - own) + buffer.ball * own
@@ -153,7 +158,7 @@ def light(
 
 
 def _hollows(depth: NDArray[np.float32], per_unit: float) -> NDArray[np.float64]:
-    """Eye-dome lighting and wide depth darkening (H, W) in (0, 1]: darker behind what is around.
+    """Eye-dome lighting and wide depth darkening (H, W) in (0, 1]: pixels behind their surroundings are darker.
 
     After Boucheny, "Interactive scientific visualization of large datasets" (2009), and Luft, Colditz
     and Deussen, "Image enhancement by unsharp masking the depth buffer" (2006).
@@ -174,7 +179,7 @@ def _hollows(depth: NDArray[np.float32], per_unit: float) -> NDArray[np.float64]
     edges = np.exp(-3.0 * response)
     width = max(3, depth.shape[0] // 24)
     weight, mean = covered.astype(np.float32), relative.astype(np.float32) * covered
-    for _ in range(2):  # twice a box is nearly a Gaussian
+    for _ in range(2):  # two box filters are nearly a Gaussian
         weight, mean = uniform_filter(weight, width), uniform_filter(mean, width)
     wide = np.exp(-2.5 * np.clip(relative - mean / np.maximum(weight, 1e-6), 0, 0.2))
     return edges * wide

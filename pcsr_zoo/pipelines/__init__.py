@@ -1,1 +1,1 @@
-"""Pipelines: whole clouds through models."""
+"""Pipelines: sampling, upsampling and recovery of whole clouds with any model."""

@@ -1,4 +1,4 @@
-"""What every whole-cloud call checks of its arguments before it begins."""
+"""Checks of the arguments of sampling, upsampling and recovery."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from ..errors import CloudError, OptionError
 from ..geometry.grid import MOST_BITS
 
-MOST_POINTS = 2_000_000_000  # more would not fit the memory of any machine
+MOST_POINTS = 2_000_000_000  # larger counts are typing errors: positions alone would take 48 GB
 
 
 def as_ratio(ratio: Any, below_one: str) -> float:
-    """The ratio as a number of at least 1; `below_one` is what to say of one that is less."""
+    """The ratio as a number of at least 1; `below_one` ends the error message for a smaller one."""
     try:
         value = float(ratio)
     except (TypeError, ValueError):
@@ -27,50 +27,56 @@ def as_ratio(ratio: Any, below_one: str) -> float:
 
 
 def as_count(n: Any) -> int:
-    """The count as a whole number of at least 1."""
+    """The count as an integer of at least 1."""
     try:
         count = 0 if isinstance(n, bool) or int(n) != n else int(n)
     except (TypeError, ValueError, OverflowError):
         count = 0
     if count < 1:
-        raise OptionError(f"the count n must be a whole number of at least 1, got {n!r}")
+        raise OptionError(f"the count n must be an integer of at least 1, got {n!r}")
     return count
 
 
 def denser_count(size: int, ratio: Any, n: Any, verb: str) -> int:
-    """How many points a denser cloud has: n, or round(ratio size); at least `size`. `verb` is for the messages."""
+    """The number of points of a denser cloud: n, or round(ratio * size); at least `size`.
+
+    Args:
+        size: number of input points.
+        ratio, n: the arguments of the call; exactly one of them is used, n before the ratio.
+        verb: "upsample" or "recover", for the messages.
+    """
     if n is None:
         if ratio is None:
             raise OptionError("give a ratio or a count n")
-        n = round(size * as_ratio(ratio, f"{verb.rstrip('e')}ing by less than 1 removes points: use sample"))
+        n = round(size * as_ratio(ratio, "to remove points, use sample"))
     n = as_count(n)
     if n > MOST_POINTS:
-        raise OptionError(f"cannot {verb} to {n:,} points, more than {MOST_POINTS:,}; give a smaller ratio or count n")
+        raise OptionError(
+            f"cannot {verb} to {n:,} points, more than the limit of {MOST_POINTS:,}; give a smaller ratio or count n"
+        )
     if n < size:
-        raise OptionError(f"cannot {verb} {size} points to {n}; use sample to remove points")
+        raise OptionError(f"cannot {verb} {size} points to {n}; to remove points, use sample")
     return n
 
 
-def sparser_count(
-    size: int, ratio: Any, n: Any, below_one: str = "sampling by less than 1 adds points: use upsample"
-) -> int:
-    """How many points a thinner cloud has: n, or round(size / ratio), at least 1; at most `size`."""
+def sparser_count(size: int, ratio: Any, n: Any, below_one: str = "to add points, use upsample") -> int:
+    """The number of points of a sparser cloud: n, or round(size / ratio); from 1 to `size`."""
     if n is None:
         if ratio is None:
             raise OptionError("give a ratio or a count n")
         n = max(1, round(size / as_ratio(ratio, below_one)))
     n = as_count(n)
     if n > size:
-        raise OptionError(f"cannot sample {n} of {size} points; use upsample to add points")
+        raise OptionError(f"cannot sample {n} of {size} points; to add points, use upsample")
     return n
 
 
 def as_bits(bits: Any) -> int | None:
-    """Bits of a grid, 1 to `MOST_BITS`; None for no grid."""
+    """Bits per axis of a grid, 1 to `MOST_BITS`; None for no grid."""
     if bits is None:
         return None
     if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not 1 <= bits <= MOST_BITS:
-        raise OptionError(f"bits must be a whole number from 1 to {MOST_BITS}, got {bits!r}")
+        raise OptionError(f"bits must be an integer from 1 to {MOST_BITS}, got {bits!r}")
     return int(bits)
 
 
@@ -86,7 +92,7 @@ def as_temperature(temperature: Any) -> float:
 
 
 def require_distinct(distinct: np.ndarray, model: Any) -> None:
-    """Raise a CloudError where a model needs more distinct points than (D, 3)."""
+    """Raise a CloudError if `distinct` (D, 3) has fewer points than the model needs."""
     needed = getattr(model, "min_points", 1)
     if len(distinct) < needed:
         raise CloudError(
@@ -96,10 +102,10 @@ def require_distinct(distinct: np.ndarray, model: Any) -> None:
 
 
 def check_result(found: Any, n: int, model: Any, what: str) -> np.ndarray:
-    """What a model gave as (n, 3) float64, or a CloudError: a fault of the model's."""
+    """The result of a model as (n, 3) float64; a CloudError if the model returned something else."""
     points = np.asarray(found, dtype=np.float64)
     if points.shape != (n, 3):
-        raise CloudError(f"'{model.name}' {what} an array of shape {points.shape} where ({n}, 3) was asked for")
+        raise CloudError(f"'{model.name}' {what} an array of shape {points.shape} instead of ({n}, 3)")
     if not np.isfinite(points).all():
-        raise CloudError(f"'{model.name}' {what} points that are not finite")
+        raise CloudError(f"'{model.name}' {what} points that are NaN or infinite")
     return points

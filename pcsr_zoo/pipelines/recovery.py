@@ -1,11 +1,9 @@
-"""Sampled clouds made dense again."""
+"""Recovery: a dense cloud from a sampled one."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
-
-import numpy as np
 
 from ..cloud import Cloud
 from ..errors import OptionError
@@ -19,7 +17,7 @@ from .resample import upsample
 
 _log = logging.getLogger("pcsr_zoo")
 
-_MOST = 1000  # times denser, unless somebody says so
+_MOST = 1000  # the largest ratio that is taken from a recovery note; larger ones must be given
 
 
 def recover(
@@ -31,31 +29,21 @@ def recover(
     seed: int = 0,
     device: str = "cpu",
     temperature: float = 1.0,
-    draws: int = 1,
     progress: Progress | None = None,
-) -> Cloud | list[Cloud]:
-    """The dense cloud, or a list of several draws; arguments and errors are those of `pcsr_zoo.recover`."""
-    draws, temperature = _draws(draws), as_temperature(temperature)
+) -> Cloud:
+    """Recover a dense cloud; arguments and errors are those of `pcsr_zoo.recover`, with a model object."""
+    temperature = as_temperature(temperature)
     cloud.validate()
     if n is None and ratio is None:
         n, ratio = _remembered_amount(len(cloud), note_of(cloud.metadata), model)
     count = denser_count(len(cloud), ratio, n, "recover")
-    tell = progress or ignore
-    found: list[Cloud] = []
-    for draw in range(draws):
-
-        def told(stage: str, fraction: float, draw: int = draw) -> None:
-            tell(f"{stage}, draw {draw + 1} of {draws}" if draws > 1 else stage, fraction)
-
-        if isinstance(model, Recoverer):
-            context = Context(seed + draw, device, told, temperature=temperature)
-            found.append(_reconstruct(model, cloud, count, context))
-        else:
-            options: dict[str, Any] = {"seed": seed + draw, "device": device, "progress": told, "keep_input": True}
-            if isinstance(model, Sampler):
-                options["noise"] = 0.0  # it knows its samples, and selected them for what it makes of them as they are
-            found.append(upsample(cloud, n=count, model=model, **options))
-    return found if draws > 1 else found[0]
+    if isinstance(model, Recoverer):
+        return _reconstruct(model, cloud, count, Context(seed, device, progress or ignore, temperature=temperature))
+    # The points of a `Sampler` are exact: it chose them for what it makes of them.
+    noise = 0.0 if isinstance(model, Sampler) else None
+    return upsample(
+        cloud, n=count, model=model, seed=seed, device=device, progress=progress, keep_input=True, noise=noise
+    )
 
 
 def _reconstruct(model: Any, cloud: Cloud, count: int, context: Context) -> Cloud:
@@ -71,45 +59,39 @@ def _reconstruct(model: Any, cloud: Cloud, count: int, context: Context) -> Clou
 
 
 def _remembered_amount(size: int, note: dict[str, Any] | None, model: Any) -> tuple[int | None, float | None]:
-    """(n, ratio), one of them None."""
+    """(n, ratio) from the recovery note or the model; one of them is None."""
     if note is None:
         if (ratio := getattr(model, "ratio", None)) is None:
             raise OptionError(
-                "give a ratio (-x) or a count n (-n): the cloud does not remember how many points it had; only what "
-                "pcsr sample wrote does, and not every program that edits a file keeps it"
+                "the cloud has no recovery note; give a ratio (-x) or a count n (-n). pcsr sample writes the note, and "
+                "some programs remove it when they edit the file"
             )
         return None, ratio
-    if note["points"] > _MOST * note["sampled"]:  # damaged, or made to fill somebody's memory
+    if note["points"] > _MOST * note["sampled"]:  # damaged, or meant to exhaust the memory
         raise OptionError(
-            f"the cloud says that it had {note['points']:,} points, for {note['sampled']:,} that are left; if you want "
-            "so many, say so by a ratio (-x) or a count n (-n)"
+            f"the recovery note asks for {note['points']:,} points from {note['sampled']:,}, more than {_MOST:,} times "
+            "as many; if that is right, give a ratio (-x) or a count n (-n)"
         )
     if size == note["sampled"]:
         return note["points"], None
     n = max(size, round(size * note["points"] / note["sampled"]))
     _log.warning(
-        "the cloud has %d of the %d points that it was sampled to: it becomes %d of %d points",
+        "the cloud has %d of the %d points in its recovery note; it is recovered to %d of the %d original points",
         *(size, note["sampled"], n, note["points"]),
     )
     return n, None
 
 
 def compare_weights(name: Any, sampled: str | None, found: str | None) -> None:
-    """Warn if the model that recovers has other weights than the one that sampled."""
+    """Log a warning if the recovering model has other weights than the model that sampled."""
     if sampled != found:
         _log.warning(
-            "'%s' has other weights (%s) than when the cloud was sampled (%s), so the result may be worse; to avoid "
-            "this warning, name the model (--model %s), or the checkpoint that sampled",
+            "the weights of '%s' (%s) are not those that sampled the cloud (%s), so the result may be worse; to accept "
+            "them, name the model (-m %s), or name the checkpoint that sampled",
             *(name, short(found), short(sampled), name),
         )
 
 
 def short(weights: str | None) -> str:
-    """The beginning of "sha256:...", for messages."""
+    """The first digits of "sha256:...", for messages."""
     return f"{weights[:19]}…" if weights else "none"
-
-
-def _draws(draws: Any) -> int:
-    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
-        raise OptionError(f"draws must be a whole number of at least 1, got {draws!r}")
-    return int(draws)

@@ -1,4 +1,4 @@
-"""Whole clouds through a model: frame, steps, exact selection, attributes. Serves every upsampler and sampler."""
+"""Upsampling and sampling of whole clouds with any model: unit frame, steps, selection, attributes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def upsample(
     noise: float | None = None,
     progress: Progress | None = None,
 ) -> Cloud:
-    """A denser cloud; arguments and errors are those of `pcsr_zoo.upsample`, with a model object."""
+    """Upsample a cloud; arguments and errors are those of `pcsr_zoo.upsample`, with a model object."""
     cloud.validate()
     count = denser_count(len(cloud), ratio, n, "upsample")
     frame = UnitFrame.of(cloud.positions)
@@ -41,7 +41,7 @@ def upsample(
     if noise is None:
         noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
     elif not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
-        raise OptionError(f"noise must be a number of at least 0, in point spacings, got {noise!r}")
+        raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
     context = Context(seed, device, progress or ignore, noise if noise > CLEAN else 0.0)
     keep = context.noise == 0.0 if keep_input is None else keep_input
     base = points if keep else model.project(points, distinct, context)
@@ -63,7 +63,7 @@ def sample(
     bits: int | None = None,
     progress: Progress | None = None,
 ) -> Cloud:
-    """A thinner cloud without a recovery note; arguments and errors are those of `pcsr_zoo.sample`."""
+    """Sample a cloud, without a recovery note; arguments and errors are those of `pcsr_zoo.sample`."""
     bits = as_bits(bits)
     cloud.validate()
     n = sparser_count(len(cloud), getattr(model, "ratio", None) if ratio is None else ratio, n)
@@ -90,8 +90,8 @@ def _on_grid(cloud: Cloud, bits: int) -> Cloud:
     cloud = cloud[order]
     cloud.positions = grid.points(grid.cells(cloud.positions))
     if np.abs(cloud.positions - cloud.positions.astype(np.float32)).max() <= grid.step / 8:
-        cloud.metadata["position_dtype"] = "float32"  # half of the bytes
-    cloud.metadata["grid"] = grid  # for formats that store integers; they check that the points are still on it
+        cloud.metadata["position_dtype"] = "float32"  # stored in half as many bytes
+    cloud.metadata["grid"] = grid  # for LAS, which stores integers; the writer checks that the points are still on it
     return cloud
 
 

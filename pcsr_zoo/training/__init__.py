@@ -1,6 +1,7 @@
-"""Training and fine-tuning: one engine for every network. Imports neither Open3D nor anything compiled but torch.
+"""Training and fine-tuning: one engine for all networks. It does not import Open3D.
 
-`train` and `finetune` are the calls; `Recipe` is what a model brings along, `Settings` what the user decides.
+`train` and `finetune` are the functions. A `Recipe` has the model's networks, examples and losses; `Settings` has the
+options of the optimization.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training and fine-tuning as calls; `pcsr train` and `pcsr finetune` are these."""
+"""The functions `train` and `finetune`, which `pcsr train` and `pcsr finetune` call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[str], None]
 
-# Gentle: small steps from weights that are good already, and what is no improvement on held-out shapes is not kept.
+# Defaults of fine-tuning: a short schedule. Weights that are not better on held-out shapes are not kept.
 GENTLE: dict[str, Any] = {
     "steps": 2000,
     "warmup": 100,
@@ -35,7 +35,7 @@ GENTLE: dict[str, Any] = {
     "validate_first": True,
     "save_every": 250,
 }
-_GENTLER = 0.1  # of the learning rate that the checkpoint was trained with
+_GENTLER = 0.1  # factor on the learning rate of the checkpoint's training
 
 
 def train(
@@ -51,26 +51,30 @@ def train(
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Train a network from the beginning, or go on where an interrupted run in the same folder stopped.
+    """Train a network, or resume an interrupted training in the same folder.
 
     Args:
-        model: name of a model class with a network; or a model, whose weights it begins with.
+        model: name of a model class with a network, or a model object whose weights are the initial ones.
         data: a training file, see `pcsr data build`.
-        output: a folder; `load` takes it from the first save on: the best weights by validation. `last` in it has the
-            last ones, `logs` the figures, `state` what resuming needs.
-        arguments: of the model class.
+        output: a folder. It is a checkpoint of the best weights by validation from the first save on; `last` has the
+            latest weights, `logs` the metrics, `state` the state for resuming.
+        arguments: constructor arguments of the model class.
         recipe: options of the model's `recipe`.
         settings: see `Settings`.
-        device: "cpu", "cuda", "cuda:1", "mps"; by default CUDA where it is. Under torchrun all processes take part.
-        restart: begin anew.
-        report: told, in a line each, what happens.
+        device: "cpu", "cuda", "cuda:1", "mps"; by default CUDA if it is available. Under torchrun, all of its processes
+            train together.
+        restart: discard the state in the folder and start again.
+        report: called with a line of text for each event.
         progress: called with (stage, fraction done).
 
+    Returns:
+        The outcome: folder, scores and number of steps.
+
     Raises:
-        OptionError, FileError: the arguments make no sense or the data cannot be read.
-        TrainingError: the folder holds another training, or the loss is not finite any more.
+        OptionError, FileError: an argument is invalid, or the data cannot be read.
+        TrainingError: the folder has another training, or the loss is not finite any more.
         DependencyError: Lightning Fabric is not installed.
-        KeyboardInterrupt, SystemExit: at SIGINT and SIGTERM, with the state saved; a second signal ends at once.
+        KeyboardInterrupt, SystemExit: on SIGINT and SIGTERM, after the state was saved; a second signal stops at once.
     """
     from .devices import make_fabric
 
@@ -95,25 +99,27 @@ def finetune(
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Train a checkpoint a little further on somebody's own data.
+    """Fine-tune a checkpoint on the user's data.
 
     Args:
-        checkpoint: a name or a folder.
-        data: training files; meshes or tables of them; dense point clouds, each of which becomes a shape; folders.
-            What is made of them is kept in the output folder, which is never part of the data. A tenth is held out,
-            at least one shape of two; a single shape is validated on as well. But if it is a single scan, and the
-            model's recipe needs no ground truth, the shapes are regions of that scan, see `scans.cut_scan`.
-        recipe, settings: what differs from the checkpoint's own recipe and the gentle defaults (`GENTLE`; a tenth of
+        checkpoint: name or folder of a checkpoint.
+        data: training files; meshes or tables of meshes; dense point clouds, each of which becomes a shape; or folders
+            of these. They are combined into one training file in the output folder. A tenth of the shapes, at least
+            one of two, is held out for validation; a single shape is used for both. A single scan is cut into regions,
+            which are the shapes, if the model's recipe needs no ground truth, see `scans.cut_scan`.
+        recipe, settings: changes to the checkpoint's recipe and to the defaults of fine-tuning (`GENTLE`, a tenth of
             the checkpoint's learning rate, its batch).
+        output, device, restart, report, progress: as for `train`, as are the errors.
 
-    The rest, and the errors, are as in `train`. `Outcome.before` has the figures of the checkpoint; where no step is
-    better on the held-out shapes, its weights stay the best.
+    Returns:
+        The outcome. `before` has the scores of the checkpoint. If no step is better on the held-out shapes, the
+        checkpoint's weights stay the best.
     """
     from .devices import make_fabric
     from .own_data import single_scan, training_file
 
     if resolve(checkpoint).untrained:
-        raise OptionError(f"'{checkpoint}' has random weights only; train it (pcsr train), or name a checkpoint")
+        raise OptionError(f"'{checkpoint}' has no trained weights; train it (pcsr train), or give a checkpoint")
     loaded = load(checkpoint)
     learned, folder, config = loaded.model, loaded.resolved.folder, loaded.config
     if folder is None or config is None:
@@ -126,7 +132,9 @@ def finetune(
     inputs = [str(path) for path in ([data] if isinstance(data, (str, PathLike)) else data)]
     fabric = make_fabric(device, chosen.precision)
     with seeded(fabric, chosen.seed):
-        first = _checked_recipe(learned, options, chosen, fabric)  # mistakes come out before any work on the data
+        first = _checked_recipe(
+            learned, options, chosen, fabric
+        )  # report invalid options before the data are processed
     scan = single_scan(inputs, Path(output)) if first.learns_from_scans else None
     made = ""
     if fabric.is_global_zero:
@@ -179,7 +187,7 @@ def _run(
     try:
         json.dumps(identity)
     except (TypeError, ValueError) as error:  # such as a date in a YAML file
-        raise OptionError(f"arguments and recipe must be what JSON can hold: {error}") from None
+        raise OptionError(f"arguments and recipe must be values that JSON can hold: {error}") from None
     about = {
         "data": data_facts(data.shapes),
         "data_file": file,
@@ -193,15 +201,20 @@ def _run(
     count = sum(p.numel() for part in recipe.networks().values() for p in part.parameters())
     say(
         f"{output}: {learned.name} ({count:,} parameters), "  # type: ignore[attr-defined]
-        f"{len(data.train)} shapes to train on, {settings.steps} steps of {settings.batch} examples, "
-        f"{about['hardware']}"
+        f"{len(data.train)} training shapes, {settings.steps} steps, batch {settings.batch}, {about['hardware']}"
     )
+    if settings.warmup > settings.steps:
+        say(
+            f"{output}: warmup ({settings.warmup}) is longer than the training ({settings.steps} steps): the learning "
+            f"rate ends at {settings.lr * settings.steps / settings.warmup:.3g} and never reaches {settings.lr:g}; "
+            "lower training.warmup"
+        )
     job = Job(learned, recipe, data, settings, output, identity, about, name)
     return Trainer(job, fabric, say, progress if fabric.is_global_zero else None).run(restart)
 
 
 def recipe_of(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the recipe by which a checkpoint was trained, as far as it says."""
+    """The recipe options of a checkpoint's training, as far as its config.json has them."""
     return as_table(config["about"].get("recipe"), f"{folder / CONFIG}: about: recipe")
 
 
@@ -214,7 +227,7 @@ def _gentle(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked_recipe(learned: Learned, options: Mapping[str, Any], settings: Settings, fabric: Any) -> Recipe:
-    """The recipe; it, the settings and the number of processes go together."""
+    """Make the recipe, and check that settings, recipe and number of processes fit together."""
     pieces = fabric.world_size * settings.accumulate
     if settings.batch % pieces:
         raise OptionError(
@@ -224,20 +237,19 @@ def _checked_recipe(learned: Learned, options: Mapping[str, Any], settings: Sett
     recipe = make_recipe(learned, options)
     for part in settings.part_lr:
         if part not in recipe.parts:
-            raise OptionError(f"part_lr: there is no part '{part}'; there are: {', '.join(recipe.parts)}")
+            raise OptionError(f"part_lr: there is no part '{part}'; choose from: {', '.join(recipe.parts)}")
     return recipe
 
 
 def _check_split(data: TrainingSet, path: Path, say: Report) -> None:
-    """There must be something to train on; without held-out shapes those that are trained on have to do."""
+    """Check that there are training shapes. Without held-out shapes, validate on the training shapes."""
     if not len(data):
-        raise OptionError(f"{path}: there are no shapes in it; build it again")
+        raise OptionError(f"{path}: the file has no shapes; build it again (pcsr data build)")
     if not data.train:
-        raise OptionError(f"{path}: all its shapes are held out; build it with a smaller --held-out")
+        raise OptionError(f"{path}: all shapes are held out; build it with a smaller --held-out")
     if not data.held_out:
         data.held_out = data.train  # a cached property
-        what = "its single shape is" if len(data.train) == 1 else f"its {len(data.train)} shapes are"
-        say(f"{path}: nothing is held out, so {what} validated on as well; the figures say nothing of new shapes")
+        say(f"{path}: no shape is held out; validating on the training shapes, so scores say nothing about new shapes")
 
 
 def _compare(outcome: Outcome, say: Report) -> None:
@@ -246,4 +258,4 @@ def _compare(outcome: Outcome, say: Report) -> None:
         change = f" ({100 * (after / before - 1):+.1f} %)" if before else ""
         say(f"{name}: {before:.5g} before, {after:.5g} after{change}")
     if outcome.step == 0:
-        say("no step was better on the shapes that are validated on: the weights that it began with are kept")
+        say("no step improved the validation score, so the initial weights are kept")

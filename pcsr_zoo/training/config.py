@@ -1,4 +1,4 @@
-"""Configuration files of `pcsr train`: YAML with the keys model, arguments, recipe, data, training, import."""
+"""Configuration files of `pcsr train`: YAML with the keys of `KEYS`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ..io.files import read_bytes
 from ..models.plugins import import_modules
 from .settings import Settings
 
-KEYS = ("model", "arguments", "recipe", "data", "training", "import")
+KEYS = ("model", "arguments", "recipe", "data", "training", "import", "queue")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a configuration file says.
+    """The content of a configuration file.
 
     Attributes:
         model: name of a model class with a network.
         data: a training file.
-        arguments: of the model class.
+        arguments: constructor arguments of the model class.
         recipe: options of the model's `recipe`.
         settings: see `Settings`.
     """
@@ -36,25 +36,26 @@ class RunConfig:
 
 
 def load_config(path: str | PathLike[str], changes: Sequence[str] = ()) -> RunConfig:
-    """Read a configuration.
+    """Read a configuration file.
 
-    `data` is relative to the file. `import` names modules, beside the file or installed, that register models of
-    your own; they are imported, which runs them.
+    `data` is relative to the file. `queue` is for the queue of this project's own weights (`python dev.py weights`) and
+    is not used here. `import` names modules, beside the file or installed, that register custom models;
+    they are imported.
 
     Args:
         path: the YAML file.
-        changes: "key=value" each, such as "training.lr=1e-4" or "recipe.points=256"; values are YAML.
+        changes: changes "key=value", such as "training.lr=1e-4" or "recipe.points=256"; values are YAML.
 
     Raises:
-        FileError: the file is missing, is no YAML, or names no existing training file.
-        OptionError: a key is unknown, missing or has a bad value; the message names file and key.
+        FileError: the file is missing or not YAML, or its training file does not exist.
+        OptionError: a key is unknown or missing, or a value is invalid; the message names file and key.
     """
     path = Path(path)
     values = parse_yaml(read_bytes(path).decode("utf-8", "replace"), str(path))
     if values is None:
         raise FileError(f"{path} is empty; it needs at least the keys model and data")
     if not isinstance(values, dict):
-        raise FileError(f"{path} must hold keys and values, at least model and data; it holds {type(values).__name__}")
+        raise FileError(f"{path} must have keys and values, at least model and data; it has a {type(values).__name__}")
     values = with_changes(values, changes)
     for key in values:
         if key not in KEYS:
@@ -69,7 +70,7 @@ def load_config(path: str | PathLike[str], changes: Sequence[str] = ()) -> RunCo
     tables = {key: as_table(values.get(key), f"{path}: '{key}'") for key in ("arguments", "recipe")}
     try:
         data = path.parent / Path(values["data"]).expanduser()
-    except RuntimeError as error:  # nobody has that home
+    except RuntimeError as error:  # an unknown home directory
         raise OptionError(f"{path}: data: '{values['data']}': {error}") from None
     if not data.is_file():
         named = f'"{data}"' if " " in str(data) else data
@@ -80,10 +81,10 @@ def load_config(path: str | PathLike[str], changes: Sequence[str] = ()) -> RunCo
 
 
 def as_table(value: Any, where: str) -> dict[str, Any]:
-    """A copy of a table of keys and values; none at all is an empty one.
+    """A copy of a table of keys and values; an empty one for None.
 
     Raises:
-        OptionError: it is something else; the message begins with `where`.
+        OptionError: the value is not a table; the message begins with `where`.
     """
     if value is None:
         return {}
@@ -93,10 +94,10 @@ def as_table(value: Any, where: str) -> dict[str, Any]:
 
 
 def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """A copy of a configuration with "key=value" changes; dots lead into tables.
+    """A copy of a configuration with changes "key=value"; dots separate the keys of nested tables.
 
     Raises:
-        OptionError: a change is no key=value, or leads into what is no table.
+        OptionError: a change is not key=value, or names a key inside a value that is not a table.
     """
     out = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
     for change in changes:
@@ -112,7 +113,7 @@ def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, An
             if inner is None:
                 inner = {}
             if not isinstance(inner, dict):
-                raise OptionError(f"--set {change}: '{key}' holds no further keys")
+                raise OptionError(f"--set {change}: '{key}' has no keys")
             table[key] = dict(inner)
             table = table[key]
         table[keys[-1]] = parse_yaml(text, f"--set {change}")
@@ -120,10 +121,10 @@ def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, An
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """YAML -> Python; 1e-3 is a number, as everywhere but in YAML 1.1, and no key may stand twice.
+    """Parse YAML. Unlike in YAML 1.1, 1e-3 is a number, and duplicate keys are an error.
 
     Raises:
-        FileError: it is no YAML; the message names the line.
+        FileError: the text is not valid YAML; the message names the line.
     """
     import yaml
 
@@ -136,9 +137,9 @@ def parse_yaml(text: str, where: str) -> Any:
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
             if not isinstance(key, (str, int, float, bool)):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a scalar", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"'{key}' is a duplicate key", key_node.start_mark)
             seen[key] = loader.construct_object(value_node, deep=True)
         return seen
 
@@ -154,12 +155,12 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise FileError(f"{where}{place}: cannot be read as YAML: {getattr(error, 'problem', None) or error}") from None
-    except (ValueError, RecursionError) as error:  # a date that there is not; lists in lists in lists ...
+    except (ValueError, RecursionError) as error:  # an invalid date, or nesting that is too deep
         raise FileError(f"{where}: cannot be read as YAML: {error}") from None
 
 
 def _import(modules: Any, path: Path) -> None:
-    """Import modules by name, those beside the configuration file included."""
+    """Import modules by name, installed or beside the configuration file."""
     names = [modules] if isinstance(modules, str) else [] if modules is None else modules
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise OptionError(f"{path}: 'import' must be the name of a module or a list of names, got {modules!r}")

@@ -1,4 +1,4 @@
-"""Where training runs: Lightning Fabric for the CPU, one GPU, or the processes that torchrun started."""
+"""Devices of a training: Lightning Fabric for the CPU, one GPU, or the processes of torchrun."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _log = logging.getLogger("pcsr_zoo")
 def make_fabric(device: str | None, precision: str) -> Any:
     """A launched `lightning_fabric.Fabric`.
 
-    Under torchrun its processes take part, each with a GPU of its own (nccl) or all on the CPU (gloo).
+    Under torchrun, all processes train together, each with its own GPU (nccl), or all on the CPU (gloo).
 
     Args:
-        device: "cpu", "cuda", "cuda:1", "mps"; None is CUDA where there is one for every process, else the CPU.
-        precision: "32", "bf16" or "16", see `Settings`; "16" is "bf16" on a CPU.
+        device: "cpu", "cuda", "cuda:1", "mps"; None for CUDA if there is a GPU for every process, otherwise the CPU.
+        precision: "32", "bf16" or "16", see `Settings`; "16" becomes "bf16" on a CPU.
 
     Raises:
-        OptionError: the device is not there.
+        OptionError: the device does not exist.
         DependencyError: Lightning Fabric is not installed.
     """
     try:
@@ -39,24 +39,24 @@ def make_fabric(device: str | None, precision: str) -> Any:
     several = TorchElasticEnvironment.detect()
     kind, index = _find(device, local if several else 1)
     if precision == "16" and kind == "cpu":
-        _log.warning("16-bit floats are not for CPUs; precision bf16 is used instead")
+        _log.warning("precision 16 is not supported on CPUs; using bf16")
         precision = "bf16"
     plugins: list[Any] = [_mixed(precision, kind)] if precision != "32" else []
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice on devices that were left out on purpose
+        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice on unused devices
         if several:
             options: dict[str, Any] = {"devices": local, "num_nodes": max(1, world // local), "strategy": DDPStrategy()}
             plugins.append(TorchElasticEnvironment())
         else:
             options = {"devices": [index] if kind == "cuda" else 1}
-            plugins.append(LightningEnvironment())  # not that of a cluster's scheduler that happens to be there
+            plugins.append(LightningEnvironment())  # ignore a cluster scheduler's environment
         fabric = Fabric(accelerator=kind, plugins=plugins, **options)
         fabric.launch()
     return fabric
 
 
 def _find(device: str | None, processes: int) -> tuple[str, int]:
-    """Kind and number of the device; `processes` on this machine need one each."""
+    """Type and index of the device. Each of `processes` on this machine needs its own."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -64,7 +64,7 @@ def _find(device: str | None, processes: int) -> tuple[str, int]:
         return ("cuda", 0) if count >= processes else ("cpu", 0)
     wanted = torch.device(as_device(device))
     if wanted.type == "cuda" and count < processes:
-        raise OptionError(f"device '{device}': {processes} processes need one each, torch finds {count}")
+        raise OptionError(f"device '{device}': {processes} process(es) need a GPU each, but torch finds {count}")
     return wanted.type, wanted.index or 0
 
 
@@ -75,9 +75,9 @@ def _mixed(precision: str, kind: str) -> Any:
 
 
 def on_device(fabric: Any, network: Any) -> Any:
-    """The network on Fabric's device; with mixed precision, wrapped so that its methods run under autocast.
+    """Move a network to Fabric's device. With mixed precision, wrap it so that its methods run under autocast.
 
-    It takes positions as float32: Fabric's own wrapper would round them to 8 bits before the network sees them.
+    Inputs stay float32: Fabric's own wrapper would round positions to 16 bits first.
     """
     import torch
 
@@ -87,7 +87,7 @@ def on_device(fabric: Any, network: Any) -> Any:
         return network
 
     class Autocast(torch.nn.Module):
-        """Every public method of the network, forward included, under autocast; results as float32."""
+        """Runs every public method of the network under autocast, with float32 results."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -114,7 +114,7 @@ def on_device(fabric: Any, network: Any) -> Any:
 
 
 def hardware(fabric: Any) -> str:
-    """One line for the model card, such as "2 x NVIDIA H100" or "a CPU's name, 8 cores"."""
+    """The hardware for the model card, such as "2 x NVIDIA H100" or "NAME OF A CPU, 8 cores"."""
     import torch
 
     if fabric.device.type == "cuda":

@@ -1,6 +1,6 @@
-"""The running average of a network's weights, which is smoother than the weights of any one step.
+"""The exponential moving average (EMA) of a network's weights.
 
-It is taken of the model's whole network, not of a recipe's parts: all that ships is averaged, however it is trained.
+It averages the model's whole network, which the checkpoint contains, not the parts of a recipe.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 class EMA:
     """An exponential moving average: average <- d average + (1 - d) weights, d = min(decay, (1 + t) / (10 + t)).
 
-    The warm-up of d lets the average leave the initial weights behind. Buffers (running statistics) are copied.
+    The warm-up of d limits the influence of the initial weights. Buffers (running statistics) are copied.
 
     Attributes:
         module: a copy of the network with the averaged weights, in evaluation mode, without gradients.
-        updates: t, how many there were.
+        updates: t, the number of updates.
     """
 
     def __init__(self, network: torch.nn.Module, decay: float) -> None:
@@ -30,12 +30,12 @@ class EMA:
         self._names = {id(module): name for name, module in network.named_modules()}
 
     def counterpart(self, module: torch.nn.Module) -> torch.nn.Module | None:
-        """The averaged copy of a module that is the network or lies in it; None for any other."""
+        """The averaged copy of a module of the network; None for other modules."""
         name = self._names.get(id(module))
         return None if name is None else self.module.get_submodule(name)
 
     def update(self) -> None:
-        """Take in the network's present weights."""
+        """Update the average with the present weights."""
         import torch
 
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates))

@@ -1,8 +1,8 @@
-"""One step of training: losses, gradients, optimizers, over all processes.
+"""One training step: losses, gradients and optimizers, over all processes.
 
-Gradients are averaged here, in one message a part, and not by DistributedDataParallel: its hooks want every parameter
-used in every step, through `forward` alone and once. Recipes may alternate parts, call other methods, or leave a head
-out; and networks of this size have nothing to gain from sending while they still compute.
+Gradients are averaged here with one all-reduce for each part, and not by DistributedDataParallel, which requires that
+`forward` is called once and uses every parameter in every step. Recipes may alternate parts, call other methods, or not
+use a head. Overlapping communication with computation would not speed up networks of this size.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from .settings import Settings
 
 @dataclass
 class Step:
-    """What a step did.
+    """The result of a step.
 
     Attributes:
-        figures: to log: part/loss, part/gradient, part/lr, and the recipe's own (of this process).
-        finite: all losses and gradients were; a part whose were not was left as it was.
-        stop: some process was asked to stop.
+        figures: values to log: part/loss, part/gradient, part/lr, and those of the recipe (of this process).
+        finite: whether all losses and gradients were finite. A part with others was not changed.
+        stop: whether any process was asked to stop.
     """
 
     figures: dict[str, Any]
@@ -60,9 +60,9 @@ class Engine:
         """Optimize every part once, on the mean loss of all pieces in all processes.
 
         Args:
-            pieces: this process's examples, in `accumulate` pieces.
-            step: its number.
-            stop: this process would like to stop after it.
+            pieces: the examples of this process, in `accumulate` pieces.
+            step: the number of the step.
+            stop: whether this process was asked to stop after it.
         """
         torch.manual_seed(step_seed(self.settings.seed, step, self.fabric.global_rank))
         on_it = [self.fabric.to_device(piece) for piece in pieces]
@@ -80,7 +80,7 @@ class Engine:
             finite &= good
             figures |= {f"{part}/{name}": value for name, value in told.items()}
             figures |= {f"{part}/loss": loss, f"{part}/gradient": norm, f"{part}/lr": rate}
-        if not finite:  # running statistics may have seen what was not
+        if not finite:  # restore running statistics, which may be NaN
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
         return Step(figures, finite, stop)
@@ -99,7 +99,7 @@ class Engine:
         return total, figures
 
     def _average(self, part: str, loss: torch.Tensor, stop: bool) -> tuple[torch.Tensor, bool]:
-        """Gradients, running statistics and the loss become their means over the processes."""
+        """Average gradients, running statistics and the loss over the processes."""
         if self.fabric.world_size == 1:
             return loss, stop
         wanted = [p for p in self.modules[part].parameters() if p.requires_grad]
@@ -112,7 +112,7 @@ class Engine:
         means = flat.split([*(value.numel() for value in values), len(used)])
         anywhere = means[-1].tolist()
         for p, mean, share in zip(wanted, means, anywhere, strict=False):
-            if share > 0:  # used by no process: no gradient, as it would be with one process
+            if share > 0:  # unused by all processes: no gradient, as with a single process
                 p.grad = mean.view_as(p).clone()
         for value, mean in zip(values[len(wanted) : -1], means[len(wanted) : -2], strict=True):
             value.copy_(mean.view_as(value))
@@ -125,7 +125,7 @@ class Engine:
         return rate
 
     def _update(self, part: str, loss: torch.Tensor) -> torch.Tensor:
-        """Clip and step, unless something is not finite; returns the norm of the gradient before clipping."""
+        """Clip and step if loss and gradient are finite. Returns the norm of the gradient before clipping."""
         module, optimizer = self.modules[part], self.optimizers[part]
         norm = self.fabric.clip_gradients(
             module, optimizer, max_norm=self.settings.clip or float("inf"), error_if_nonfinite=False
@@ -134,7 +134,7 @@ class Engine:
         if bool(torch.isfinite(norm + loss)):
             optimizer.step()
         elif scaler is not None:
-            scaler.update()  # has seen what is not finite: a smaller scale next time
+            scaler.update()  # lowers the loss scale
         return norm
 
     @property
@@ -144,7 +144,7 @@ class Engine:
 
     @contextmanager
     def _only(self, part: str) -> Iterator[None]:
-        """Gradients for this part's parameters alone; those frozen by the recipe stay frozen."""
+        """A context with gradients for this part's parameters only. Parameters frozen by the recipe stay frozen."""
         others = [p for name, m in self.modules.items() if name != part for p in m.parameters() if p.requires_grad]
         for parameter in others:
             parameter.requires_grad_(False)
@@ -155,7 +155,7 @@ class Engine:
                 parameter.requires_grad_(True)
 
     def networks_for_validation(self, average: EMA) -> Mapping[str, torch.nn.Module]:
-        """All modules; those that `average` knows with averaged weights."""
+        """All modules, with averaged weights where `average` has them."""
         found = {part: average.counterpart(module) for part, module in self.modules.items()}
         return {part: self.modules[part] if module is None else module for part, module in found.items()}
 

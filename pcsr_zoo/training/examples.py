@@ -1,4 +1,4 @@
-"""The stream of examples, drawn ahead by worker processes; the same whatever their number."""
+"""The stream of training examples, drawn in advance by worker processes. It does not depend on their number."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ from .settings import Settings
 from .workers import prepare_worker, shielded
 
 _MOST_WORKERS = 8
-_AHEAD = 4  # steps that each worker draws before they are asked for
+_AHEAD = 4  # steps that each worker draws in advance
 
 
 def share(settings: Settings, world: int) -> int:
-    """Examples of one piece of a step in one process; that it comes out even is checked in `api`."""
+    """Number of examples in one piece of a step in one process; `api` checks that the batch is divisible."""
     return settings.batch // (world * settings.accumulate)
 
 
 def example_stream(
     recipe: Recipe, data: TrainingSet, settings: Settings, start: int, rank: int, world: int, pin: bool
 ) -> Iterator[list[Examples]]:
-    """For every step from `start` on: the pieces of process `rank` of `world`.
+    """The pieces of process `rank` of `world` for every step from `start` on.
 
-    Workers are started at once, so call this before the networks go to a device.
+    Workers are started immediately, so call this before the networks are moved to a GPU.
 
     Args:
-        pin: put tensors where a GPU can fetch them.
+        recipe, data, settings: of the training.
+        start: the first step.
+        rank, world: number of this process, and number of processes.
+        pin: use pinned memory, from which GPUs copy faster.
 
     Raises:
-        OptionError: the recipe cannot be sent to workers.
-        PcsrError: an example cannot be drawn, when it is its turn.
+        OptionError: the recipe cannot be pickled for the workers.
+        PcsrError: an example cannot be drawn; raised at its step.
     """
     count = share(settings, world)
     firsts = [(piece * world + rank) * count for piece in range(settings.accumulate)]
@@ -48,8 +51,8 @@ def example_stream(
     if workers <= 0:
         return _opened(steps[step] for step in range(start, settings.steps))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*worker processes", category=UserWarning)  # as many as asked for
-        warnings.filterwarnings("ignore", message="Got pickle error", category=UserWarning)  # it is told below
+        warnings.filterwarnings("ignore", message=".*worker processes", category=UserWarning)  # the number is intended
+        warnings.filterwarnings("ignore", message="Got pickle error", category=UserWarning)  # reported below
         loader = DataLoader(
             steps,
             batch_size=None,
@@ -63,14 +66,14 @@ def example_stream(
         try:
             with shielded():
                 return _opened(iter(loader))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:  # where workers are not forked
+        except (pickle.PicklingError, AttributeError, TypeError) as error:  # if workers are spawned
             raise OptionError(
-                f"the recipe cannot be sent to processes that draw examples ({error}); use training.workers: 0"
+                f"the recipe cannot be pickled for worker processes ({error}); use training.workers: 0"
             ) from error
 
 
 def _opened(stream: Iterator[list[Examples] | PcsrError]) -> Iterator[list[Examples]]:
-    """The examples; a fault among them is raised."""
+    """The examples; errors among them are raised."""
     for pieces in stream:
         if isinstance(pieces, PcsrError):
             raise pieces
@@ -78,7 +81,7 @@ def _opened(stream: Iterator[list[Examples] | PcsrError]) -> Iterator[list[Examp
 
 
 def auto_workers(world: int) -> int:
-    """One for every core that this process has to itself but its own; none where processes cannot be forked."""
+    """One worker for each core of this process except one, at most 8; none if processes cannot be forked."""
     if not _can_fork():
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -90,7 +93,7 @@ def _can_fork() -> bool:
 
 
 class _Steps(Dataset["list[Examples] | PcsrError"]):
-    """Faults are handed over as they are: raised in a worker, they would come with its traceback in their message."""
+    """Errors are returned, not raised: torch would put a worker's traceback into their message."""
 
     def __init__(self, recipe: Recipe, data: TrainingSet, seed: int, firsts: list[int], count: int) -> None:
         self.recipe, self.data, self.seed, self.firsts, self.count = recipe, data, seed, firsts, count

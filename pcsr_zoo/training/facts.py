@@ -1,4 +1,4 @@
-"""What a checkpoint says of its training: data, licenses, versions."""
+"""Facts about a training for its checkpoint: data, licenses, versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..io.files import file_sha256
 
 
 def file_facts(path: Path, data: TrainingSet) -> dict[str, Any]:
-    """The training file: name, sha256, points a shape, numbers of shapes, and how many are under each license."""
+    """The training file's name, sha256, points of each shape, and numbers of shapes, also by license."""
     return {
         "file": path.name,
         "sha256": file_sha256(path),
@@ -28,7 +28,7 @@ def file_facts(path: Path, data: TrainingSet) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what computes."""
+    """The versions of Python and of the packages that compute."""
     import lightning_fabric
     import numpy
     import torch

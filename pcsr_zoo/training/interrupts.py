@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a training after the step that is under way, its state saved."""
+"""SIGINT and SIGTERM stop a training after the present step, with its state saved."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _PATIENCE = 2.0  # seconds
-SAVED = "the training has stopped, and its state is saved"  # and the user was told
+SAVED = "the training has stopped, and its state is saved"
 
 
 class Interrupts:
-    """A context in which a signal is only noted; another one ends at once, if it comes seconds later.
+    """A context that records a signal. A second signal stops the process at once, if it comes 2 seconds later.
 
-    At once would be too soon: torchrun hands on to its processes the Ctrl-C that they had from the terminal.
+    Earlier second signals are ignored: with torchrun, a process gets Ctrl-C from the terminal and from torchrun.
 
-    Outside the main thread, where Python cannot handle signals, it does nothing.
+    Outside of the main thread, where Python cannot handle signals, the context does nothing.
 
     Attributes:
-        number: the signal that came, or 0.
+        number: the number of the first signal, or 0.
     """
 
     def __init__(self) -> None:
@@ -46,9 +46,9 @@ class Interrupts:
             self.leave()
 
     def leave(self, saved: bool = False) -> None:
-        """End as the signal would have: KeyboardInterrupt (`SAVED` if it is), or exit with 128 + its number.
+        """End the process as the signal would: KeyboardInterrupt (with the text `SAVED`), or exit status 128 + number.
 
-        A process that stops because another one was signaled ends as by SIGTERM.
+        A process that stops because another one got a signal ends as with SIGTERM.
         """
         if self.number == signal.SIGINT:
             raise KeyboardInterrupt(SAVED) if saved else KeyboardInterrupt

@@ -1,7 +1,7 @@
-"""One training at a time in a folder: a file that its process holds locked.
+"""A lock file that allows one training at a time in a folder.
 
-The operating system holds the lock, whether the file is there or not, so it ends with the process, even by SIGKILL or a
-power cut: nothing is ever stale, and no process number that somebody else has by now is taken for the former's.
+The operating system releases the lock when the process ends, even by SIGKILL or a power cut, so there are no stale
+locks.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from ..errors import FileError, TrainingError
 NAME = "training.lock"
 _ATTEMPTS = 10
 _HELD_BY_OTHERS = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
-_FAR = 1 << 20  # Windows lets nobody read what is locked, so a byte is locked beyond all that is written
-_held: set[str] = set()  # by this process, which the operating system would let have a lock twice
+_FAR = 1 << 20  # on Windows locked bytes cannot be read, so the locked byte is beyond the text
+_held: set[str] = set()  # locks of this process, which the operating system would grant twice
 
 _log = logging.getLogger("pcsr_zoo")
 
 
 class FolderLock:
-    """The right to write to a folder, until `release`.
+    """An exclusive lock on a folder, until `release`.
 
-    Processes that are forked meanwhile do not inherit it. Where the file system knows no locks there is but a warning.
+    Forked processes do not inherit it. If the file system does not support locks, there is only a warning.
 
     Args:
-        folder: made if need be; `release` takes it away again if nothing was written to it.
+        folder: the folder; it is made if it does not exist, and removed by `release` if it is empty.
 
     Raises:
-        TrainingError: another process, or this one, writes to the folder already.
+        TrainingError: another process, or this one, has locked the folder.
         FileError: the folder cannot be made or written to.
     """
 
@@ -53,13 +53,13 @@ class FolderLock:
         _held.add(self._key)
 
     def release(self) -> None:
-        """Let others have the folder; one that was made for nothing is removed."""
+        """Release the lock; remove the folder if the lock made it and it is empty."""
         if self._file is None:
             return
-        if sys.platform == "win32":  # where no open file can be removed; it stays if somebody else has it by then
+        if sys.platform == "win32":  # open files cannot be removed; another process may have it by now
             os.close(self._file)
             self._unlink()
-        else:  # while it is locked: who opens it before, will see that it was removed
+        else:  # while it is locked, so that others notice the removal
             self._unlink()
             os.close(self._file)
         self._file = None
@@ -77,10 +77,10 @@ class FolderLock:
                     holder = os.read(file, 200).decode("utf-8", "replace").strip()
                     os.close(file)
                     raise self._refusal(holder) from None
-                _log.warning("%s cannot be locked (%s): start no other training there", self._path, error.strerror)
+                _log.warning("%s cannot be locked (%s); start no other training there", self._path, error.strerror)
                 return file
             if self._is_there(file):
-                with contextlib.suppress(OSError):  # a disk that is full; it is only for the message
+                with contextlib.suppress(OSError):  # the text is only for messages
                     os.ftruncate(file, 0)
                     os.lseek(file, 0, os.SEEK_SET)
                     os.write(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
@@ -89,7 +89,7 @@ class FolderLock:
         raise self._refusal("")
 
     def _is_there(self, file: int) -> bool:
-        """Whether an open file is the one in the folder, and not one that was just removed."""
+        """Whether an open file is still the one in the folder."""
         try:
             return os.path.samestat(os.fstat(file), os.stat(self._path))
         except OSError:
@@ -98,8 +98,8 @@ class FolderLock:
     def _refusal(self, holder: str) -> TrainingError:
         by = f" ({holder})" if holder else ""
         return TrainingError(
-            f"{self._folder}: another training is writing to this folder{by}; wait for its end, or name another folder "
-            "with -o"
+            f"{self._folder}: another training is writing to this folder{by}; wait until it ends, or give another "
+            "folder with -o"
         )
 
     def _unlink(self) -> None:
@@ -123,5 +123,5 @@ else:
     import fcntl
 
     def _lock_file(file: int) -> None:
-        # Not `flock`: forked workers would inherit it, and hold it for a moment when their training was killed.
+        # Not `flock`: forked workers would inherit it, and keep it for a moment after their training was killed.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _FAR)

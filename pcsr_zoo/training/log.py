@@ -1,4 +1,4 @@
-"""What a training tells while it runs: metrics.jsonl always, TensorBoard where it is installed."""
+"""The log of a training: metrics.jsonl, and TensorBoard events if TensorBoard is installed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from ..errors import FileError
 from ..io.atomic import atomic_path
 
-NO_TENSORBOARD = "TensorBoard is not installed (pip install tensorboard): figures go to metrics.jsonl alone"
+NO_TENSORBOARD = "TensorBoard is not installed (pip install tensorboard); metrics are written to metrics.jsonl only"
 
 
 def time_text(hours: float) -> str:
-    """A time as people say it: "8 s", "12 min", "3.25 h"."""
+    """A time with a unit: "8 s", "12 min", "3.25 h"."""
     seconds = 3600 * hours
     if seconds < 99.5:
         return f"{seconds:.0f} s"
@@ -24,16 +24,16 @@ def time_text(hours: float) -> str:
 
 
 class MetricLog:
-    """Figures by step, in a folder.
+    """Metrics by step, in a folder.
 
-    `metrics.jsonl` has a line {"step": 50, "network/loss": 0.01, ...} each; what a killed run wrote beyond the state
-    that it is resumed from is taken out again.
+    Each line of `metrics.jsonl` is {"step": 50, "network/loss": 0.01, ...}. Lines after the state from which a run is
+    resumed are removed.
 
     Attributes:
-        tensorboard: whether there are TensorBoard events, too.
+        tensorboard: whether TensorBoard events are written, too.
 
     Raises:
-        FileError: the file cannot be made or, by any method, be written to.
+        FileError: the file cannot be made or written.
     """
 
     def __init__(self, folder: Path, start: int) -> None:
@@ -52,13 +52,13 @@ class MetricLog:
         self.tensorboard = self._writer is not None
 
     def add(self, figures: Mapping[str, Any]) -> None:
-        """Take in a step's figures (tensors stay where they are); `flush` writes their mean."""
+        """Accumulate the values of a step, on their devices; `flush` writes their means."""
         for name, value in figures.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
 
     def flush(self, step: int, more: Mapping[str, float] | None = None) -> dict[str, float]:
-        """Write the means since the last time, and `more`; returns the means."""
+        """Write the means since the last call, and `more`. Returns the means."""
         means = {name: float(value) / self._count for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
         self.write(step, {**means, **(more or {})})
@@ -76,7 +76,7 @@ class MetricLog:
                 self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # of a line that could not be written, as has been said
+        with contextlib.suppress(OSError):  # a failed write was already reported
             self._file.close()
         if self._writer is not None:
             self._writer.close()
@@ -86,7 +86,7 @@ class MetricLog:
 
 
 def _cut(path: Path, start: int) -> None:
-    """Keep the lines up to step `start`; a line that a kill cut short goes, too."""
+    """Keep the lines up to step `start`, without incomplete lines of a killed run."""
     if not path.exists():
         return
     kept = []

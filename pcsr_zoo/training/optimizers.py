@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(module: torch.nn.Module, part: str, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW or Adam over the parameters that want gradients; biases, norms and other vectors do not decay."""
+    """AdamW or Adam for the parameters with gradients; without weight decay for biases, norms and other vectors."""
     import torch
 
     wanted = [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -1,4 +1,4 @@
-"""A model's arguments and its recipe's options, as users give them: what is not known is named, with what is."""
+"""Checks of the constructor arguments of models and of recipe options that users give."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from ..models.recipe import Recipe
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-_BAD_VALUES = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError)  # what code makes of bad values
+_BAD_VALUES = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError)  # raised for invalid values
 
 
 def untrained(name: Any, arguments: Mapping[str, Any]) -> Learned:
-    """A model with a network, made with these arguments.
+    """Make a model with a network from its name and constructor arguments.
 
     Raises:
-        OptionError: no such model, it has no network, or it does not take the arguments.
+        OptionError: the model does not exist, has no network, or does not take the arguments.
     """
     cls = resolve(name).model_class
     if not issubclass(cls, Learned):
@@ -41,11 +41,11 @@ def untrained(name: Any, arguments: Mapping[str, Any]) -> Learned:
 
 
 def make_recipe(learned: Learned, options: Mapping[str, Any]) -> Recipe:
-    """`learned.recipe(**options)`.
+    """Make the recipe `learned.recipe(**options)` and check it.
 
     Raises:
-        OptionError: the model has no recipe, the recipe trains nothing of the model, or an option is unknown, of
-            another kind than its default, or makes no sense.
+        OptionError: the model has no recipe; the recipe does not train the model's network; or an option is unknown,
+            has another type than its default, or is invalid.
     """
     name = learned.name  # type: ignore[attr-defined]
     try:
@@ -63,17 +63,17 @@ def make_recipe(learned: Learned, options: Mapping[str, Any]) -> Recipe:
             _check_kind(f"recipe: {option}", value, defaults[option])
     inside = {id(module) for module in learned.network.modules()}
     if not any(id(module) in inside for module in recipe.networks().values()):
-        raise OptionError(f"'{name}' cannot be trained: no part of its recipe is its network, or in it")
+        raise OptionError(f"'{name}' cannot be trained: no part of its recipe is its network or a module of it")
     return recipe
 
 
 def recipe_options(learned: Learned) -> list[str]:
-    """The options of the model's recipe; where `recipe` hands them on, those of the recipe's own class."""
+    """The names of the recipe's options; if `recipe` takes **options, also those of the recipe's class."""
     return list(_defaults(learned, None))
 
 
 def _defaults(learned: Learned, recipe: Recipe | None) -> dict[str, Any]:
-    """The recipe's options with their defaults; a recipe is made to ask it if none is given."""
+    """The recipe's options with their defaults. A recipe is made if none is given."""
     found, hands_on = _optional(inspect.signature(learned.recipe))
     if hands_on:
         for cls in type(learned.recipe() if recipe is None else recipe).__mro__:
@@ -86,29 +86,29 @@ def _defaults(learned: Learned, recipe: Recipe | None) -> dict[str, Any]:
 
 
 def _optional(signature: inspect.Signature) -> tuple[dict[str, Any], bool]:
-    """Parameters that have defaults, and whether any others are taken, too."""
+    """The parameters with defaults, and whether there is a **parameter."""
     parameters = signature.parameters.values()
     named = {p.name: p.default for p in parameters if p.kind in _NAMED and p.default is not p.empty}
     return named, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def _check_kind(where: str, value: Any, default: Any) -> None:
-    """What is a number by default must be one, and so on; what is nothing by default may be anything.
+    """Check that a value has the type of its default; any value is allowed if the default is None.
 
     Raises:
-        OptionError: it is something else.
+        OptionError: the value has another type.
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value  # and no NaN
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value  # not NaN
     if isinstance(default, bool):
         good, kind = isinstance(value, bool), "true or false"
     elif isinstance(default, int):
-        good, kind = number and isinstance(value, int), "a whole number, written without point and exponent"
+        good, kind = number and isinstance(value, int), "a whole number without point and exponent"
     elif isinstance(default, float):
         good, kind = number, "a number"
     elif isinstance(default, str):
         good, kind = isinstance(value, str), "a word"
     elif isinstance(default, (tuple, list)):
-        entries = value if isinstance(value, (tuple, list)) else [value]  # the recipe knows whether one number will do
+        entries = value if isinstance(value, (tuple, list)) else [value]  # the recipe checks single numbers
         good, kind = isinstance(value, (tuple, list, int, float)), f"a list of {len(default) or 'values'}"
         good &= not default or not isinstance(value, (tuple, list)) or len(value) == len(default)
         for entry, like in zip(entries, default, strict=False):
@@ -120,7 +120,7 @@ def _check_kind(where: str, value: Any, default: Any) -> None:
 
 
 def refuse_unknown(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raise an OptionError that begins with `what` if a key is not among the known ones."""
+    """Raise an OptionError that begins with `what` if a key is unknown."""
     for key in given:
         if key not in known:
             raise OptionError(f"{what} '{key}'; {suggestion(key, known)}")

@@ -1,4 +1,4 @@
-"""The output folder: the best weights as a checkpoint, the last ones in `last`, the state, the logs, the data."""
+"""The output folder of a training: a checkpoint of the best weights, the last weights in `last`, state and logs."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from .state import State, load_state, misfit, remove_unfinished, save_state
 
 
 class OutputFolder:
-    """Written by one process only, between `open` and `close`.
+    """The output folder, written by one process between `open` and `close`.
 
     Attributes:
-        path: the folder, a checkpoint from the first save on.
-        logs: its folder for figures.
+        path: the folder; it is a checkpoint from the first save on.
+        logs: the folder of the logs.
     """
 
     def __init__(self, path: Path, model: Learned, name: str | None, about: dict[str, Any]) -> None:
         self.path, self.logs = path, path / "logs"
         self._state = path / "state" / "last.pt"
-        self._model = copy.deepcopy(model)  # carries weights into files; its own do not matter
+        self._model = copy.deepcopy(model)  # used to write checkpoints; its weights are replaced
         self._name, self._about = name, about
         self._lock: FolderLock | None = None
         self._made = False
 
     def open(self, restart: bool) -> State | None:
-        """The state to resume from, None if there is none.
+        """Lock the folder and read the state to resume from; None if there is none.
 
         Raises:
-            TrainingError: there is a checkpoint that no training here has made, or another training under way.
-            FileError: the folder cannot be made, or the state not be read.
+            TrainingError: the folder has a checkpoint without a training state, or another training is running.
+            FileError: the folder cannot be made, or the state cannot be read.
         """
         self._lock = FolderLock(self.path)
         if not self._state.exists() and not restart and is_checkpoint(self.path):
             raise TrainingError(
-                f"{self.path} holds a checkpoint, but no training that could be resumed; name another folder with -o, "
-                "or replace it with --restart"
+                f"{self.path} holds a checkpoint without a training state to resume; give another folder with -o, or "
+                "replace it with --restart"
             )
         self._made = not self._state.parent.exists()
         try:
@@ -59,7 +59,7 @@ class OutputFolder:
         return load_state(self._state)
 
     def close(self) -> None:
-        """Let others have the folder; what `open` made for a training that failed before it wrote anything goes."""
+        """Unlock the folder, and remove empty folders that `open` made."""
         if self._made:
             with contextlib.suppress(OSError):  # it is not empty, or not there
                 self._state.parent.rmdir()
@@ -67,10 +67,10 @@ class OutputFolder:
             self._lock.release()
 
     def save(self, state: State) -> None:
-        """Write the state first, then the weights: what is killed between is mended by `mend`."""
+        """Write the state, then the weights. If the process is killed in between, `mend` completes the save."""
         save_state(self._state, state)
         if state.step == 0 and not state.best:
-            return  # untrained weights are of no use to anybody
+            return  # untrained weights are not saved as a checkpoint
         self._ship(self.path / "last", state.average, state.step, {}, state)
         if not state.best:
             self._ship(self.path, state.average, state.step, {}, state)
@@ -78,7 +78,7 @@ class OutputFolder:
             self.mend(state)
 
     def mend(self, state: State) -> None:
-        """Write the best weights anew, with the facts as they are now."""
+        """Write the best weights again, with the present facts."""
         if state.best:
             self._ship(self.path, state.best["weights"], state.best["step"], state.best["figures"], state)
 

@@ -1,4 +1,4 @@
-"""What somebody has to fine-tune on -> one training file: training files, meshes, tables, scans, folders of them."""
+"""Combine a user's training files, meshes, tables of meshes, scans, and folders of these into one training file."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ HELD_OUT = 0.1
 
 @dataclass
 class Sources:
-    """Files by what they are."""
+    """Input files by type."""
 
     training: list[Path] = field(default_factory=list)
     meshes: list[Path] = field(default_factory=list)  # and tables of them
     clouds: list[Path] = field(default_factory=list)
-    listed: set[Path] = field(default_factory=set)  # those named one by one: they must be readable
+    listed: set[Path] = field(default_factory=set)  # files that the user names, which must be readable
 
     def all(self) -> list[Path]:
         return [*self.training, *self.meshes, *self.clouds]
@@ -47,21 +47,21 @@ def training_file(
     without: Path | None = None,
     scan: Path | None = None,
 ) -> Path:
-    """A training file made of `inputs`, or the one that they are.
+    """Make a training file from `inputs`. A single training file is used as it is.
 
-    What is made lies in `folder` under a name that depends on the inputs' contents and on what is made of them, so that
-    it is made once.
+    The new file is in `folder`. Its name is a hash of the inputs' contents, so it is made only once.
 
     Args:
         inputs: training files; meshes, tables of meshes; point clouds, each of which becomes a shape; folders.
-        folder: made if need be.
-        report: told what is done.
+        folder: the folder of the new file; it is made if it does not exist.
+        report: called with a line of text for each event.
+        seed: seed of all random numbers.
         without: see `find_sources`.
-        scan: the only input, a point cloud whose regions become the shapes.
+        scan: a point cloud, the only input, whose regions become the shapes.
 
     Raises:
         FileError: an input cannot be read, or belongs to a test set.
-        OptionError: there are none, or nothing in them can be used.
+        OptionError: there are no inputs, or none can be used.
     """
     sources = find_sources(inputs, without)
     if len(sources.training) == 1 and len(sources.all()) == 1:
@@ -71,32 +71,33 @@ def training_file(
     target = folder / f"{key.hexdigest()[:12]}.npz"
     if target.exists():
         return target
-    report(f"making a training file of {len(sources.all())} file(s)")
+    report(f"making a training file from {len(sources.all())} file(s)")
     shapes, points = _regions(scan, report, seed) if scan is not None else _shapes(sources, report, seed)
     about = {"seed": seed, "points": points, "held_out": HELD_OUT}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{folder}: this folder cannot be made ({error.strerror}); name another") from None
+        raise FileError(f"{folder}: this folder cannot be made ({error.strerror}); give another") from None
     write_training_set(target, _split(_unique(shapes)), about)
     return target
 
 
 def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> Sources:
-    """Sort inputs, and what is in folders among them, by what they are.
+    """Sort input files, and the files of input folders, by type.
 
     Args:
-        without: a folder that is left out where it lies in one of the inputs: that of the results, or a training could
-            not be resumed, as it would find its own training file.
+        inputs: files and folders.
+        without: a folder inside the inputs that is ignored: that of the results, where a resumed training would find
+            its own training file.
 
     Raises:
-        FileError: a path is missing, of an unknown kind, or belongs to a test set; a folder holds nothing of use.
+        FileError: a path is missing, has an unknown type, or belongs to a test set; or a folder has no such files.
     """
     from ..io import READ_SUFFIXES
 
     out = Sources()
     if not inputs:
-        raise OptionError("name something to train on: training files, meshes, scans, or folders of them")
+        raise OptionError("there are no data; give training files, meshes, scans, or folders of these")
     for given in inputs:
         path = Path(given)
         if not path.exists():
@@ -120,13 +121,13 @@ def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> S
 
 
 def single_scan(inputs: Sequence[str | Path], without: Path | None = None) -> Path | None:
-    """The point cloud that is all there is in `inputs`; None if there is anything else. See `find_sources`."""
+    """The point cloud if it is the only file in `inputs`; otherwise None. See `find_sources`."""
     sources = find_sources(inputs, without)
     return sources.clouds[0] if len(sources.clouds) == len(sources.all()) == 1 else None
 
 
 def _kind(path: Path) -> str:
-    """ "training", "mesh" (or a table of them) or "cloud"."""
+    """The type of a file: "training", "mesh" (or a table of meshes) or "cloud"."""
     from ..io import read_mesh
 
     suffix = path.suffix.lower()
@@ -137,20 +138,20 @@ def _kind(path: Path) -> str:
             with open(path, newline="", encoding="utf-8", errors="replace") as handle:
                 return "mesh" if "file" in next(csv.reader(handle), []) else "cloud"
     except (OSError, csv.Error, zipfile.BadZipFile):
-        return "cloud"  # reading it as one says what is wrong
+        return "cloud"  # reading it as a cloud explains the error
     if suffix in (".stl", ".glb", ".gltf"):
         return "mesh"
     if suffix in MESH_SUFFIXES:
         try:
             read_mesh(path)
-        except FileError:  # no faces; if it is broken, reading it as a cloud says so
+        except FileError:  # no faces, or broken, which reading it as a cloud reports
             return "cloud"
         return "mesh"
     return "cloud"
 
 
 def _shapes(sources: Sources, report: Callable[[str], None], seed: int) -> tuple[list[PackedShape], int]:
-    """All shapes with one number of points, which is the second result: that of the poorest, 32,768 at most."""
+    """All shapes and their common number of points: the smallest number among the inputs, at most 32,768."""
     from ..io import read
 
     files = [TrainingSet.load(path) for path in sources.training]
@@ -165,7 +166,7 @@ def _shapes(sources: Sources, report: Callable[[str], None], seed: int) -> tuple
             continue
         count = len(np.unique(cloud.positions, axis=0))
         if count < FEWEST:
-            report(f"left out {path}: {count} distinct points are too few to learn from, {FEWEST} are needed")
+            report(f"left out {path}: it has {count} distinct points, but {FEWEST} are needed")
             continue
         clouds.append((path, cloud, count))
     points = min([POINTS, *(int(data.about["points"]) for data in files), *(count for _, _, count in clouds)])
@@ -180,19 +181,21 @@ def _shapes(sources: Sources, report: Callable[[str], None], seed: int) -> tuple
     for path, cloud, _ in clouds:
         normals = cloud.attributes.get(NORMALS)
         shapes.append(pack_scan(cloud.positions, normals, points, path.stem, path.name, seed))
-        report(f"{path}: {len(cloud)} points, {points} kept; normals {'estimated' if normals is None else 'from it'}")
+        report(
+            f"{path}: {len(cloud)} points, {points} kept; normals {'estimated' if normals is None else 'from the file'}"
+        )
     if not shapes:
-        raise OptionError("nothing in these files can be trained on")
+        raise OptionError("none of the files can be used for training; see the reasons above")
     return shapes, points
 
 
 def _regions(scan: Path, report: Callable[[str], None], seed: int) -> tuple[list[PackedShape], int]:
-    """Regions of a single scan as shapes; see `scans.cut_scan`."""
+    """The regions of a single scan as shapes, see `scans.cut_scan`."""
     from ..io import read
 
     shapes = cut_scan(read(scan).validate(str(scan)).positions, scan.name, seed)
     held, points = sum(shape.info.held_out for shape in shapes), len(shapes[0].coarse)
-    report(f"{scan}: {len(shapes)} regions of {points} points, {held} of them held out")
+    report(f"{scan}: {len(shapes)} regions of {points} points, {held} held out")
     return shapes, points
 
 
@@ -208,7 +211,7 @@ def _repack(data: TrainingSet, index: int, points: int, seed: int) -> PackedShap
 
 
 def _unique(shapes: list[PackedShape]) -> list[PackedShape]:
-    """Where two shapes have one name, the later one gets a number."""
+    """Append a number to repeated names."""
     taken: set[str] = set()
     named = []
     for shape in shapes:
@@ -221,8 +224,7 @@ def _unique(shapes: list[PackedShape]) -> list[PackedShape]:
 
 
 def _split(shapes: list[PackedShape]) -> list[PackedShape]:
-    """Hold out a tenth, but at least one of two, unless the training files among the inputs have; a single shape has
-    to do for both."""
+    """Hold out a tenth of the shapes, at least one of two, unless the training files among the inputs have a split."""
     if len(shapes) == 1 or any(shape.info.held_out for shape in shapes):
         return shapes
     names = sorted((shape.info.name for shape in shapes), key=lambda name: hashlib.sha256(name.encode()).digest())

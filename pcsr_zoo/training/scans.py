@@ -1,4 +1,4 @@
-"""A dense point cloud, such as a user's own scan, as a shape to train on."""
+"""Dense point clouds, such as a user's scans, as training shapes."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from ..geometry.jets import fit_jets
 from ..geometry.knn import KNN
 from ..geometry.thin import poisson_disk_sample
 
-FEWEST = 1024  # points that can be a ground truth
-_FEWEST_TO_CUT = 512  # distinct points of a scan that regions are cut from
-_SHARES = 5  # a region has at most so small a part of the scan,
-_REGION, _MOST_REGIONS = 4096, 48  # ... and of a large one so many points
-_CANDIDATES = 8  # random points for each one that is kept evenly
-_NEIGHBORS = 18  # of a normal's jet
+FEWEST = 1024  # smallest number of points of a ground truth
+_FEWEST_TO_CUT = 512  # smallest number of distinct points of a scan that is cut into regions
+_SHARES = 5  # a region has at most 1 / _SHARES of the scan's points,
+_REGION, _MOST_REGIONS = 4096, 48  # and at most _REGION points
+_CANDIDATES = 8  # random points for each kept point
+_NEIGHBORS = 18  # neighbors in the jet of a normal
 _CHUNK = 16_384
 
 
 def pack_scan(
     positions: np.ndarray, normals: np.ndarray | None, points: int, name: str, source: str, seed: int = 0
 ) -> PackedShape:
-    """The shape that a dense cloud shows, evenly thinned to `points`.
+    """A dense cloud as a training shape, evenly thinned to `points`.
 
     Args:
-        positions: (N, 3), finite; equal points count once, and at least `points` must be left.
-        normals: (N, 3), or None to take those of jets; they need not have unit length.
-        points: to the shape.
+        positions: (N, 3), finite, with at least `points` distinct points.
+        normals: (N, 3) of any length, or None to estimate them by jets.
+        points: the number of points of the shape.
         name, source: see `ShapeInfo`; the license is unknown.
+        seed: seed of all random numbers.
 
     Raises:
-        CloudError: too few distinct points.
+        CloudError: there are too few distinct points.
     """
     positions = np.asarray(positions, np.float64)
     distinct = first_occurrences(positions)
@@ -63,15 +64,15 @@ def pack_scan(
 
 
 def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedShape]:
-    """A single scan as shapes of equal size: overlapping regions to learn from, and others without any of their points.
+    """Cut a single scan into shapes of equal size: overlapping training regions, and held-out regions apart from them.
 
     Args:
-        positions: (N, 3), finite; equal points count once.
-        source: the file.
-        seed: of the regions.
+        positions: (N, 3), finite; duplicates are ignored.
+        source: name of the file.
+        seed: seed of the regions.
 
     Raises:
-        CloudError: too few distinct points.
+        CloudError: there are too few distinct points.
     """
     from sklearn.cluster import kmeans_plusplus
 
@@ -79,8 +80,8 @@ def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedSh
     distinct = positions[first_occurrences(positions)]
     if len(distinct) < _FEWEST_TO_CUT:
         raise CloudError(
-            f"{source} has {len(distinct)} distinct points; {_FEWEST_TO_CUT} are needed to learn from a part of a scan "
-            "and to judge by another"
+            f"{source} has {len(distinct)} distinct points; {_FEWEST_TO_CUT} are needed to train on one part of a scan "
+            "and to validate on another"
         )
     points = UnitFrame.of(distinct).to_unit(distinct)
     rng = np.random.default_rng([seed, 31])
@@ -92,7 +93,9 @@ def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedSh
         free[regions[-1]] = False
     count, left = len(regions), np.flatnonzero(free)
     rest = points[left]
-    middles, _ = kmeans_plusplus(rest, min(_MOST_REGIONS, -(-2 * len(left) // size)), random_state=seed)  # well spread
+    middles, _ = kmeans_plusplus(
+        rest, min(_MOST_REGIONS, -(-2 * len(left) // size)), random_state=seed
+    )  # evenly spread
     regions += list(left[KNN(rest).query(middles, size)[1]])
     return [
         replace(shape, info=replace(shape.info, held_out=k < count))
@@ -102,7 +105,7 @@ def cut_scan(positions: np.ndarray, source: str, seed: int = 0) -> list[PackedSh
 
 
 def jet_normals(points: np.ndarray) -> np.ndarray:
-    """Unit normals (N, 3) of the quadrics fitted to the neighborhoods of distinct points (N, 3); no sign is meant."""
+    """Unit normals (N, 3) of quadrics fitted to the neighborhoods of distinct points (N, 3), of arbitrary sign."""
     import torch
 
     tree = KNN(points)
@@ -117,16 +120,16 @@ def jet_normals(points: np.ndarray) -> np.ndarray:
 
 
 def surface_area(points: np.ndarray, k: int = 12) -> float:
-    """Area of the surface that even points (N, 3) cover: pi r^2 / (k + 1/2) a point, r to the k-th neighbor.
+    """Area of the surface that even points (N, 3) cover: N pi r^2 / (k + 1/2), r the distance to the k-th neighbor.
 
-    The median point stands for all, or the borders of an open scan would count twice.
+    r^2 is the median over all points, which is not affected by the borders of an open scan.
     """
     distance, _ = KNN(points).query(points, k + 1)
     return float(len(points) * np.pi * np.median(distance[:, -1] ** 2) / (k + 0.5))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray | None:
-    """Vectors of unit length, or None if some have no direction."""
+    """Normalized vectors, or None if some have length 0 or are not finite."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     good = np.isfinite(length).all() and (length > 1e-12).all()
     return vectors / length if good else None

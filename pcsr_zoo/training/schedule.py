@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step, so that nothing of it has to be saved."""
+"""The learning rate as a function of the step, without a state to save."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .settings import Settings
 
 
 def rate_factor(settings: Settings, step: int) -> float:
-    """What the learning rate of a step (0, 1, ...) is multiplied by.
+    """The factor on the learning rate at a step (0, 1, ...).
 
-    Warm-up: (step + 1) / warmup. Then "constant": 1; "cosine": from 1 down to lr_end by half a cosine over the steps
-    that are left; "step": decay to the power of the milestones passed.
+    Warm-up: (step + 1) / warmup. Then "constant": 1; "cosine": from 1 to lr_end by half a cosine over the remaining
+    steps; "step": decay to the power of the number of milestones that are passed.
     """
     if step < settings.warmup:
         return (step + 1) / settings.warmup

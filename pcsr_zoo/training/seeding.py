@@ -1,4 +1,4 @@
-"""torch's random numbers, for the time of a training."""
+"""Random numbers of torch during a training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def seeded(fabric: Any, seed: int) -> Iterator[None]:
-    """torch's random numbers, seeded, and afterwards as they were."""
+    """A context that seeds torch's random numbers, and restores their state afterwards."""
     import torch
 
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):

@@ -1,4 +1,4 @@
-"""The trainer's settings: what a YAML file has under `training`, with defaults and checks."""
+"""The trainer's settings: the section `training` of a configuration file, with defaults and checks."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from typing import Any
 
 from ..errors import OptionError, suggestion
 
-_FAST = 1e6  # no rate is higher; beyond float32 torch fails in words of its own
-# A run may be resumed with other values of these: they do not change what the weights become.
+_FAST = 1e6  # largest learning rate
+# A run may be resumed with other values of these settings, which do not change the weights.
 FREE = ("workers", "save_every", "save_seconds", "log_every", "validate_every", "patience")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is optimized.
+    """Settings of the optimization.
 
     Attributes:
-        steps: how many in all.
-        batch: examples of one step, shared out among the processes: the same run on one device and on four.
-        accumulate: each process goes through its share in so many pieces, to save memory.
-        seed: of initial weights, examples and whatever is random in a loss.
+        steps: total number of steps.
+        batch: examples of one step, divided among the processes: one device and four devices give the same run.
+        accumulate: number of pieces in which each process computes its share, to save memory.
+        seed: seed of initial weights, examples and random numbers in losses.
         optimizer: "adamw" or "adam".
         lr: the learning rate after the warm-up.
-        part_lr: other rates for single parts of the recipe, part -> rate.
-        weight_decay: not applied to biases, norms and other vectors.
-        betas: of the optimizer.
-        warmup: steps over which the rate rises linearly.
-        schedule: "constant"; "cosine", down to `lr_end` lr; or "step", times `decay` at each of `milestones`.
-        lr_end: fraction of lr.
-        decay: factor.
-        milestones: fractions of all steps.
-        clip: greatest norm of a part's gradient; 0 for no clipping.
-        ema: decay of the running average of the weights, which is what is validated and shipped; 0 for none. It is
-            warmed up: after t steps min(ema, (1 + t) / (10 + t)).
-        precision: "32"; "bf16" and "16" run the networks, not the losses, under autocast.
-        patience: so many steps in a row whose loss or gradient is not finite end the training.
-        validate_every: steps; there is always a validation at the end. 0 for only that.
-        validate_first: also before the first step, so that the weights that it begins with can stay the best.
-        save_every, save_seconds: the state is saved after so many steps or seconds, whichever is sooner; 0 for never.
-        log_every: steps.
-        workers: processes that draw examples ahead; 0 draws them in the training process, -1 is as many as the cores
-            allow. The examples are the same.
+        part_lr: learning rates of single parts of the recipe, part -> rate.
+        weight_decay: weight decay, not applied to biases, norms and other vectors.
+        betas: betas of the optimizer.
+        warmup: number of steps in which the learning rate rises linearly from 0 to `lr`.
+        schedule: "constant"; "cosine", which decreases to `lr_end` times lr; or "step", times `decay` at each of
+            `milestones`.
+        lr_end: final learning rate as a fraction of lr.
+        decay: factor of the schedule "step".
+        milestones: fractions of all steps, for the schedule "step".
+        clip: largest norm of a part's gradient; 0 for no clipping.
+        ema: decay of the moving average of the weights, which is validated and saved in the checkpoint; 0 for none.
+            After t steps, it is min(ema, (1 + t) / (10 + t)).
+        precision: "32", or "bf16" and "16", which run the networks, but not the losses, under autocast.
+        patience: the training stops after this number of consecutive steps with a NaN or infinite loss or gradient.
+        validate_every: steps between validations; 0 for only one at the end, which always takes place.
+        validate_first: also validate before the first step, so that the initial weights can stay the best.
+        save_every, save_seconds: steps or seconds between saves of the state, whichever is first; 0 for never.
+        log_every: steps between lines of the log.
+        workers: number of processes that draw examples in advance; 0 draws them in the training process, -1 uses as
+            many as the cores allow. The examples are the same.
     """
 
     steps: int = 20_000
@@ -84,10 +85,10 @@ class Settings:
 
     @staticmethod
     def of(values: Mapping[str, Any] | Settings | None, where: str = "settings") -> Settings:
-        """From keys and values as a YAML file gives them.
+        """Make settings from keys and values, as in a YAML file.
 
         Raises:
-            OptionError: an unknown key or a bad value; the message begins with `where` and names the key.
+            OptionError: a key is unknown or a value is invalid; the message begins with `where` and names the key.
         """
         if isinstance(values, Settings):
             return values
@@ -112,19 +113,19 @@ class Settings:
             raise OptionError(f"{where}: {error}") from None
 
     def as_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """The settings as values that JSON can hold."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     def binding(self) -> dict[str, Any]:
-        """Those that a run cannot change half-way."""
+        """The settings that must be the same when a run is resumed."""
         return {key: value for key, value in self.as_dict().items() if key not in FREE}
 
 
 def _like(default: Any, value: Any) -> Any:
-    """`value` in the type of `default`.
+    """Convert a value to the type of `default`.
 
     Raises:
-        TypeError, ValueError, OverflowError: it cannot be one.
+        TypeError, ValueError, OverflowError: it cannot be converted.
     """
     if isinstance(default, bool) or isinstance(value, bool):
         if not (isinstance(default, bool) and isinstance(value, bool)):

@@ -1,4 +1,4 @@
-"""The state of a training on disk: one file, whole or not there, and readable without executing anything."""
+"""The state of a training in one file, which is written atomically and read without executing code."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ FORMAT = "pcsr-training-1"
 
 @dataclass
 class State:
-    """Everything that the rest of a training depends on. Random numbers are not part of it: they follow from the step.
+    """The state of a training. Random numbers are not part of it, because they are seeded by the step.
 
     Attributes:
-        identity: what the run is: model, arguments, recipe, data, settings. A resumed run must have the same.
-        step: how many are done.
+        identity: the configuration (model, arguments, recipe, data, settings), which a resumed run must share.
+        step: number of steps that are done.
         networks, optimizers: part -> state.
-        scaler: of 16-bit training.
+        scaler: state of the gradient scaler of 16-bit training.
         average, updates: see `EMA`.
-        best: weights, figures and step of the best validation; empty before the first.
-        first, last: figures before the first step, and of the latest validation.
-        skipped, in_a_row: steps that were not finite, in all and at the end.
-        seconds: spent so far.
+        best: weights, scores and step of the best validation; empty before the first one.
+        first, last: scores before the first step, and of the latest validation.
+        skipped, in_a_row: number of steps with NaN or infinite values, in total and consecutive.
+        seconds: time so far.
     """
 
     identity: dict[str, Any]
@@ -48,61 +48,61 @@ class State:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write the state; one that is already there is replaced when the new one is whole.
+    """Write the state atomically; it replaces an earlier one.
 
     Raises:
-        FileError: it cannot be written; one that is already there is as good as before.
+        FileError: the state cannot be written; an earlier one is kept.
     """
     import torch
 
     values = {entry.name: getattr(state, entry.name) for entry in fields(State)}
     values["identity"] = json.dumps(state.identity)
-    buffer = io.BytesIO()  # torch's own writer tells a full disk as a RuntimeError that says nothing
+    buffer = io.BytesIO()  # torch's writer reports a full disk by an unclear RuntimeError
     torch.save({"format": FORMAT, **values}, buffer)
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
 
 def load_state(path: Path) -> State:
-    """Read a state, onto the CPU.
+    """Read a state onto the CPU.
 
     Raises:
-        FileError: it cannot be read.
+        FileError: the state cannot be read.
     """
     import torch
 
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
         if values.pop("format") != FORMAT:
-            raise ValueError("it is of another version")
+            raise ValueError("it has another format version")
         values["identity"] = json.loads(values["identity"])
         return State(**values)
     except Exception as error:  # zipfile, pickle, torch and more
         raise FileError(
-            f"{path} cannot be read as the state of a training ({error}); begin anew with --restart"
+            f"{path} cannot be read as the state of a training ({error}); train again with --restart"
         ) from None
 
 
 def misfit(folder: Path, error: Exception) -> TrainingError:
-    """What to say where a state can be read, but its tensors are not those of the networks."""
+    """The error for a state whose tensors do not fit the networks."""
     return TrainingError(
         f"{folder}: the state of this training does not fit its network ({' '.join(str(error).split())}); was it saved "
-        "by another version? Begin anew with --restart, or name another folder with -o"
+        "by another version? Train again with --restart, or give another folder with -o"
     )
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete the temporary files of a save that was killed."""
+    """Delete temporary files of a killed save."""
     for path in folder.glob(".pcsr-*"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def check_identity(now: Mapping[str, Any], before: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with a run under another configuration.
+    """Check that a resumed run has the configuration of the earlier one.
 
     Raises:
-        TrainingError: names the keys that differ.
+        TrainingError: the configurations differ; the message names the keys.
     """
     a, b = _flat(before), _flat(now)
     differing = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
@@ -110,8 +110,8 @@ def check_identity(now: Mapping[str, Any], before: Mapping[str, Any], folder: Pa
         text = "; ".join(f"{key} was {a.get(key, 'not given')}, is {b.get(key, 'not given')}" for key in differing[:4])
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
         raise TrainingError(
-            f"{folder} holds a training with another configuration: {text}{more}. Use the former, name another folder "
-            "with -o, or begin anew with --restart"
+            f"{folder} holds a training with another configuration: {text}{more}. Use the earlier one, give another "
+            "folder with -o, or train again with --restart"
         )
 
 

@@ -1,4 +1,4 @@
-"""The training loop: steps, averages, validation, logs, saves, resuming."""
+"""The training loop: steps, weight averaging, validation, logging, saving and resuming."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ from .output import OutputFolder
 from .settings import Settings
 from .state import State, check_identity, misfit
 
-_SCALING = 16  # halvings that 16-bit training may need until its gradients fit
-_REDRAW = 0.1  # seconds between two looks of the progress bar
+_SCALING = 16  # halvings of the loss scale that 16-bit training may need
+_TIMED = 10  # steps from which the duration of a run is estimated
+_REDRAW = 0.1  # seconds between updates of the progress bar
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training.
+    """A training.
 
     Attributes:
-        model: with the weights that it begins with; trained in place.
-        recipe: the model's.
-        data: what it is trained and validated on.
-        identity: what a resumed run must have in common with this one, see `State`.
-        about: facts for the checkpoint.
-        name: of the checkpoint; by default the model's.
+        model: the model with its initial weights; it is trained in place.
+        recipe: the model's recipe.
+        data: the shapes for training and validation.
+        settings: the settings of the optimization.
+        folder: the output folder.
+        identity: the configuration that a resumed run must share, see `State`.
+        about: facts for the checkpoint's config.json.
+        name: name of the checkpoint; by default, that of the model.
     """
 
     model: Learned
@@ -53,17 +56,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
-        folder: loadable, the best weights by validation.
-        steps: done in all.
-        figures: of the validation of the best weights; `step` is theirs.
-        before: figures before the first step, where they were asked for.
-        last: figures after the last step.
-        hours: in all.
-        skipped: steps that were not finite.
-        resumed: the step at which this run took over; 0 if it began.
+        folder: a checkpoint folder with the best weights by validation.
+        steps: total number of steps.
+        figures: validation scores of the best weights.
+        step: the step of the best weights.
+        before: scores before the first step, with `validate_first`.
+        last: scores after the last step.
+        hours: total time.
+        skipped: number of steps with a NaN or infinite loss or gradient.
+        resumed: the step at which this run resumed; 0 if it started the training.
     """
 
     folder: Path
@@ -78,7 +82,7 @@ class Outcome:
 
 
 class Trainer:
-    """Runs a `Job` on a Fabric; every process has one, and the first one writes."""
+    """Runs a `Job` on a Fabric, in every process. The first process writes the files."""
 
     def __init__(self, job: Job, fabric: Any, report: Callable[[str], None], progress: Progress | None) -> None:
         self.job, self.settings, self.fabric = job, job.settings, fabric
@@ -87,20 +91,20 @@ class Trainer:
         self.output = OutputFolder(job.folder, job.model, job.name, job.about)
 
     def run(self, restart: bool = False) -> Outcome:
-        """Train from the state on disk, or from the beginning, to the last step.
+        """Train to the last step, from the state on disk if there is one.
 
         Raises:
-            TrainingError: losses are not finite, the state is another run's, or a worker was killed.
-            KeyboardInterrupt, SystemExit: at SIGINT and SIGTERM; the state was saved.
+            TrainingError: losses are not finite, the state belongs to another run, or a worker was killed.
+            KeyboardInterrupt, SystemExit: on SIGINT and SIGTERM, after the state was saved.
         """
         try:
             return self._run(restart)
         except (RuntimeError, ConnectionError, EOFError) as error:
             if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
-                raise  # torch has no class of its own for a lost worker; the others come from the pipes to it
+                raise  # torch raises a RuntimeError for a lost worker; the other classes come from its pipes
             raise TrainingError(
-                f"{self.job.folder}: a process that draws examples was lost ({error}), perhaps for want of memory. "
-                "The same command goes on from the last save; training.workers: 0 does without such processes"
+                f"{self.job.folder}: a worker process that draws examples was lost ({error}), perhaps out of memory. "
+                "The same command resumes from the last save; training.workers: 0 uses no worker processes"
             ) from error
         finally:
             if self.chief:
@@ -117,11 +121,11 @@ class Trainer:
             if self.chief:
                 self.output.mend(found)
             if resumed >= settings.steps:
-                self._report(f"{self.job.folder}: all {resumed} steps are done already; --restart begins anew")
+                self._report(f"{self.job.folder}: all {resumed} steps are done; to train again, add --restart")
                 return self._outcome(resumed)
             self._report(f"{self.job.folder}: resuming after step {resumed} of {settings.steps}")
         rank, world = fabric.global_rank, fabric.world_size
-        self.job.recipe.examples(self.job.data, resumed, settings.seed, rank, 1)  # mistakes come out here, in the open
+        self.job.recipe.examples(self.job.data, resumed, settings.seed, rank, 1)  # report errors here, not in a worker
         stream = example_stream(
             self.job.recipe, self.job.data, settings, resumed, rank, world, fabric.device.type == "cuda"
         )
@@ -136,11 +140,11 @@ class Trainer:
         try:
             self._loop(stream)
         finally:
-            del stream  # ends its workers
+            del stream  # stops the workers
             if self.log:
                 self.log.close()
         if self.chief:
-            self.output.mend(self.state)  # with the hours of the whole
+            self.output.mend(self.state)  # with the total hours
         return self._outcome(resumed)
 
     def _loop(self, stream: Iterator[list[Examples]]) -> None:
@@ -152,6 +156,7 @@ class Trainer:
                 self._validate()
             self._save()
         shown = 0.0
+        first = state.step
         with Interrupts() as asked:
             for pieces in stream:
                 outcome = self.engine.step(pieces, state.step, bool(asked.number))
@@ -159,6 +164,10 @@ class Trainer:
                 self._count(outcome.finite)
                 if outcome.finite:
                     self.ema.update()
+                if state.step == first + 1:
+                    timed = time.monotonic()  # the first step is slower than the others
+                elif state.step == first + 1 + _TIMED:
+                    self._forecast((time.monotonic() - timed) / _TIMED)
                 if self.log is not None:
                     self._tell(outcome.figures, outcome.finite)
                     if self._progress and time.monotonic() - shown > _REDRAW:
@@ -168,10 +177,17 @@ class Trainer:
                     self._validate_or_save(outcome.stop)
                 if outcome.stop and state.step < settings.steps:
                     self._report(
-                        f"{self.job.folder}: stopped after step {state.step} of {settings.steps}; everything is saved, "
-                        "and the same command goes on from there"
+                        f"{self.job.folder}: stopped after step {state.step} of {settings.steps} and saved; the same "
+                        "command resumes the training"
                     )
                     asked.leave(saved=True)
+
+    def _forecast(self, seconds: float) -> None:
+        """Report how long the other steps will take, without validations, if a step takes so many seconds."""
+        if self.chief:
+            left = self.settings.steps - self.state.step
+            text = time_text(left * seconds / 3600)
+            self._report(f"{self.job.folder}: {seconds:.2g} s a step, about {text} for the other {left} steps")
 
     def _count(self, finite: bool) -> None:
         state = self.state
@@ -180,8 +196,8 @@ class Trainer:
         patience = self.settings.patience + (_SCALING if self.engine.scaler is not None else 0)
         if state.in_a_row >= patience:
             raise TrainingError(
-                f"{self.job.folder}: the loss or its gradient was not finite in {state.in_a_row} steps in a row, up to "
-                f"step {state.step}; lower training.lr, or look for bad values in the data. The last good state is kept"
+                f"{self.job.folder}: the loss or its gradient was NaN or infinite in {state.in_a_row} consecutive "
+                f"steps, up to step {state.step}; lower training.lr, or check the data. The last good state is kept"
             )
 
     def _tell(self, figures: dict[str, Any], finite: bool) -> None:
@@ -205,12 +221,12 @@ class Trainer:
             self._save()
 
     def _validate(self) -> None:
-        """Figures of the averaged weights, which become the best ones if they are."""
+        """Validate the averaged weights, and keep them if they are the best."""
         state = self.state
         others = [module for module in self.engine.modules.values() if self.ema.counterpart(module) is None]
         for module in others:
             module.eval()
-        torch.manual_seed(step_seed(self.settings.seed, 0, 0))  # the same draws each time
+        torch.manual_seed(step_seed(self.settings.seed, 0, 0))  # the same random numbers in each validation
         networks = self.engine.networks_for_validation(self.ema)
         with torch.no_grad():
             found = self.job.recipe.validate(networks, self.job.data, self.settings.seed, self.fabric.device)
@@ -233,13 +249,13 @@ class Trainer:
         self._report(f"step {state.step} of {self.settings.steps}: {text}{mark}, {spent}")
 
     def _save(self) -> None:
-        """Raises a TrainingError instead of replacing a good state by one whose weights are not finite."""
+        """Save the state. Weights that are NaN or infinite raise a TrainingError and are not saved."""
         state, engine = self.state, self.engine
         for module in (*engine.modules.values(), self.ema.module):
             if not all(bool(torch.isfinite(value).all()) for value in module.state_dict().values()):
                 raise TrainingError(
-                    f"{self.job.folder}: the weights are not finite any more after step {state.step}; lower "
-                    "training.lr, and begin anew with --restart. What was saved before is kept"
+                    f"{self.job.folder}: the weights are NaN or infinite after step {state.step}; lower training.lr, "
+                    "and train again with --restart. Earlier saves are kept"
                 )
         state.networks = {part: module.state_dict() for part, module in engine.modules.items()}
         state.optimizers = {part: optimizer.optimizer.state_dict() for part, optimizer in engine.optimizers.items()}

@@ -1,7 +1,7 @@
-"""Processes that draw examples: they live exactly as long as the training process wants them.
+"""Worker processes that draw examples. Only the training process, or its end, stops them.
 
 Ctrl-C in a terminal, a cluster's SIGTERM and `kill` of a process group reach all processes at once. The training
-process then finishes its step and saves, for which it needs its workers; so only its own word, or its end, ends them.
+process then needs its workers to finish its step and to save, so workers ignore these signals.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from contextlib import contextmanager
 
 import torch
 
-_LOOK = 1.0  # seconds between two looks at the parent
+_LOOK = 1.0  # seconds between checks of the parent process
 _CAN_BLOCK = hasattr(signal, "pthread_sigmask")  # not on Windows
-# Who sent a SIGTERM cannot be told on macOS. There it ends a worker, whoever it was; it must when the parent did.
+# macOS does not tell the sender of a SIGTERM, so there every SIGTERM ends a worker, as one of the parent must.
 _KNOWS_SENDER = hasattr(signal, "sigtimedwait")
 _BLOCKED = (signal.SIGINT, signal.SIGTERM) if _KNOWS_SENDER else (signal.SIGINT,)
 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Processes that are forked in this block do not get SIGINT and SIGTERM: they inherit what is blocked here."""
+    """A context that blocks SIGINT and SIGTERM. Processes that are forked inside inherit the blocked signals."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED) if _CAN_BLOCK else set()
     try:
         yield
@@ -35,10 +35,10 @@ def shielded() -> Iterator[None]:
 
 
 def prepare_worker(number: int) -> None:
-    """The first thing that a worker does."""
+    """Initialize a worker process: one thread, blocked signals, and a watch on the parent."""
     torch.set_num_threads(1)
     if _CAN_BLOCK:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)  # a worker that was spawned inherited nothing
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)  # spawned workers do not inherit blocked signals
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -47,9 +47,9 @@ def prepare_worker(number: int) -> None:
 
 
 def _watch(parent: int) -> None:
-    """End this process when its parent has ended, even by SIGKILL, or terminates it.
+    """End this process when its parent has ended, even by SIGKILL, or sends SIGTERM.
 
-    torch looks for the parent, too, but only where a worker waits for work, not where it is stuck handing over results.
+    torch also checks the parent, but only while a worker waits for work, not while it is blocked by sending results.
     """
     while os.getppid() == parent:
         if _KNOWS_SENDER:

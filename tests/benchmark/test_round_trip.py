@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_without_a_model_for_the_ratio_the_others_stand():
 
 def test_random_weights_are_refused():
     rows: list = []
-    with pytest.raises(OptionError, match=r"'pointlie'.*-m FOLDER"):
+    with pytest.raises(OptionError, match=r"'pointlie'.*pointlie-x8"):
         roundtrip(POINTS, 8, models=["pointlie"], on_row=rows.append)
     assert rows == []
 
@@ -264,9 +265,12 @@ def test_the_command_prints_the_table_and_writes_both_files(scan):
     assert err == ""
     facts = json.loads(figures.read_text())
     lines = out.splitlines()
-    assert lines[0] == f"{scan}: 1,200 points; convention pugan-2019, times 1000"
-    assert lines[1].split()[-4:] == ["bpp", "CD", "HD", "s"]
-    for line, row in zip(lines[2:], facts["rows"], strict=False):
+    assert all(words in lines[0] for words in (str(scan), "1,200 points", "pugan-2019"))
+    (head,) = (number for number, line in enumerate(lines) if line.startswith("method"))
+    assert lines[head].split()[-4:] == ["bpp", "CD", "HD", "s"]
+    for key in ("cd", "hd"):  # the table and the JSON say what the numbers are
+        assert any(line.strip() == f"{key.upper()}: {facts['units'][key]}" for line in lines[:head])
+    for line, row in zip(lines[head + 1 :], facts["rows"], strict=False):
         words = line.split()
         assert words[:2] == [row["name"], row["stored"].upper()]
         assert words[4] == f"{row['bytes']:,}"
@@ -279,8 +283,10 @@ def test_the_command_prints_the_table_and_writes_both_files(scan):
 
 def test_the_command_takes_the_models_ratio(scan, mine):
     out, _ = run("roundtrip", scan, "-m", mine, "--mesh", _square(scan))
-    assert out.splitlines()[2].split()[:4] == [mine, "PLY", "-", "150"]
-    assert "P2F std" in out.splitlines()[1]
+    head, first = out[out.index("\nmethod") :].splitlines()[1:3]
+    assert first.split()[:4] == [mine, "PLY", "-", "150"]
+    assert "P2F std" in head
+    assert re.search(r"^  P2F: .*unit of the file", out, re.MULTILINE)
 
 
 def test_the_command_refuses_random_weights(scan):
@@ -307,7 +313,7 @@ def _square(scan):
         (("-x", 8, "--json", "missing/f.json"), "missing", 1),
         (("-x", 8, "--json", "./p.png", "--picture", "p.png"), "--picture and --json", 2),
         (("-x", 8, "--device", "gpu9"), "--device", 2),
-        (("-n", 5000), "5000 of 1200", 1),
+        (("-n", 5000), "-n 5,000", 1),
     ],
 )
 def test_bad_options_of_the_command(scan, options, said, code, monkeypatch):
@@ -318,7 +324,13 @@ def test_bad_options_of_the_command(scan, options, said, code, monkeypatch):
 
 def test_files_that_cannot_be_used(scan):
     before = scan.read_bytes()
-    assert "exists already" in run("roundtrip", scan, "-x", 8, "--json", _square(scan), code=1)[1]
+    assert "square.off" in run("roundtrip", scan, "-x", 8, "--json", _square(scan), code=1)[1]
     assert "is an input" in run("roundtrip", scan, "-x", 8, "--json", scan, "--overwrite", code=1)[1]
     assert "missing.ply" in run("roundtrip", scan.with_name("missing.ply"), "-x", 8, code=1)[1]
     assert scan.read_bytes() == before
+
+
+def test_an_error_names_the_file_and_comes_without_a_table(tmp_path):
+    write(Cloud([[0.0, 0, 0]] * 9), tmp_path / "same.ply")
+    out, err = run("roundtrip", tmp_path / "same.ply", "-x", 2, code=1)
+    assert (out, err.count("same.ply")) == ("", 1)

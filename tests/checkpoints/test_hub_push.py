@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -170,11 +172,6 @@ def test_refusals_of_the_hub(hub, folder, monkeypatch):
 
 
 def test_the_command(hub, folder):
-    out, _ = run("models", "push", folder, "--to", "me/toy", "--dry-run")
-    assert out.startswith("toy-x4 -> me/toy, branch main (would be made)\n")
-    assert re.search(r"new +model\.safetensors +\d\.\d kB\n", out)
-    assert "state.pt" not in out
-    assert hub.repositories == {}
     out, _ = run("models", "push", folder, "--to", "me/toy", "--message", "first")
     (found,) = re.findall(r'pcsr_zoo\.load\("(hf:me/toy@[0-9a-f]{40})"\)', out)
     assert same(load(found).model, trained(1))
@@ -182,6 +179,42 @@ def test_the_command(hub, folder):
     for arguments, said in (((folder / "none", "--to", "me/toy"), "none"), ((folder, "--to", "toy"), "'toy'")):
         assert said in run("models", "push", *arguments, code=1)[1]
     run("models", "push", folder, code=2)
+
+
+def test_an_address_is_shown_and_tried(hub, folder):
+    commit = push(plan(folder))
+    out, _ = run("models", f"hf:me/toy@{commit}")
+    assert f"repository: hf:me/toy@{commit}" in out
+    out, _ = run("models", "try", "hf:me/toy", "-x", 2)
+    assert out.startswith("toy-x4: ")
+    assert "2,048 -> 4,096 points" in out
+    assert "hf:me/nothing" in run("models", "try", "hf:me/nothing", code=1)[1]
+
+
+def test_a_dry_run_makes_no_request(tmp_path, monkeypatch):
+    """It lists the same files that a push uploads, with their hashes, and refuses what cannot be published."""
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, lambda *_: pytest.fail("the network was used"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("the network was used"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    folder = save(tmp_path / "mine", 1)
+    (folder / "state.pt").write_bytes(b"not for others")
+    dry = ("models", "push", folder, "--dry-run", "--to")
+    out, _ = run(*dry, "me/toy@trial")
+    assert all(words in out.splitlines()[0] for words in ("toy-x4", "me/toy", "trial"))
+    listed = {
+        file: (size, digest) for file, size, digest in re.findall(r"^  (\S+) +(\S+) bytes +sha256 (\w+)$", out, re.M)
+    }
+    assert set(listed) == set(CHECKPOINT)
+    for name in ("config.json", "model.safetensors"):
+        content = (folder / name).read_bytes()
+        assert listed[name] == (f"{len(content):,}", hashlib.sha256(content).hexdigest())
+    assert "'toy'" in run(*dry, "toy", code=1)[1]
+    (folder / "README.md").write_text("---\ntags: [\n---\n# broken\n")
+    assert "README.md" in run(*dry, "me/toy", code=1)[1]
+    (folder / "README.md").unlink()
+    (folder / "model.safetensors").write_bytes(b"rotten")
+    assert "model.safetensors" in run(*dry, "me/toy", code=1)[1]
 
 
 def test_pull_and_verify(hub, folder, tmp_path, monkeypatch):
@@ -202,7 +235,7 @@ def test_pull_and_verify(hub, folder, tmp_path, monkeypatch):
     assert where() == {"toy-x4": "Hub"}
     assert run("models", "pull", "--all")[0].startswith(f"toy-x4: {constants.HF_HUB_CACHE}")
     assert where() == {"toy-x4": "cache"}
-    good = f"toy-x4: good, 75 parameters, sha256 {read_config(folder)['sha256']}"
+    good = f"toy-x4: valid, 75 parameters, sha256 {read_config(folder)['sha256']}"
     assert good in run("models", "verify")[0]
     (root / "toy-b" / "model.safetensors").write_bytes(b"rotten")
     out, err = run("models", "verify", code=1)

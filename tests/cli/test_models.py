@@ -17,6 +17,7 @@ from pcsr_zoo.cards.card import save_with_card
 from pcsr_zoo.checkpoints import shipped
 from pcsr_zoo.checkpoints.folder import read_config
 from pcsr_zoo.cli.models import _table
+from pcsr_zoo.cli.trial import distance_to_torus, torus
 
 POINTS = np.random.default_rng(0).normal(size=(50, 3))
 
@@ -52,7 +53,9 @@ def test_models_are_listed(package):
     size = (package / "toy-x2" / "model.safetensors").stat().st_size
     shown = ["toy-x2", "upsample", "recover", "any", f"{size / 1e3:.1f}", "kB", "MIT", "package", "a better toy"]
     assert lines["toy-x2"].split(None, 8) == shown
-    assert lines["pointlie"].split()[:6] == ["pointlie", "sample", "upsample", "recover", "any", "untrained"]
+    assert lines["pointlie"].split()[1:8] == ["sample", "upsample", "recover", "x4", "x8", "x16", "untrained"]
+    assert lines["jet"].split()[1:4] == ["upsample", "recover", "any"]
+    assert lines["model"].split()[:4] == ["model", "tasks", "ratio", "size"]  # the header
     out, _ = run("models", "toy-x2")
     digest = read_config(package / "toy-x2")["sha256"]
     for words in ("a better toy", "parameters: 75", f"sha256: {digest}", "source: nobody, 2000"):
@@ -75,3 +78,36 @@ def test_the_table_has_all_of_its_columns_on_any_terminal(package, monkeypatch, 
         (line,) = re.findall(rf"^{re.escape(row['name'])} .*(?:\n  .*)?", said, re.MULTILINE)
         assert all(words in line for words in {"pcsr16 0.493 (0.458)", "long", *row["tasks"]}), line
         assert "weights" not in row or all(words in line for words in ("CC-BY-NC-4.0", "kB", "package")), line
+
+
+def test_an_unknown_name_gets_near_ones():
+    assert "jetnet" in run("models", "jetnett", code=1)[1]
+    assert "'nothing*'" in run("models", "nothing*", code=1)[1]
+
+
+def test_a_folder_is_shown_and_tried(tmp_path):
+    folder = save_with_card(tmp_path / "runs" / "mine", trained(), name="mine-x2", license="MIT")
+    out, _ = run("models", folder)
+    assert out.splitlines()[0] == "mine-x2"
+    assert "license: MIT" in out
+    out, _ = run("models", "try", folder, "-x", 2)
+    assert re.findall(r"(\w+): ([\d,]+) -> ([\d,]+) points", out) == [
+        ("upsample", "2,048", "4,096"),
+        ("recover", "1,024", "2,048"),
+    ]
+    assert str(tmp_path / "none") in run("models", "try", tmp_path / "none", code=1)[1]
+    assert "pointlie-x8" in run("models", "try", "pointlie", code=1)[1]
+
+
+def test_a_trial_measures_the_distance_to_the_surface():
+    """Against points of the torus moved along its normals by a known distance."""
+    u, v = np.random.default_rng(0).uniform(0, 2 * np.pi, (2, 500))
+    normals = np.stack([np.cos(v) * np.cos(u), np.cos(v) * np.sin(u), np.sin(v)], axis=1)
+    ring = 0.7 * np.stack([np.cos(u), np.sin(u), 0 * u], axis=1)
+    for offset in (-0.1, 0.0, 0.2):
+        found = distance_to_torus(ring + (0.3 + offset) * normals)
+        np.testing.assert_allclose(found, abs(offset), atol=1e-12)
+    points = torus(0)
+    assert points.shape == (2048, 3)
+    np.testing.assert_allclose(distance_to_torus(points), 0, atol=1e-12)
+    assert np.linalg.norm(points, axis=1).max() == pytest.approx(1, abs=0.01)

@@ -155,7 +155,7 @@ def test_draws(scan):
         expected = recover(read(scan.with_name("s.ply")), seed=2 + draw, temperature=0.5)
         found = read(scan.with_name(f"s_recovered_draw{draw}.ply"))
         np.testing.assert_allclose(found.positions, expected.positions, atol=1e-6)
-    assert "s_recovered_draw1.ply exists already" in run("recover", scan.with_name("s.ply"), "--draws", 3, code=1)[1]
+    assert "s_recovered_draw1.ply" in run("recover", scan.with_name("s.ply"), "--draws", 3, code=1)[1]
     assert len(names(scan.parent)) == 4
 
 
@@ -175,7 +175,8 @@ def test_a_changed_checkpoint_is_told(scan, ours):
     before = read_config(ours)["sha256"]
     save_with_card(ours, changed, name="halving-x8")
     _, err = run("recover", scan.with_name("s.ply"), "--overwrite")
-    assert err.startswith("Warning: 'halving-x8'")
+    assert err.startswith("Warning: ")
+    assert "'halving-x8'" in err
     for weights in (before, read_config(ours)["sha256"]):
         assert f"sha256:{weights[:12]}" in err
     assert run("recover", scan.with_name("s.ply"), "--overwrite", "-m", "halving-x8")[1] == ""
@@ -187,7 +188,7 @@ def test_a_changed_checkpoint_is_told(scan, ours):
         ("recover", (), "-x", 1),
         ("recover", ("-x", 2, "-n", 5), "-x RATIO or -n POINTS", 2),
         ("recover", ("-x", 0.5), "pcsr sample -x 2", 2),
-        ("recover", ("-n", 5), "800 points to 5", 1),
+        ("recover", ("-n", 5), "pcsr sample -n 5", 1),
         ("recover", ("-x", 2, "--model", "fps"), "pcsr sample", 2),
         ("recover", ("-x", 2, "--model", "jett"), "'jett'", 2),
         ("recover", ("-x", 2, "--draws", 0), "--draws", 2),

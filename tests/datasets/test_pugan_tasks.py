@@ -46,29 +46,29 @@ def test_drawing_from_the_mesh(root):
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert point_to_surface(first, data["ball"].mesh_path).max() < 1e-6
-    with pytest.raises(OptionError, match="cloud has no mesh"):
+    with pytest.raises(OptionError, match="'cloud'"):
         data["cloud"].sample(10)
 
 
 def test_what_is_missing_is_named(root, tmp_path):
-    with pytest.raises(FileError, match=r"no PU-GAN test set here; it should hold the folders input_2048"):
+    with pytest.raises(FileError, match="input_2048"):
         PUGANTestSet(tmp_path)
     (tmp_path / "input_2048").mkdir()
-    with pytest.raises(FileError, match=r"gt_8192: the folder of the 8192-point ground truths is missing"):
+    with pytest.raises(FileError, match="gt_8192"):
         PUGANTestSet(tmp_path)
     (tmp_path / "gt_8192").mkdir()
-    with pytest.raises(FileError, match=r"input_2048: no \.xyz files"):
+    with pytest.raises(FileError, match="input_2048"):
         PUGANTestSet(tmp_path)
     (tmp_path / "input_2048" / "a.xyz").write_text("0 0 0\n1 nan 0\n")
-    with pytest.raises(FileError, match=r"a\.xyz: the ground truth of 'a' is missing"):
+    with pytest.raises(FileError, match=r"a\.xyz.*'a'"):
         PUGANTestSet(tmp_path)
     (tmp_path / "gt_8192" / "a.xyz").write_text("0 0 zero\n")
     shape = PUGANTestSet(tmp_path)["a"]
-    with pytest.raises(FileError, match=r"a\.xyz: not rows of numbers"):
+    with pytest.raises(FileError, match=r"a\.xyz"):
         _ = shape.gt
-    with pytest.raises(FileError, match=r"input_2048.a\.xyz: row 1 has a position that is NaN"):
+    with pytest.raises(FileError, match=r"input_2048.a\.xyz: row 1 "):
         _ = shape.input
-    with pytest.raises(OptionError, match=r"no test shape named 'camel'.* ball, cloud, fandisk"):
+    with pytest.raises(OptionError, match=r"'camel'.* ball, cloud, fandisk"):
         PUGANTestSet(root, ["camel"])
 
 
@@ -77,7 +77,8 @@ def test_what_is_missing_is_named(root, tmp_path):
 
 def test_the_registry():
     assert list(TASKS) == [
-        "up4", "up4-independent", "up16-512", "up16", "pcsr4", "pcsr8", "pcsr16",
+        "up4", "up4-random", "up4-independent", "up4-4096", "up16-512", "up16-512-random", "up16",
+        "pcsr4", "pcsr8", "pcsr16",
         "noise-0.005", "noise-0.01", "noise-0.02",
     ]  # fmt: skip
     with pytest.raises(OptionError, match=r"up5.*up4"):
@@ -87,15 +88,16 @@ def test_the_registry():
 def test_published_rows_belong_to_tasks():
     """A row under a name that is no task would never be shown."""
     rows = {task: published_rows(task) for task in TASKS}
-    assert [task for task in rows if rows[task]] == ["up4", "up16-512", "up16", "pcsr4", "pcsr8", "pcsr16"]
+    shown = ["up4", "up4-random", "up4-4096", "up16-512-random", "up16", "pcsr4", "pcsr8", "pcsr16"]
+    assert [task for task in rows if rows[task]] == shown
     assert {task for cls in model_classes().values() for task in cls.published} <= set(TASKS)
     assert all(len(set(of_task)) == len(of_task) for of_task in rows.values())
-    for task, name in (("up4", "SSPU-Net"), ("pcsr4", "PointLIE"), ("up16", "Grad-PU")):
+    for task, name in (("up4", "SSPU-Net"), ("up4-random", "PointLIE"), ("pcsr4", "PointLIE"), ("up16", "Grad-PU")):
         assert name in [row.name for row in rows[task]]
     assert published_rows("up5") == []
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name != "up16"])
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in ("up16", "up4-4096")])
 def test_sizes(root, name):
     shape, task = PUGANTestSet(root)["ball"], TASKS[name]
     given, truth = task.given(shape, 0), task.truth(shape, 0)
@@ -103,6 +105,14 @@ def test_sizes(root, name):
     np.testing.assert_array_equal(truth, shape.gt)
     np.testing.assert_array_equal(given, task.given(shape, 0))
     assert task.n_out == 8192
+
+
+def test_up4_4096_is_drawn_apart_from_its_truth(root):
+    shape, task = PUGANTestSet(root)["ball"], TASKS["up4-4096"]
+    given, truth = task.given(shape, 0), task.truth(shape, 0)
+    assert (given.shape, truth.shape) == ((4096, 3), (16384, 3))
+    assert point_to_surface(truth, shape.surface).max() < 1e-6
+    assert not {tuple(point) for point in given} & {tuple(point) for point in truth}
 
 
 def test_up4_independent_is_on_the_mesh_and_independent(root):

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from toy_training import write_toy_data
 
 import pcsr_zoo.models
 from pcsr_zoo import list_models, load, model_info
 from pcsr_zoo.checkpoints import shipped
 from pcsr_zoo.models import registry
+from pcsr_zoo.training import train
+from pcsr_zoo.training.config import load_config
 
 CONTRIBUTING = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 if not CONTRIBUTING.is_file():
@@ -31,10 +34,12 @@ class MyNetwork(torch.nn.Module):
             torch.nn.Linear(3, width), torch.nn.ReLU(), torch.nn.Linear(width, 3 * ratio)
         )
 
-    def places(self, points, device):
+    def forward(self, points):
+        return (points[:, :, None] + 0.01 * self.layers(points).unflatten(2, (-1, 3))).flatten(1, 2)
+
+    def upsample(self, points):
         with torch.no_grad():
-            steps = self.to(device).layers(torch.from_numpy(points).float().to(device))
-        return (points[:, None] + 0.01 * steps.reshape(len(points), -1, 3).double().cpu().numpy()).reshape(-1, 3)
+            return self(torch.from_numpy(points).float()[None])[0].double().numpy()
 """
 
 
@@ -44,9 +49,10 @@ def family(monkeypatch, tmp_path):
     folder = tmp_path / "models" / "mynet"
     folder.mkdir(parents=True)
     text = CONTRIBUTING.read_text(encoding="utf-8").partition("\n## Add a network\n")[2]
-    (code,) = re.findall(r"```python\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
+    code, recipe = re.findall(r"```python\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
     (folder / "__init__.py").touch()
     (folder / "model.py").write_text(code)
+    (folder / "recipe.py").write_text(recipe)
     (folder / "network.py").write_text(NETWORK)
     (folder / "page.md").write_text("# My network\n\nIt is new.\n")
     root = tmp_path / "hub_configs"
@@ -80,7 +86,7 @@ def test_the_class_is_known_everywhere_before_it_is_trained(family, overview):
     assert "whole cloud" in row
     files = {path.name: text for path, text in overview.generated().items()}
     config = yaml.safe_load(files["mynet.yml"])
-    assert config["model"] == {"name": "MyNet", "ratio": 4, "ckpt_path": None}
+    assert config["model"] == {"name": "MyNet", "ckpt_path": None}
 
 
 def test_its_checkpoint_is_loaded_listed_and_shown_by_name(family, overview, tmp_path):
@@ -96,7 +102,7 @@ def test_its_checkpoint_is_loaded_listed_and_shown_by_name(family, overview, tmp
     assert "[`mynet-x4`]" in row
     assert "| x4 |" in row
     config = yaml.safe_load(overview.open3d_config(registry.registered_class("mynet")))
-    assert config["model"] == {"name": "MyNet", "ratio": 4, "ckpt_path": "mynet-x4"}
+    assert config["model"] == {"name": "MyNet", "ckpt_path": "mynet-x4"}
     card = (tmp_path / "hub_configs" / "mynet-x4" / "README.md").read_text()
     assert "author2030mynet" in card
 
@@ -105,3 +111,16 @@ def test_a_family_without_a_page_is_named(family, overview):
     (family / "page.md").unlink()
     with pytest.raises(FileNotFoundError, match="mynet"):
         overview.navigation()
+
+
+def test_its_recipe_trains_by_the_configuration(family, tmp_path):
+    text = CONTRIBUTING.read_text(encoding="utf-8").partition("\n## Add a network\n")[2]
+    (config,) = re.findall(r"```yaml\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
+    (tmp_path / "my.yml").write_text(config)
+    write_toy_data(tmp_path / "train.npz", points=1024)
+    run = load_config(tmp_path / "my.yml", ["training.steps=4", "training.batch=2", "training.warmup=1"])
+    outcome = train(run.model, run.data, tmp_path / "r", arguments=run.arguments, recipe=run.recipe,
+                    settings={**run.settings.as_dict(), "workers": 0})  # fmt: skip
+    assert outcome.steps == 4
+    assert list(outcome.figures) == ["chamfer"]
+    assert len(load(tmp_path / "r").upsample(np.random.default_rng(0).normal(size=(50, 3)), 4)) == 200

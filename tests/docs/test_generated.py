@@ -28,16 +28,16 @@ def test_generated_files_are_up_to_date(overview):
     assert overview.leftovers() == []
 
 
-def test_only_the_block_of_the_readme_is_made(overview, monkeypatch, tmp_path):
-    readme = tmp_path / "README.md"
-    monkeypatch.setattr(overview, "README", readme)
+def test_only_the_block_of_the_page_is_made(overview, monkeypatch, tmp_path):
+    page = tmp_path / "models.md"
+    monkeypatch.setattr(overview, "MODELS", page)
     monkeypatch.setattr(overview, "ROOT", tmp_path)
     monkeypatch.setattr(overview, "CONFIGS", tmp_path)
-    readme.write_text("before\n<!-- models -->\nold\n<!-- /models -->\nafter\n")
+    page.write_text("before\n<!-- models -->\nold\n<!-- /models -->\nafter\n")
     (tmp_path / "gone.yml").write_text(f"{overview.MADE}\n")
     (tmp_path / "hand.yml").write_text("# made by hand\n")
     overview.main()
-    text = readme.read_text()
+    text = page.read_text()
     assert text.startswith("before\n<!-- models -->\n| model |")
     assert text.endswith("|\n<!-- /models -->\nafter\n")
     assert not (tmp_path / "gone.yml").exists()
@@ -80,8 +80,7 @@ def test_a_configuration_of_a_network_names_weights_of_its_class_and_ratio():
         if is_learned(cls):
             found = weights[config["model"]["ckpt_path"]]
             assert found["model"] == cls.name
-            assert config["model"].get("ratio") == found["arguments"].get("ratio")
-            assert config["pipeline"]["ratio"] == found["arguments"].get("ratio", 4)
+            assert config["dataset"]["ratio"] == found["arguments"].get("ratio", 4)
             assert all(isinstance(value, (int, float)) for value in config["pipeline"]["training"].values())
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from pcsr_zoo.benchmark.published import published_rows
+from pcsr_zoo.datasets.pugan_tasks import TASKS as BENCHMARK_TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "docs").is_dir():
     pytest.skip("the documentation comes with the checkout", allow_module_level=True)
 
-TASKS = ("up4", "up4-independent", "up16", "up16-512", "pcsr4", "pcsr8", "pcsr16")
+TASKS = tuple(BENCHMARK_TASKS)
 
 
 def known() -> dict[tuple[str, str], set[tuple[str, ...]]]:
@@ -60,18 +61,32 @@ def test_rows_of_the_models_pages_are_measured_ones(page):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/recovery.md"])
 def test_overviews_have_measured_figures(page):
-    """Cells like .169 / 1.54 / 0.67 below the names of tasks; "`a-x4`, `-x8`" may have either's."""
+    """Cells like .169 / 1.54 / 0.67 in columns of tasks, or .169 in a column "`up4` CD" of a task and a metric.
+
+    A row of "`a-x4`, `-x8`" may have the numbers of either.
+    """
     rows, checked = known(), 0
     for heading, *lines in tables((ROOT / page).read_text(encoding="utf-8")):
-        tasks = [name.strip("`") for name in heading]
-        if not set(tasks) & set(TASKS):
+        columns = [re.fullmatch(r"`([^`]+)`(?: (CD|HD|P2F))?", cell) for cell in heading]
+        if not any(found and found[1] in TASKS for found in columns):
             continue
         for name, *cells in lines:
             first, *others = re.findall(r"`([^`]+)`", name) or [name.strip("*")]
             names = [first, *(re.sub(r"-x\d+$", other, first) for other in others)]
-            for task, cell in zip(tasks[1:], cells, strict=True):
-                if " / " in cell:
-                    values = tuple(f"{float(value):.{3 - (i > 0)}f}" for i, value in enumerate(cell.split(" / ")))
-                    assert any(values in rows[task, one] for one in names), (name, task)
-                    checked += 1
+            for found, cell in zip(columns[1:], cells, strict=True):
+                if not cell:
+                    continue
+                task, metric = found[1], found[2]
+                metrics = [metric] if metric else ["CD", "HD", "P2F"]
+                if first.startswith("best published"):
+                    choices = [
+                        row for (of, one), all in rows.items() if of == task and "published" in one for row in all
+                    ]
+                else:
+                    choices = [row for one in names for row in rows[task, one]]
+                digits = [3 if one == "CD" else 2 for one in metrics]
+                given = [f"{float(v):.{n}f}" for v, n in zip(cell.split(" / "), digits, strict=True)]
+                kept = [("CD", "HD", "P2F").index(one) for one in metrics]
+                assert given in [[row[k] for k in kept] for row in choices], (name, task, metric)
+                checked += 1
     assert checked > 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import os
 import re
@@ -11,25 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pcsr_zoo import read, write
-
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "mkdocs.yml").is_file():
     pytest.skip("the documentation comes with the checkout", allow_module_level=True)
-
-
-def test_the_quickstart_runs(monkeypatch, tmp_path):
-    """Its Python, in one go, as a reader types it; on a part of the sample cloud, to be quick."""
-    text = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    (tmp_path / "examples" / "data").mkdir(parents=True)
-    write(read(ROOT / "examples" / "data" / "sculpture.ply")[:400], tmp_path / "examples" / "data" / "sculpture.ply")
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    exec(code, names)
-    assert len(names["again"]) == len(names["cloud"]) == 400
-    assert len(names["dense"]) == len(read("dense.ply")) == 1600
-    assert {"normals", "colors"} <= set(names["dense"].attributes)
 
 
 @pytest.mark.slow
@@ -44,9 +29,12 @@ def test_the_site_builds_without_a_warning(tmp_path):
     def page(name: str) -> str:
         return (tmp_path / name).read_text(encoding="utf-8")
 
-    assert "pcsr upsample" in page("cli.html")  # of click
-    assert "keep_input" in page("api.html")  # of the docstring
-    assert "138,147 parameters" in page("models/jetnet.html")  # of the model card
+    assert "--keep-input" in page("cli/upsample.html")  # of click
+    assert 'href="cli/models-pull.html"' in page("cli.html")
+    assert "keep_input" in page("reference/functions.html")  # of the docstring
+    assert "138,147" in page("repository/hub_configs/jetnet/index.html")  # a model card, to which the next line links
+    assert 'href="../repository/hub_configs/jetnet/index.html"' in page("models/jetnet.html")
+    assert "messages" in page("models/jetnet-classes.html")
     assert 'href="../recovery.html"' in page("models/pointlie.html")  # links of a page that lies in another folder
     assert 'href="jetnet.html"' in page("models/pointlie.html")
     assert (tmp_path / "models" / "errors_x4.png").is_file()
@@ -54,5 +42,16 @@ def test_the_site_builds_without_a_warning(tmp_path):
     for family in (ROOT / "pcsr_zoo" / "models").glob("*/page.md"):
         name = family.parent.name.replace("_", "-")
         assert f'href="models/{name}.html" class="md-nav__link"' in page("index.html"), name
+    assert 'href="../benchmarks/' not in page("repository/BENCHMARKS.html")
+    assert 'href="benchmarks/upsampling.html"' in page("repository/BENCHMARKS.html")  # a copy that links to a copy
     assert "repository/CONTRIBUTING.html" in page("training.html")  # a link that led out of docs/
     assert (tmp_path / "repository" / "CONTRIBUTING.html").is_file()
+    for path in tmp_path.rglob("*.html"):
+        assert words(path.read_text(encoding="utf-8")) < 1500, path.relative_to(tmp_path)
+
+
+def words(page: str) -> int:
+    """Of the article of a page, without the navigation; the spans of highlighted code do not divide words."""
+    found = re.search(r"<article.*?</article>", page, re.DOTALL)
+    text = re.sub(r"</?(?:span|a|code)\b[^>]*>", "", found[0]) if found else ""
+    return len(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())

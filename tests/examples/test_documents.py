@@ -98,6 +98,6 @@ def test_a_model_is_published_as_the_how_to_says(hub: HubServer, tmp_path, monke
     assert "model.safetensors" in run(*dry)[0]
     assert "me/jetnet-mine" not in hub.repositories
     assert "Pushed" in run(*push)[0]
-    assert "good" in run(*verify)[0]
+    assert "valid" in run(*verify)[0]
     run(*upsample)
     assert len(pcsr_zoo.read("scan_x4.ply")) == 240

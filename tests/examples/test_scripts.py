@@ -117,7 +117,7 @@ def test_fine_tuning_on_meshes_leaves_a_checkpoint(tmp_path, capsys):
     meshes = script.make_meshes(tmp_path / "meshes", count=2)
     script.main([str(tmp_path / "meshes"), "--keep", str(meshes[1]), "-o", str(output), "--steps", "1"])
     printed = capsys.readouterr().out
-    assert f"{meshes[1]}, which it never saw" in printed
+    assert f"{meshes[1]}, which was not used" in printed
     assert printed.count("P2F") == 2
     assert len(load(output).upsample(np.random.default_rng(0).normal(size=(40, 3)), 2)) == 80
     with pytest.raises(SystemExit, match="at least two meshes"):

@@ -166,7 +166,7 @@ def test_none_and_too_many():
         with pytest.raises(OptionError, match=f"cannot pick {n}"):
             farthest_point_sample(torch.from_numpy(SPHERE)[None], n)
     for start in (-1, len(SPHERE)):
-        with pytest.raises(OptionError, match=f"start {start}"):
+        with pytest.raises(OptionError, match=f"start.*{start}"):
             farthest_point_sample(SPHERE, 3, start=start)
 
 
@@ -279,7 +279,7 @@ def test_weights_make_picks_denser():
 
 @pytest.mark.parametrize("weights", [np.ones(3), np.zeros(1500), np.full(1500, np.nan)])
 def test_weights_that_make_no_sense(weights):
-    with pytest.raises(OptionError, match="1500 weights, all positive"):
+    with pytest.raises(OptionError, match=r"1500 .*weights"):
         farthest_point_sample(SPHERE, 10, weights=weights)
     with pytest.raises(OptionError, match="only for an array"):
         farthest_point_sample(torch.from_numpy(SPHERE), 10, weights=weights)

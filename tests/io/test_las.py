@@ -207,10 +207,10 @@ def test_values_that_do_not_fit_are_refused(tmp_path) -> None:
     make_las(tmp_path / "a.las")
     cloud = read(tmp_path / "a.las")
     far = Cloud(cloud.positions + 1e8, cloud.attributes, cloud.metadata)
-    with pytest.raises(FileError, match=r"b\.las: a position does not fit"):
+    with pytest.raises(FileError, match=r"b\.las: .*position"):
         write(far, tmp_path / "b.las")
     cloud.attributes["return_number"] = np.full(N, 99)
-    with pytest.raises(FileError, match=r"'return_number' .* holds 0 to 15, the cloud has 99"):
+    with pytest.raises(FileError, match=r"'return_number' .* 0 to 15, .* 99"):
         write(cloud, tmp_path / "b.las")
     bad = Cloud([[0, 0, 0], [np.nan, 0, 0]])
     with pytest.raises(FileError, match="row 1"):

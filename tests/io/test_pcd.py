@@ -146,7 +146,7 @@ def test_lzf_by_hand() -> None:
     for broken in (b"\x02ab", bytes([1 << 5]), bytes([1 << 5, 0]), bytes([0, 65, 7 << 5])):
         with pytest.raises(ValueError):
             lzf.decompress(broken, 3)
-    with pytest.raises(ValueError, match="3 bytes in place of 4"):
+    with pytest.raises(ValueError, match=r"3 bytes.* 4"):
         lzf.decompress(bytes([2, *b"abc"]), 4)
 
 
@@ -167,7 +167,7 @@ ASCII = header("ascii", 2) + b"1 2 3\n4 5 6\n"
         (BINARY.replace(b"WIDTH 4", b"WIDTH 40").replace(b"POINTS 4", b"POINTS 40"), "truncated"),
         (BINARY.replace(b"POINTS 4", b"POINTS 5"), "is not POINTS 5"),
         (BINARY.replace(b"WIDTH 4", b"WIDTH four"), "header is broken"),
-        (BINARY.replace(b"WIDTH 4\n", b""), "lacks or misstates WIDTH"),
+        (BINARY.replace(b"WIDTH 4\n", b""), "WIDTH"),
         (BINARY.replace(b"SIZE 4 4 4", b"SIZE 4 4"), "different lengths"),
         (BINARY.replace(b"SIZE 4 4 4", b"SIZE 4 4 3"), "unknown type F 3"),
         (BINARY.replace(b"FIELDS x y z", b"FIELDS x y w"), "no fields x, y and z"),
@@ -177,10 +177,10 @@ ASCII = header("ascii", 2) + b"1 2 3\n4 5 6\n"
         (COMPRESSED.replace(b"\x1f", b"\xff", 1), "compressed block is broken"),
         (
             COMPRESSED.replace(b"WIDTH 4", b"WIDTH 5").replace(b"POINTS 4", b"POINTS 5"),
-            "5 points need 60 bytes",
+            "5 points .*60 bytes",
         ),
-        (ASCII[:-6], "promises 2 points"),
-        (ASCII + b"7 8 9\n", "promises 2 points"),
+        (ASCII[:-6], "2 points"),
+        (ASCII + b"7 8 9\n", "2 points"),
         (ASCII.replace(b"4 5 6", b"4 5"), "line 13: 2 columns"),
         (ASCII.replace(b"4 5 6", b"4 five 6"), "line 13: 'five'"),
     ],

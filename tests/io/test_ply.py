@@ -198,7 +198,7 @@ def test_64_bit_integers_get_a_type_that_holds_them(tmp_path) -> None:
     assert [back[name].dtype for name in values] == [np.int32, np.uint32, np.float64]
     with pytest.raises(FileError, match=r"'id'.*2\^53"):
         write(Cloud(np.eye(3)[:1], {"id": np.array([2**60])}), tmp_path / "b.ply")
-    with pytest.raises(FileError, match="'name' holds"):
+    with pytest.raises(FileError, match="'name'"):
         write(Cloud(np.eye(3)[:1], {"name": np.array(["tree"])}), tmp_path / "b.ply")
 
 
@@ -229,14 +229,14 @@ TEXT = make_ply("ascii", dict.fromkeys("xyz", "float"), [(1.0, 2.0, 3.0)])
         (GOOD.replace(b"element vertex", b"element points"), "no element 'vertex'"),
         (GOOD.replace(b"float y", b"flaot y"), "line 5"),
         (GOOD.replace(b"float y", b"float x"), "line 5"),
-        (GOOD.replace(b"float y", b"float w"), "no column y"),
+        (GOOD.replace(b"float y", b"float w"), "column y"),
         (GOOD.replace(b"binary_little_endian", b"binary_middle_endian"), "binary_middle_endian"),
         (GOOD.replace(b"format binary_little_endian 1.0\n", b""), "no 'format'"),
         (TEXT.replace(b"2.0", b"five"), r"line 8: 'five'"),
         (TEXT.replace(b"vertex 1", b"vertex 2"), "truncated"),
         (TEXT + b"4 5 6\n", "3 numbers more"),
         (make_ply("ascii", {**dict.fromkeys("xyz", "float"), "k": "uchar"}, [(1.0, 2.0, 3.0, 300)]), "300"),
-        (pyramid("ascii").replace(b"3 3 0 4 9", b"3 3 0 5 9"), "names vertex 5"),
+        (pyramid("ascii").replace(b"3 3 0 4 9", b"3 3 0 5 9"), "vertex 5"),
         (pyramid("binary_little_endian")[:-3], "truncated"),
     ],
 )  # fmt: skip

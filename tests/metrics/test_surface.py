@@ -119,7 +119,7 @@ def test_errors_name_the_file(tmp_path):
     ("vertices", "triangles", "message"),
     [
         (CUBE_VERTICES, np.empty((0, 3), int), "no triangles"),
-        (CUBE_VERTICES, [[0, 1, 8]], "outside 0 to 7"),
+        (CUBE_VERTICES, [[0, 1, 8]], "0 to 7"),
         (CUBE_VERTICES[:, :2], [[0, 1, 2]], r"shape \(V, 3\)"),
         (CUBE_VERTICES, [[0, 1, 2, 3]], r"shape \(T, 3\)"),
         ([[0, 0, 0], [1, 0, 0], [0, np.nan, 0]], [[0, 1, 2]], "vertex 2 is NaN"),

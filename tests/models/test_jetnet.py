@@ -138,18 +138,18 @@ def examples():
 def test_examples_are_the_same_whoever_draws_them(examples):
     data, recipe, both = examples
     parts = [recipe.examples(data, 0, 0, k, 1) for k in (0, 1)]
-    for name in ("places", "offsets", "weight", "truth", "sites"):
+    for name in ("positions", "offsets", "weight", "truth", "sites"):
         torch.testing.assert_close(torch.cat([part[name] for part in parts]), both[name], rtol=0, atol=0)
-    assert not torch.equal(recipe.examples(data, 1, 0, 0, 1)["places"], parts[0]["places"])
+    assert not torch.equal(recipe.examples(data, 1, 0, 0, 1)["positions"], parts[0]["positions"])
 
 
 def test_losses_against_brute_force(examples):
     _, _, batch = examples
     begin = 0
-    distance = distance_to_surface(batch, batch["places"]).numpy()
-    holes = uncovered(batch, batch["places"]).numpy()
+    distance = distance_to_surface(batch, batch["positions"]).numpy()
+    holes = uncovered(batch, batch["positions"]).numpy()
     for k in range(2):
-        places = batch["places"][512 * k : 512 * (k + 1)].numpy()
+        places = batch["positions"][512 * k : 512 * (k + 1)].numpy()
         truth, normals = (batch[name][2048 * k : 2048 * (k + 1)].numpy() for name in ("truth", "truth_normals"))
         gap = float(batch["truth_gap"][2048 * k])
         for i in range(0, 512, 37):
@@ -181,7 +181,7 @@ def test_it_learns(examples):
         with torch.no_grad():
             patches = Patches(**{name: batch["patches." + name] for name in Patches.__dataclass_fields__})
             move, _ = network(patches, batch["noise"], batch["offsets"], batch["index"])
-            squares.append(float((distance_to_surface(batch, batch["places"] + move) ** 2).mean()))
+            squares.append(float((distance_to_surface(batch, batch["positions"] + move) ** 2).mean()))
     assert min(squares[-5:]) < 0.7 * squares[0]
 
 

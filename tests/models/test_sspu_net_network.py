@@ -93,21 +93,23 @@ def test_the_network_turns_moves_and_grows_with_the_cloud(network):
     turn = torch.from_numpy(Rotation.random(random_state=1).as_matrix())
     with torch.no_grad():
         before, after = network(points), network(3 * points @ turn.T + 7)
-    torch.testing.assert_close(after.places, 3 * before.places @ turn.T + 7, atol=1e-4, rtol=0)
-    torch.testing.assert_close(after.rises, 3 * before.rises @ turn.T, atol=1e-4, rtol=0)
-    assert before.rises.norm(dim=3).mean() > 1e-3
+    torch.testing.assert_close(after.positions, 3 * before.positions @ turn.T + 7, atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.normal_offsets, 3 * before.normal_offsets @ turn.T, atol=1e-4, rtol=0)
+    assert before.normal_offsets.norm(dim=3).mean() > 1e-3
 
 
 def test_a_mirrored_cloud_is_mirrored(network):
     points, mirror = torus(), torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(network(points * mirror).places, network(points).places * mirror, atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            network(points * mirror).positions, network(points).positions * mirror, atol=1e-5, rtol=0
+        )
 
 
 def test_the_order_of_the_points_does_not_matter(network):
     points, order = torus(), torch.randperm(300, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(network(points[:, order]).places, network(points).places[:, order])
+        torch.testing.assert_close(network(points[:, order]).positions, network(points).positions[:, order])
 
 
 def test_a_cloud_is_its_neighborhoods(network):
@@ -117,7 +119,7 @@ def test_a_cloud_is_its_neighborhoods(network):
     assert near[0]
     assert 100 < near.sum() < 300
     with torch.no_grad():
-        whole, part = network(points).places[0, 0], network(points[:, near]).places[0]
+        whole, part = network(points).positions[0, 0], network(points[:, near]).positions[0]
     torch.testing.assert_close(part[0], whole, atol=1e-5, rtol=0)
 
 
@@ -127,15 +129,15 @@ def test_parts_of_a_large_cloud_are_joined(network, monkeypatch):
         whole = network(points)
         monkeypatch.setattr("pcsr_zoo.layers.dense_edge_conv._CHUNK", 70)
         parts = network(points)
-    torch.testing.assert_close(parts.places, whole.places, atol=1e-6, rtol=0)
+    torch.testing.assert_close(parts.positions, whole.positions, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_small_clouds_have_fewer_copies(network, count):
     with torch.no_grad():
         made = network(torus(8)[:, :count])
-    assert made.places.shape == (1, count, min(5, count - 1), 3)
-    assert torch.isfinite(made.places).all()
+    assert made.positions.shape == (1, count, min(5, count - 1), 3)
+    assert torch.isfinite(made.positions).all()
 
 
 def test_it_begins_on_cubic_curves():
@@ -161,7 +163,7 @@ def test_or_on_the_chords():
         for last in (network.beside[-1], network.above[-1]):
             torch.nn.init.zeros_(last.weight)
         with torch.no_grad():
-            places.append(network(torus()).places)
+            places.append(network(torus()).positions)
     points = torus()[0]
     ends = points[cKDTree(points.numpy()).query(points.numpy(), 5)[1][:, 1:]]
     along = places[0][0] - points[:, None]

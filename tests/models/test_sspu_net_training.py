@@ -14,10 +14,11 @@ from toy_training import one_thread, write_toy_data  # noqa: E402, F401
 
 from pcsr_zoo import load  # noqa: E402
 from pcsr_zoo.datasets.training_set import TrainingSet  # noqa: E402
-from pcsr_zoo.errors import OptionError  # noqa: E402
+from pcsr_zoo.errors import OptionError, TrainingError  # noqa: E402
 from pcsr_zoo.losses.surface import heights  # noqa: E402
 from pcsr_zoo.models.sspu_net import recipe as sspu_net_recipe  # noqa: E402
 from pcsr_zoo.models.sspu_net.model import SSPUNet  # noqa: E402
+from pcsr_zoo.training import train  # noqa: E402
 
 SMALL = {"width": 16, "growth": 4, "blocks": 2, "hidden": 16}
 OPTIONS = {"points": 64, "clouds": [200, 300], "pixels": 12}
@@ -114,7 +115,7 @@ def test_the_paper_to_the_letter(data):
     recipe = model.recipe(**OPTIONS, given=1.0, keep=False, surface=0.0, cover=0.0)
     examples = recipe.examples(data, 0, 0, 0, 2)
     torch.testing.assert_close(examples["given"].sort(dim=1).values, examples["cloud"].sort(dim=1).values)
-    places = model.network(examples["given"]).places.flatten(1, 2)
+    places = model.network(examples["given"]).positions.flatten(1, 2)
     assert recipe._dense(places, examples["given"]).shape == (2, 4 * 64, 3)
     assert set(loss_of(recipe, examples)[1]) == {"shape", "image", "hausdorff", "uniform", "loss"}
 
@@ -124,7 +125,7 @@ def test_d_is_what_users_get(data):
     model, recipe = small()
     given = recipe.examples(data, 0, 0, 0, 1)["given"]
     with torch.no_grad():
-        dense = recipe._dense(model.network(given).places.flatten(1, 2), given)
+        dense = recipe._dense(model.network(given).positions.flatten(1, 2), given)
     assert dense.shape == (1, 4 * 64, 3)
     torch.testing.assert_close(dense[:, :64], given)
     users = torch.from_numpy(load(model, allow_untrained=True).upsample(given[0].double().numpy(), 4))
@@ -149,7 +150,7 @@ def test_training_brings_it_nearer_to_surfaces_that_it_was_not_given(data):
 
     def off() -> float:
         with torch.no_grad():
-            places = model.network(held_out["given"]).places.flatten(1, 2)
+            places = model.network(held_out["given"]).positions.flatten(1, 2)
         return float(heights(places, held_out["cloud"], held_out["normals"]).mean())
 
     before = off()
@@ -182,7 +183,7 @@ def test_validation_judges_by_points_that_were_left_out(data, monkeypatch):
     [
         ({"given": 0.1}, "given must be from 1 / ratio, 0.25, to 1, got 0.1"),
         ({"points": 8}, "points must be at least 32"),
-        ({"clouds": [500, 100]}, "two sizes"),
+        ({"clouds": [500, 100]}, "clouds"),
         ({"shape": -1.0}, "must not be negative"),
         ({"shape": 0, "image": 0, "hausdorff": 0, "uniform": 0, "surface": 0, "cover": 0}, "at least one weight"),
     ],
@@ -193,7 +194,7 @@ def test_options_that_make_no_sense(options, message):
 
 
 def test_arguments():
-    with pytest.raises(OptionError, match="ratios of 2 and 4, got 16; larger ones go by steps"):
+    with pytest.raises(OptionError, match=r"ratio.*16"):
         SSPUNet(ratio=16)
     with pytest.raises(OptionError, match="copies must be at least the ratio"):
         SSPUNet(copies=2)
@@ -211,3 +212,46 @@ def test_a_training_file_of_small_clouds_is_taken(tmp_path):
     assert examples["cloud"].shape == (1, 256, 3)
     assert examples["given"].shape == (1, 128, 3)
     assert torch.isfinite(loss_of(recipe, examples)[0])
+
+
+def test_a_training_that_diverges_ends_with_the_advice_of_the_trainer(data, tmp_path):
+    """Whatever the network makes of it: candidates that are NaN must not end in an error of the geometry."""
+    model, recipe = small()
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.fill_(float("nan"))
+    loss, terms = loss_of(recipe, recipe.examples(data, 0, 0, 0, 1))
+    loss.backward()
+    assert not torch.isfinite(loss)
+    assert list(terms) == ["loss"]
+    figures = recipe.validate(recipe.networks(), data, 0, torch.device("cpu"))
+    assert next(iter(figures.values())) == float("inf")
+    assert figures.keys() == small()[1].validate(small()[1].networks(), data, 0, torch.device("cpu")).keys()
+
+    path = write_toy_data(tmp_path / "train.npz", points=2048)
+    settings = {"steps": 40, "batch": 1, "lr": 1e6, "warmup": 0, "clip": 0, "ema": 0, "workers": 0, "validate_every": 5}
+    with pytest.raises(TrainingError, match=r"training\.lr"):
+        train("sspu-net", path, tmp_path / "r", arguments=SMALL, recipe=OPTIONS, settings={**settings, "patience": 3})
+
+
+def test_it_is_trained_in_bfloat16(data, tmp_path):
+    path = write_toy_data(tmp_path / "train.npz", points=2048)
+    settings = {"steps": 3, "batch": 1, "warmup": 0, "workers": 0, "precision": "bf16"}
+    outcome = train("sspu-net", path, tmp_path / "r", arguments=SMALL, recipe=OPTIONS, settings=settings)
+    assert outcome.skipped == 0
+    assert np.isfinite(list(outcome.figures.values())).all()
+
+
+def test_the_network_is_moved_outside_of_inference_mode(monkeypatch):
+    """Parameters that inference mode makes anew, on another device, could not be trained any more."""
+    model, modes = SSPUNet(**SMALL), []
+    move = model.network.to
+
+    def to(*args, **options):
+        modes.append(torch.is_inference_mode_enabled())
+        return move(*args, **options)
+
+    monkeypatch.setattr(model.network, "to", to)
+    load(model, allow_untrained=True).upsample(np.random.default_rng(0).normal(size=(40, 3)), 4)
+    assert modes
+    assert not any(modes)

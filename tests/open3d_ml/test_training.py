@@ -71,10 +71,10 @@ def test_training_goes_on_from_what_is_there(make, shift, training_npz, tmp_path
 
 
 def test_training_refuses_what_cannot_be_trained(make, shift, training_npz):  # noqa: F811
-    with pytest.raises(OptionError, match="Jet has no parameters"):
+    with pytest.raises(OptionError, match="Jet "):
         make("PointCloudUpsampling", dataset=get("dataset", "TrainingFile", training_npz)).run_train()
-    with pytest.raises(OptionError, match="without a data set"):
+    with pytest.raises(OptionError, match="dataset"):
         make("PointCloudUpsampling", shift()).run_train()
     data = get("dataset", "TrainingFile", training_npz)
-    with pytest.raises(OptionError, match="unknown key 'stesp'; did you mean steps"):
+    with pytest.raises(OptionError, match=r"'stesp'.*steps"):
         make("PointCloudUpsampling", shift(), data, training={"stesp": 3}).run_train()

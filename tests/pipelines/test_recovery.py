@@ -165,17 +165,6 @@ def test_seeds_and_temperature():
     assert whole == pytest.approx(2 * half, rel=0.1)
 
 
-@pytest.mark.parametrize("model", [Halving(), "jet"], ids=["halving", "jet"])
-def test_draws_are_the_seeds_one_after_the_other(model):
-    told = []
-    found = recover(POINTS, 2, model=model, draws=3, seed=7, progress=lambda stage, done: told.append(stage))
-    assert len(found) == 3
-    for draw, result in enumerate(found):
-        np.testing.assert_array_equal(result, recover(POINTS, 2, model=model, seed=7 + draw))
-    assert any(stage.endswith("draw 3 of 3") for stage in told)
-    assert isinstance(recover(POINTS, 2, model=model), np.ndarray)
-
-
 def test_the_kind_that_was_given_comes_back():
     torch = pytest.importorskip("torch")
     assert recover(torch.from_numpy(POINTS).float(), 2).dtype == torch.float32
@@ -189,8 +178,6 @@ def test_the_kind_that_was_given_comes_back():
         ({}, "ratio"),
         ({"ratio": 0.5}, r"ratio.* 0\.5.*sample"),
         ({"n": 799}, "800 .*799.*sample"),
-        ({"ratio": 2, "draws": 0}, "draws.* 0"),
-        ({"ratio": 2, "draws": 1.5}, r"draws.* 1\.5"),
         ({"ratio": 2, "temperature": -1}, "temperature.* -1"),
         ({"ratio": 2, "temperature": "hot"}, "temperature.*'hot'"),
         ({"ratio": 2, "temperature": float("nan")}, "temperature.* nan"),

@@ -195,7 +195,7 @@ def test_every_part_that_ships_is_averaged(path, tmp_path, monkeypatch):
 def test_a_recipe_needs_the_truth_unless_it_says_otherwise(path):
     recipe = ToyPatches(8).recipe()
     assert not recipe.learns_from_scans
-    with pytest.raises(OptionError, match="PatchRecipe learns from the truth, which a single scan is not"):
+    with pytest.raises(OptionError, match="PatchRecipe needs ground truth"):
         recipe.for_scan(512)
 
     class Scans(PatchRecipe):
@@ -267,7 +267,7 @@ def test_bad_steps_are_skipped_and_counted(path, tmp_path):
     assert outcome.skipped == 3
     assert read_config(tmp_path / "a")["about"]["skipped_steps"] == 3
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "a").values())
-    with pytest.raises(TrainingError, match=r"not finite in 3 steps in a row, up to step 8.*training\.lr"):
+    with pytest.raises(TrainingError, match=r"3 consecutive steps, up to step 8.*training\.lr"):
         train("toy-patches", path, tmp_path / "b", settings={**settings, "save_every": 2}, recipe={"bad": [5, 6, 7, 8]})
     assert pcsr_zoo.load(str(tmp_path / "b"))  # of a step before
 
@@ -376,9 +376,9 @@ def test_a_model_with_weights_is_trained_on_and_not_changed(path, tmp_path):
         ({"model": "toy-patchs"}, OptionError, "did you mean toy-patches"),
         ({"arguments": {"depth": 3}}, OptionError, "arguments: .*depth"),
         ({"arguments": {"widht": 3}}, OptionError, "no argument 'widht'; did you mean width"),
-        ({"recipe": {"color": 3}}, OptionError, "recipe: 'toy-patches' has no option 'color'; there are: points"),
+        ({"recipe": {"color": 3}}, OptionError, "recipe: 'toy-patches' has no option 'color'"),
         ({"recipe": {"bad": 3}}, OptionError, "recipe: .* cannot be trained with these"),
-        ({"settings": {"part_lr": {"tail": 1}}}, OptionError, "no part 'tail'; there are: network"),
+        ({"settings": {"part_lr": {"tail": 1}}}, OptionError, "no part 'tail'.*: network"),
         ({"recipe": {"points": 999}}, OptionError, "cannot be drawn"),
         ({"device": "cuda:77"}, OptionError, "cuda:77"),
         ({"device": "gpu"}, OptionError, "'gpu'"),
@@ -395,10 +395,23 @@ def test_without_held_out_shapes_it_says_so(tmp_path):
     lines = []
     data = write_toy_data(tmp_path / "one.npz", shapes=1, held_out=0)
     train("toy-patches", data, tmp_path / "r", settings={**QUICK, "steps": 2}, report=lines.append)
-    assert any("nothing is held out, so its single shape is validated on" in line for line in lines)
+    assert any("one.npz" in line and "held out" in line for line in lines)
     data = write_toy_data(tmp_path / "none.npz", shapes=1, held_out=1)
-    with pytest.raises(OptionError, match="all its shapes are held out"):
+    with pytest.raises(OptionError, match=r"none\.npz.*--held-out"):
         train("toy-patches", data, tmp_path / "s")
+
+
+@pytest.mark.parametrize(("steps", "told"), [(3, True), (9, False)])
+def test_a_warmup_longer_than_the_training_is_told(path, tmp_path, steps, told):
+    lines = []
+    settings = {**QUICK, "warmup": 6, "lr": 1e-2, "steps": steps, "log_every": 1}
+    train("toy-patches", path, tmp_path / "r", settings=settings, report=lines.append)
+    found = [line for line in lines if "training.warmup" in line]
+    assert len(found) == told
+    logged = [json.loads(line) for line in (tmp_path / "r/logs/metrics.jsonl").read_text().splitlines()]
+    highest = max(value for line in logged for name, value in line.items() if name.endswith("/lr"))
+    assert highest == pytest.approx(0.005 if told else 0.01)
+    assert all("0.005" in line for line in found)  # the rate at the end
 
 
 def test_a_checkpoint_of_others_is_not_overwritten(path, tmp_path):

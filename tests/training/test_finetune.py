@@ -153,7 +153,7 @@ def test_sources_are_told_apart(tmp_path):
     assert find_sources([mesh, tmp_path, mesh]).meshes == found.meshes
     with pytest.raises(FileError, match=r"gone\.ply: no such file"):
         find_sources([tmp_path / "gone.ply"])
-    with pytest.raises(OptionError, match="name something"):
+    with pytest.raises(OptionError, match="no data"):
         find_sources([])
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match="no meshes or point clouds"):
@@ -179,7 +179,7 @@ def test_a_mixture_becomes_one_training_file_once(tmp_path):
     assert all(len(found.points(k)) == 1500 for k in range(6))
     assert len(found.held_out) == 1
     assert [shape.license for shape in found.shapes] == ["CC0-1.0", "MIT", "CC0-1.0", *3 * ["unknown"]]
-    assert any("few.ply: 300 distinct points are too few" in line for line in lines)
+    assert any("few.ply" in line and "300 distinct points" in line for line in lines)
     sheet = found.points(3) * found.frames[3, 3] + found.frames[3, :3]  # the cube's faces
     assert np.abs(np.abs(sheet - 0.5).max(axis=1) - 0.5).max() < 1e-4
     before = made.stat().st_mtime_ns
@@ -189,7 +189,7 @@ def test_a_mixture_becomes_one_training_file_once(tmp_path):
     pcsr_zoo.write(Cloud(sphere(1600, 7)[0]), tmp_path / "scan1.ply")
     assert training_file(inputs, tmp_path / "out", silent) != made
     assert sorted(entry.suffix for entry in (tmp_path / "out").iterdir()) == [".npz", ".npz"]
-    with pytest.raises(OptionError, match="nothing in these files"):
+    with pytest.raises(OptionError, match="none of the files"):
         training_file([tmp_path / "few.ply"], tmp_path / "out", silent)
 
 
@@ -203,7 +203,7 @@ def test_fine_tuning_on_one_scan(base, tmp_path):
     outcome = finetune(str(base), [tmp_path / "scan.ply"], tmp_path / "mine", settings=settings, report=lines.append)
     assert outcome.before.keys() == outcome.figures.keys() == {"chamfer"}
     assert outcome.figures["chamfer"] <= outcome.before["chamfer"]
-    assert any("its single shape is validated on as well" in line for line in lines)
+    assert any("no shape is held out" in line for line in lines)
     assert any(line.startswith("chamfer: ") and "before" in line and "after" in line for line in lines)
     config = read_config(tmp_path / "mine")
     about = config["about"]
@@ -230,7 +230,7 @@ def test_what_is_no_better_is_not_kept(base, tmp_path):
     outcome = finetune(str(base), [data], tmp_path / "bad", settings=settings, report=lines.append)
     assert outcome.step == 0
     assert outcome.last["chamfer"] > outcome.before["chamfer"] == outcome.figures["chamfer"]
-    assert any("no step was better" in line for line in lines)
+    assert any("no step" in line for line in lines)
     one, two = (pcsr_zoo.load(folder).model.network.state_dict() for folder in (base, tmp_path / "bad"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
@@ -243,7 +243,7 @@ def test_gentle_defaults_and_refusals(base, tmp_path):
     assert (settings["warmup"], settings["validate_first"], settings["schedule"]) == (100, True, "cosine")
     with pytest.raises(OptionError, match="'jet' has no network"):
         finetune("jet", [data], tmp_path / "s")
-    with pytest.raises(OptionError, match="'toy-patches' has random weights"):
+    with pytest.raises(OptionError, match="'toy-patches'"):
         finetune("toy-patches", [data], tmp_path / "s")
     with pytest.raises(OptionError, match="is the checkpoint itself"):
         finetune(str(base), [data], base)
@@ -279,7 +279,7 @@ def test_a_self_supervised_model_learns_from_the_regions_of_a_scan(scan, tmp_pat
     assert (about["data_file"]["shapes"], about["data_file"]["held_out"], about["data_file"]["points"]) == (9, 1, 140)
     assert about["recipe"]["clouds"] == [140, 140]  # all points of a region
     assert (about["recipe"]["image"], about["recipe"]["hausdorff"]) == (0, 1.0)
-    assert not any("validated on as well" in line for line in lines)
+    assert not any("no shape is held out" in line for line in lines)
     last = network(tmp_path / "r/last")
     assert any(not torch.equal(value, last[name]) for name, value in network("sspu-net-x4").items())
     loaded = pcsr_zoo.load(tmp_path / "r")
@@ -373,7 +373,7 @@ def test_the_finetune_command(base, tmp_path):
     scans = [tmp_path / f"{k}.xyz" for k in range(3)]
     done = run("finetune", base, *scans, "-o", tmp_path / "r", "--steps", 3, "--lr", 1e-3, "--set", "training.batch=2")
     assert done.exit_code == 0, done.output
-    assert "2 shapes to train on, 3 steps of 2 examples" in done.output
+    assert "2 training shapes, 3 steps, batch 2" in done.output
     assert "before, " in done.output
     settings = read_config(tmp_path / "r")["about"]["settings"]
     assert (settings["steps"], settings["lr"], settings["batch"]) == (3, 1e-3, 2)
@@ -397,7 +397,7 @@ def test_a_failed_fine_tuning_leaves_no_folder(base, tmp_path):
     pcsr_zoo.write(Cloud(sphere(1200)[0]), tmp_path / "scan.ply")
     pcsr_zoo.write(Cloud(sphere(300)[0]), tmp_path / "few.ply")
     for scan, change, message in (
-        ("few.ply", {}, "nothing in these files can be trained on"),
+        ("few.ply", {}, "none of the files"),
         ("scan.ply", {"recipe": {"color": 3}}, "has no option 'color'"),
         ("scan.ply", {"settings": {"part_lr": {"tail": 1}}}, "no part 'tail'"),
         ("scan.ply", {"settings": {"accumulate": 2, "batch": 3}}, "multiple"),
@@ -433,4 +433,4 @@ def test_a_folder_that_is_no_checkpoint_is_told_what_one_is(base, tmp_path):
     ):
         done = run(*command)
         assert done.exit_code == 1
-        assert f"{tmp_path / 'runs'} is no checkpoint; a checkpoint is a folder with config.json and" in done.output
+        assert f"{tmp_path / 'runs'} is not a checkpoint" in done.output

@@ -68,7 +68,7 @@ def test_two_processes_train_as_one(path, tmp_path, monkeypatch):
     }
     out = torchrun(path, tmp_path / "two", options)
     assert out.count("resuming") == 0
-    assert out.count("6 steps of 8 examples, 2 x ") == 1  # one speaks for all
+    assert out.count("6 steps, batch 8, 2 x ") == 1  # one speaks for all
     from pcsr_zoo.training import engine
 
     seen = []

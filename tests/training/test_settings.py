@@ -74,9 +74,9 @@ def test_a_configuration_file(tmp_path):
     ("text", "change", "kind", "message"),
     [
         ("", None, FileError, "empty"),
-        ("- 1\n- 2\n", None, FileError, "must hold keys and values"),
+        ("- 1\n- 2\n", None, FileError, r"a\.yml must"),
         ("model: [toy\n", None, FileError, "line 2: cannot be read as YAML"),
-        ("model: toy\nmodel: tay\n", None, FileError, "line 2.*stands twice"),
+        ("model: toy\nmodel: tay\n", None, FileError, "line 2.*'model'"),
         ("modle: toy\ndata: d.npz\n", None, OptionError, "unknown key 'modle'; did you mean model"),
         ("model: toy\ndata: d.npz\nsteps: 3\n", None, OptionError, "'steps'; it belongs under 'training'"),
         ("data: d.npz\n", None, OptionError, "'model' is missing"),
@@ -88,7 +88,7 @@ def test_a_configuration_file(tmp_path):
         ("model: toy\ndata: d.npz\nimport: {a: b}\n", None, OptionError, "'import' must be"),
         ("model: toy\ndata: d.npz\n", "lr=3", OptionError, "did you mean training.lr"),
         ("model: toy\ndata: d.npz\n", "training.lr", OptionError, "write key=value"),
-        ("model: toy\ndata: d.npz\n", "model.x=3", OptionError, "'model' holds no further keys"),
+        ("model: toy\ndata: d.npz\n", "model.x=3", OptionError, "'model'"),
         ("model: toy\ndata: d.npz\n", "training.lr=[1", FileError, "--set training.lr=.*YAML"),
     ],
 )

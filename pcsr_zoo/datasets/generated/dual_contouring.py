@@ -1,7 +1,8 @@
 """Dual contouring (Ju et al. 2002): the zero level of a function as a triangle mesh that keeps creases and corners.
 
-One vertex a grid cell that the surface crosses, put where the tangent planes at the cell's crossed edges meet best;
-one quad a crossed edge, of the vertices of the four cells around it. Marching cubes would cut every crease off.
+Each grid cell that the surface crosses has one vertex, which minimizes the distances to the tangent planes at the
+cell's crossed edges. Each crossed edge has one quad, of the vertices of the four cells around it. Marching cubes would
+cut off all creases.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 Function = Callable[[np.ndarray], np.ndarray]  # points (N, 3) -> values (N,), negative inside
 
-_BLOCK = 4  # fine cells along one coarse cell's edge
+_BLOCK = 4  # fine cells along an edge of a coarse cell
 _BISECTIONS = 4
 _SHARP = 0.1  # least eigenvalue, beside the largest, of a direction in which the tangent planes really differ
 
@@ -45,7 +46,7 @@ def dual_contour(
 
 
 def _sample(function: Function, low: np.ndarray, step: float, blocks: np.ndarray, steepness: float) -> np.ndarray:
-    """The function on the grid; only its sign in blocks which the surface cannot reach. No value is zero."""
+    """The function's values on the grid, never zero. In blocks far from the surface, only the sign is right."""
     centers = np.stack(np.meshgrid(*[np.arange(n) + 0.5 for n in blocks], indexing="ij"), axis=-1) * (_BLOCK * step)
     coarse = function(centers.reshape(-1, 3) + low).reshape(blocks)
     near = np.abs(coarse) <= steepness * np.sqrt(3) / 2 * _BLOCK * step * 1.01
@@ -109,7 +110,7 @@ def gradient(function: Function, points: np.ndarray, step: float) -> NDArray[np.
 def _minimize(
     function: Function, corner: np.ndarray, step: float, index: np.ndarray, points: np.ndarray, normals: np.ndarray
 ) -> NDArray[np.float64]:
-    """One vertex (C, 3) a cell: nearest to all tangent planes, and to the crossings' mean where these leave it open."""
+    """The vertex (C, 3) of each cell: closest to all tangent planes; if they are degenerate, to the crossings' mean."""
     count = len(corner)
     rows = np.repeat(np.arange(len(points)), 4)
 
@@ -136,7 +137,7 @@ def _minimize(
 def _triangulate(
     vertices: np.ndarray, quads: np.ndarray, normals: np.ndarray
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Each quad cut along the diagonal whose two triangles face the surface's normal (E, 3) better."""
+    """Split each quad along the diagonal whose triangles fit the surface's normals (E, 3) better."""
 
     def facing(triangles: np.ndarray) -> np.ndarray:
         a, b, c = (vertices[triangles[..., k]] for k in range(3))

@@ -1,6 +1,6 @@
-"""Solids as functions: points (N, 3) -> signed distance (N,), negative inside, or a bound of it.
+"""Solids as functions: points (N, 3) -> signed distance (N,), negative inside, or a lower bound of its size.
 
-After Inigo Quilez' collection of distance functions. Each function here returns such a function.
+Each function here returns such a function. They follow Inigo Quilez' collection of distance functions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def ball(radius: float, center: ArrayLike = (0, 0, 0)) -> Solid:
 
 
 def ellipsoid(radii: ArrayLike) -> Solid:
-    """Not a distance, but a bound with a slope near 1 at the surface."""
+    """An ellipsoid: a bound of the distance with a slope near 1 at the surface."""
     r: NDArray[np.float64] = np.asarray(radii, np.float64)
 
     def value(p: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def cylinder(radius: float, half_height: float) -> Solid:
 
 
 def capsule(start: ArrayLike, end: ArrayLike, radius: float, end_radius: float | None = None) -> Solid:
-    """A round bar, linearly thicker or thinner towards its end."""
+    """A round bar whose radius changes linearly along its axis."""
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     axis, last = b - a, radius if end_radius is None else end_radius
 
@@ -69,13 +69,13 @@ def torus(major: float, minor: float) -> Solid:
 
 
 def tube(curve: np.ndarray, radius: float) -> Solid:
-    """All within `radius` of the points (M, 3), which lie much closer together than that."""
+    """The region within `radius` of points (M, 3), whose spacing is much smaller than the radius."""
     tree = cKDTree(curve)
     return lambda p: tree.query(p)[0] - radius
 
 
 def superquadric(radii: ArrayLike, e1: float, e2: float) -> Solid:
-    """Barr 1981: exponents .2 (nearly a box) to 2 (an octahedron)."""
+    """A superquadric (Barr 1981), with exponents from 0.2 (nearly a box) to 2 (an octahedron)."""
     r = np.asarray(radii, np.float64)
 
     def value(p: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ def polygon_distance(polygon: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def extruded(polygon: np.ndarray, half_height: float, twist: float = 0.0) -> Solid:
-    """A polygon (M, 2) drawn out along z, turning by `twist` radians per unit of height."""
+    """A polygon (M, 2) extruded along z, with a twist of `twist` radians per unit of height."""
     plane = polygon_distance(polygon)
 
     def value(p: np.ndarray) -> np.ndarray:
@@ -123,13 +123,13 @@ def extruded(polygon: np.ndarray, half_height: float, twist: float = 0.0) -> Sol
 
 
 def revolved(profile: np.ndarray) -> Solid:
-    """A closed polygon of (radius, z) rows turned about z."""
+    """A solid of revolution about z of a closed polygon of (radius, z) rows."""
     plane = polygon_distance(profile)
     return lambda p: plane(np.stack([np.hypot(p[:, 0], p[:, 1]), p[:, 2]], axis=1))
 
 
 def gyroid(periods: float, thickness: float, kind: int = 0) -> Solid:
-    """A sheet of the gyroid (0), Schwarz' P (1) or D (2) surface, about `thickness` strong."""
+    """A sheet of the gyroid (0), Schwarz' P (1) or D (2) surface, of about this thickness."""
 
     def value(p: np.ndarray) -> np.ndarray:
         q = np.pi * periods * p
@@ -145,7 +145,7 @@ def gyroid(periods: float, thickness: float, kind: int = 0) -> Solid:
     return value
 
 
-# -- what is made of them
+# -- operations
 
 
 def union(solids: Sequence[Solid]) -> Solid:
@@ -161,7 +161,7 @@ def without(solid: Solid, *holes: Solid) -> Solid:
 
 
 def blend(solids: Sequence[Solid], width: float) -> Solid:
-    """A union with fillets about `width` wide."""
+    """A union with fillets of about this width."""
 
     def pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         h = np.maximum(width - np.abs(a - b), 0) / width
@@ -175,19 +175,19 @@ def shell(solid: Solid, thickness: float) -> Solid:
 
 
 def moved(solid: Solid, offset: ArrayLike, rotation: np.ndarray | None = None) -> Solid:
-    """Turned by a rotation (3, 3), then shifted."""
+    """A solid that is rotated by a matrix (3, 3), then translated."""
     shift = np.asarray(offset, np.float64)
     turn = np.eye(3) if rotation is None else rotation
     return lambda p: solid((p - shift) @ turn)
 
 
 def bumpy(solid: Solid, waves: np.ndarray, phases: np.ndarray, heights: np.ndarray) -> Solid:
-    """Displaced by a sum of plane waves: wave vectors (K, 3), phases and heights (K,)."""
+    """A solid whose surface is displaced by plane waves: wave vectors (K, 3), phases and heights (K,)."""
     return lambda p: solid(p) + np.sin(p @ waves.T + phases) @ heights
 
 
 def bent(solid: Solid, curvature: float) -> Solid:
-    """The x axis rolled up in the x-z plane to a circle of radius 1 / curvature."""
+    """A solid that is bent so that its x axis becomes a circle of radius 1 / curvature in the x-z plane."""
     radius = 1 / curvature
 
     def value(p: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Families of closed shapes: each takes a random generator and gives a solid and the half size of a box around it."""
+"""Families of closed shapes: functions of a random generator that return a solid and half the size of its box."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COARSE = 40
 
 
 def contour(solid: im.Solid, half: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The surface as a mesh; all of it lies within `half` (3,) of the origin."""
+    """The surface of a solid as a mesh. `half` (3,) is half the size of a box about the origin that contains it."""
     low, high = _tight_box(solid, np.asarray(half, np.float64))
     step = float((high - low).max()) / RESOLUTION
     # the grid is shifted a little so that it does not coincide with axis-parallel faces
@@ -27,7 +27,7 @@ def contour(solid: im.Solid, half: np.ndarray) -> tuple[NDArray[np.float64], NDA
 
 
 def _tight_box(solid: im.Solid, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A smaller box, so that no cells are wasted: around the coarse grid points that may be near the inside."""
+    """A smaller box, which avoids empty cells: around the coarse grid points that may be near the inside."""
     axes = [np.linspace(-h, h, _COARSE) for h in 1.02 * half]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     spacing = 2.04 * half / (_COARSE - 1)

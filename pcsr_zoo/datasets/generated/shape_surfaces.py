@@ -1,4 +1,4 @@
-"""Families of surfaces with borders: each takes a random generator and gives vertices and triangles."""
+"""Families of surfaces with borders: functions of a random generator that return vertices and triangles."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def half_shell(rng: Rng) -> Mesh:
 
 
 def leaf(rng: Rng) -> Mesh:
-    """A single sheet with pointed ends, bent along and across, perhaps with a crease along its middle."""
+    """A sheet with pointed ends, bent along and across, with or without a crease along its middle."""
     u, v = _parameters((-1, 1), (-1, 1))
     half = rng.uniform(0.2, 0.5) * (np.clip(1 - u**2, 0, 1) ** rng.uniform(0.6, 1.2) + 0.002)
     half *= 1 + rng.uniform(0, 0.3) * u
@@ -76,7 +76,7 @@ def leaf(rng: Rng) -> Mesh:
 
 
 def open_tube(rng: Rng) -> Mesh:
-    """A hose along a curve, round or with corners, without ends; its radius varies."""
+    """A tube of varying radius along a curve, without end caps, with a round or polygonal section."""
     t = np.linspace(0, 1, 300)
     curve = sum(np.outer(np.cos(np.pi * k * t), rng.normal(size=3)) / k**1.5 for k in range(1, 4))
     curve = np.asarray(curve) * (0.75 / np.abs(curve).max())
@@ -101,10 +101,10 @@ def open_tube(rng: Rng) -> Mesh:
 
 
 def ruled(rng: Rng) -> Mesh:
-    """Straight lines between two curves: saddles, helicoids, folded fans, a ribbon with half twists."""
+    """Ruled surfaces between two curves: saddles, helicoids, folded fans, a ribbon with half twists."""
     u, v = _parameters((0, 1), (-1, 1), 2 * _ACROSS)
     kind = int(rng.integers(3))
-    if kind == 0:  # ribbon round a circle, open at the seam so that its sides are told apart
+    if kind == 0:  # ribbon round a circle, open at the seam, so that it has two sides
         twist, angle = rng.integers(1, 5), 2 * np.pi * 0.96 * u
         r = 0.65 + rng.uniform(0.15, 0.28) * v * np.cos(twist * angle / 2)
         points = np.stack([r * np.cos(angle), r * np.sin(angle), 0.25 * v * np.sin(twist * angle / 2)], axis=-1)

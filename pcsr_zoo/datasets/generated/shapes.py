@@ -1,6 +1,6 @@
-"""Shapes of our own to train on: smooth, creased, thin, of high genus, open; no license but the package's.
+"""Generated training shapes: smooth, creased, thin, of high genus, and open. The package's license applies to them.
 
-A shape is known by (seed, index): the index picks the family in turn, both together all random choices.
+A shape is determined by (seed, index): the index selects the family, and both seed the random choices.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .shape_surfaces import SURFACES
 FAMILIES = (*SOLIDS, *SURFACES)
 _TRIES = 10
 _FEWEST_TRIANGLES = 500
-_CRUMB = 0.03  # a part of less than this share of the largest part's area
+_CRUMB = 0.03  # smaller parts, relative to the area of the largest part, are removed
 
 
 def generate_mesh(seed: int, index: int) -> tuple[NDArray[np.float64], NDArray[np.int64], str]:
-    """One shape: vertices (V, 3) within about a unit of the origin, triangles (F, 3), and a name.
+    """A generated shape: vertices (V, 3) within about 1 of the origin, triangles (F, 3), and a name.
 
-    Solids are closed with normals outwards; families of open surfaces (`shape_surfaces`) have borders. In a random
-    orientation. The name is "generated/FAMILY-SEED-INDEX".
+    Solids are closed and have outward normals; the open surfaces of `shape_surfaces` have borders. The shape is rotated
+    at random. The name is "generated/FAMILY-SEED-INDEX".
 
     Raises:
         OptionError: the seed or the index is negative.
@@ -37,7 +37,7 @@ def generate_mesh(seed: int, index: int) -> tuple[NDArray[np.float64], NDArray[n
         vertices, triangles = contour(*SOLIDS[family](rng)) if family in SOLIDS else SURFACES[family](rng)
         if len(triangles) >= _FEWEST_TRIANGLES:
             break
-    else:  # pragma: no cover - no family gives nothing so often
+    else:  # pragma: no cover - no family fails so often
         raise RuntimeError(f"the family {family} gives no surface for the seed {seed} and the index {index}")
     vertices, triangles = without_crumbs(vertices, triangles)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
@@ -46,7 +46,7 @@ def generate_mesh(seed: int, index: int) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def without_crumbs(vertices: np.ndarray, triangles: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The mesh without its small loose parts and without unused vertices."""
+    """The mesh without small disconnected parts and without unused vertices."""
     count = len(vertices)
     edges = np.concatenate([triangles[:, :2], triangles[:, 1:]])
     graph = csr_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
@@ -59,7 +59,7 @@ def without_crumbs(vertices: np.ndarray, triangles: np.ndarray) -> tuple[NDArray
 
 
 def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A rotation (3, 3), uniform over all of them: a random unit quaternion."""
+    """A uniformly random rotation matrix (3, 3), from a random unit quaternion."""
     w, x, y, z = (q := rng.normal(size=4)) / np.linalg.norm(q)
     return np.array(
         [

@@ -1,4 +1,4 @@
-"""What the families of solids share: the types, and rotations."""
+"""Types and rotations that all families of solids use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Solids with edges: machined parts, gears, profiles, stairs, work of the lathe, furniture."""
+"""Solids with edges: machined parts, gears, profiles, stairs, lathed parts, furniture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .solids_common import Boxed, Rng, about
 
 
 def machined_block(rng: Rng) -> Boxed:
-    """A box with steps, slots, holes through it, pockets and cut-off edges."""
+    """A box with steps, slots, through holes, pockets and chamfers."""
     half = rng.uniform(0.25, 0.7, 3)
     solid = im.box(half, rng.choice([0, 0, 0.04]))
     for _ in range(rng.integers(1, 4)):  # slots and steps
@@ -81,7 +81,7 @@ def gear(rng: Rng) -> Boxed:
 
 
 def profile_bar(rng: Rng) -> Boxed:
-    """A random star or an I, T, U, L or Z section drawn out, perhaps twisted."""
+    """An extruded random star or I, T, U, L or Z section, with or without a twist."""
     if rng.random() < 0.5:
         count = int(rng.integers(4, 10))
         angle = np.sort(rng.uniform(0, 2 * np.pi, 2 * count))
@@ -101,7 +101,7 @@ def profile_bar(rng: Rng) -> Boxed:
 
 
 def stairs(rng: Rng) -> Boxed:
-    """Straight stairs, or boxes set on boxes as in a town."""
+    """Straight stairs, or stacked boxes like buildings."""
     if rng.random() < 0.5:
         count, wide = int(rng.integers(3, 9)), rng.uniform(0.2, 0.5)
         steps = np.linspace(-0.7, 0.7, count + 1)
@@ -120,7 +120,7 @@ def stairs(rng: Rng) -> Boxed:
 
 
 def turned(rng: Rng) -> Boxed:
-    """Work of the lathe: a profile of straight and round pieces about an axis, perhaps fluted or cut."""
+    """A lathed part: a solid of revolution of straight and round pieces, with or without flutes and cuts."""
     heights = np.linspace(-0.85, 0.85, int(rng.integers(6, 12)))
     heights[1:-1] += rng.uniform(-0.05, 0.05, len(heights) - 2)
     radii = rng.uniform(0.12, 0.5, len(heights))

@@ -9,7 +9,7 @@ from .solids_common import Boxed, Rng, turn
 
 
 def blob(rng: Rng) -> Boxed:
-    """Ellipsoids grown together, with bumps."""
+    """Smoothly joined ellipsoids with bumps."""
     parts = []
     for _ in range(rng.integers(3, 8)):
         center = rng.normal(size=3)
@@ -19,7 +19,7 @@ def blob(rng: Rng) -> Boxed:
 
 
 def creature(rng: Rng) -> Boxed:
-    """A body with limbs that taper and bend once: what animals and figures have in common."""
+    """A body with tapered, bent limbs, like animals and figures."""
     spread = np.array([rng.uniform(0.3, 0.5), rng.uniform(0.13, 0.25), rng.uniform(0.13, 0.3)])
     parts = [im.ellipsoid(spread)]
     for _ in range(rng.integers(4, 9)):

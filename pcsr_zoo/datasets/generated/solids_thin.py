@@ -1,4 +1,4 @@
-"""Thin solids and such with many holes: plates, vessels, wire, knots, minimal surfaces, rings, lattices."""
+"""Thin solids, and solids with many holes: plates, vessels, wire, knots, minimal surfaces, rings, lattices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def perforated_plate(rng: Rng) -> Boxed:
 
 
 def vessel(rng: Rng) -> Boxed:
-    """A pot or a cup: a thin wall, an opening, perhaps a handle."""
+    """A pot or a cup with a thin wall, an opening, and with or without a handle."""
     heights = np.linspace(-0.7, 0.7, 24)
     knots = np.linspace(-0.7, 0.7, 5)
     radii = np.polynomial.Polynomial.fit(knots, rng.uniform(0.25, 0.6, 5), 4)(heights)
@@ -78,7 +78,7 @@ def minimal_surface(rng: Rng) -> Boxed:
 
 
 def rings(rng: Rng) -> Boxed:
-    """Tori grown together at random angles, or the links of a chain grown into one."""
+    """Joined tori at random angles, or joined links of a chain."""
     parts = []
     for _ in range(rng.integers(3, 6)):
         major = rng.uniform(0.25, 0.45)

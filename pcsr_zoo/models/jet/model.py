@@ -1,9 +1,9 @@
 """`jet`: midpoints projected onto robust quadrics of their neighborhoods. No training, any ratio, linear cost.
 
-The scheme is classical: insert points (Alexa et al., Computing and rendering point set surfaces, 2003), project
-them onto osculating jets (Cazals and Pouget, 2003). What is ours (measured on meshes outside every test set):
-residuals reweight the fit, so that creases and opposite sheets are not averaged; candidates whose neighborhood one
-quadric cannot explain are taken only where nothing better is near; noise widens the fit.
+The scheme is classical: insert points (Alexa et al., Computing and rendering point set surfaces, 2003) and project
+them onto osculating jets (Cazals and Pouget, 2003). Three parts are ours, tuned on meshes outside of all test sets:
+residuals reweight the fit, so that creases and opposite sheets are not averaged; candidates with a large residual are
+used only where there are no better ones nearby; noise widens the fit.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _CHUNK = 32_768
 
 
 class Jet(Upsampler):
-    """Midpoints between neighbors, moved onto quadrics fitted to their 10 nearest measured points.
+    """Midpoints between neighbors, moved onto quadrics fitted to their 10 nearest support points.
 
     Args:
-        neighbors: how many points a fit takes on a clean cloud; noise widens it, see `_width`.
-        edges: how many neighbors of each point give a midpoint.
-        emptiness: a midpoint stays only if no point is nearer to it than this fraction of half its edge; on an even
-            surface that leaves about the edges of the Delaunay triangulation, three for each point.
-        misfit: candidates whose neighborhood leaves a larger relative residual are doubted.
-        best: ... but the best few at each point stay, so that no region is left out.
+        neighbors: number of points in a fit on a clean cloud; noise raises it, see `_width`.
+        edges: number of neighbors of each point that give a midpoint.
+        emptiness: a midpoint is used only if no point is closer to it than this fraction of half its edge. On an even
+            surface this leaves about the edges of the Delaunay triangulation, three for each point.
+        misfit: candidates whose fit has a larger relative residual are dropped,
+        best: except the best few at each point, so that no region is left empty.
     """
 
     name = "jet"
-    summary = "midpoints on robust local quadrics: no training, any ratio, creases kept, noise smoothed"
+    summary = "midpoints on robust local quadrics: no training, any ratio, keeps creases, smooths noise"
     source = "after Cazals and Pouget 2003 and Alexa et al. 2003; robust fit and selection are ours"
 
     def __init__(
@@ -63,7 +63,7 @@ class Jet(Upsampler):
         return self._project_all(points, KNN(support), context)[0]
 
     def _project_all(self, points: np.ndarray, surface: KNN, context: Context) -> tuple[np.ndarray, np.ndarray]:
-        """`_project` in pieces of bounded memory, as many at a time as there are cores."""
+        """`_project` in chunks of bounded memory, on all cores."""
         moved, misfit = np.empty((len(points), 3)), np.empty(len(points))
 
         def work(begin: int) -> None:
@@ -76,7 +76,7 @@ class Jet(Upsampler):
         return moved, misfit
 
     def _project(self, points: np.ndarray, surface: KNN, context: Context) -> tuple[np.ndarray, np.ndarray]:
-        """Points (M, 3) moved onto the quadric of their nearest measured points; and each quadric's misfit (M,)."""
+        """Points (M, 3) moved onto the quadric of their nearest support points, and each quadric's misfit (M,)."""
         import torch
 
         width, sharpness, rounds = self._width(context.noise)
@@ -88,14 +88,14 @@ class Jet(Upsampler):
         )
         zero = torch.zeros(len(points), 3, device=context.device)
         move = jets.project(zero).cpu().numpy().astype(np.float64) * radius
-        # A step beyond the nearest measured points is an extrapolation: half of their distance is the limit.
+        # A longer step than half of the distance to the nearest support points would be an extrapolation.
         limit = distance[:, :1] / 2 if context.noise == 0 else distance[:, -1:] / 2
         length = np.linalg.norm(move, axis=1, keepdims=True)
         move *= np.minimum(1.0, limit / np.maximum(length, 1e-300))
         return points + move, jets.misfit.cpu().numpy().astype(np.float64)
 
     def _width(self, noise: float) -> tuple[int, float, int]:
-        """(neighbors, sharpness, rounds) for a noise in units of the point spacing."""
+        """(neighbors, sharpness, rounds) of a fit, for noise in units of the point spacing."""
         if noise == 0.0:
             return self.neighbors, 6.0, 2
         return (self.neighbors, 2.0, 0) if noise < 0.18 else (16, 2.0, 0) if noise < 0.35 else (24, 2.0, 0)

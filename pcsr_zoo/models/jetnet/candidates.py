@@ -1,4 +1,4 @@
-"""Places for new points: on the edges between neighbors and in the triangles of their neighborhoods."""
+"""Start positions of new points: on edges between neighbors, and in triangles of neighboring points."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from ...geometry.edges import neighbor_edges
 from ...geometry.knn import KNN
 
-_EDGES = 16  # neighbors to which edges lead
-_NEAR_EDGES = 12  # ... where time counts
+_EDGES = 16  # neighbors of each point that edges lead to, in training
+_NEAR_EDGES = 12  # and at inference, which must be fast
 _EMPTINESS = 0.6
-_CORNERS = 12  # neighbors that are corners of triangles
+_CORNERS = 12  # nearest neighbors that may be corners of triangles
 
 
 def on_edges(points: np.ndarray, tree: KNN | None) -> NDArray[np.float64]:
-    """Places (M, 3) on the empty edges (see `neighbor_edges`) between neighbors.
+    """Positions (M, 3) on the empty edges (see `neighbor_edges`) between neighbors, about 9 for each point.
 
-    Their middles, and of the longer three quarters the third points; about 9 for each point.
+    They are the midpoints of all edges, and the points at 1/3 and 2/3 of the longer three quarters of the edges.
     """
     ends = points[neighbor_edges(points, _NEAR_EDGES, tree, _EMPTINESS)]
     length = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
@@ -26,7 +26,7 @@ def on_edges(points: np.ndarray, tree: KNN | None) -> NDArray[np.float64]:
 
 
 def in_triangles(points: np.ndarray, tree: KNN, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """`count` random places in random triangles of points and two of their near neighbors each."""
+    """Random positions (count, 3) in random triangles, each of a point and two of its near neighbors."""
     start = rng.integers(len(points), size=count)
     _, near = tree.query(points[start], _CORNERS + 1)
     row = np.arange(count)
@@ -35,14 +35,14 @@ def in_triangles(points: np.ndarray, tree: KNN, count: int, rng: np.random.Gener
     return share[:, :1] * points[start] + share[:, 1:2] * b + share[:, 2:] * c
 
 
-def training_places(
+def training_positions(
     points: np.ndarray, tree: KNN, dense: np.ndarray, count: int, rng: np.random.Generator, with_points: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Places (count, 3) of all the kinds that inference asks for, and which of them know nothing of the surface.
+    """Training positions (count, 3) like those at inference, and a mask of those drawn without the ground truth.
 
-    On edges (half of these in the middle), in triangles, near the surface (where relaxation asks), and with
-    `with_points` the points themselves; a half is displaced, with a
-    standard deviation of a third of the point spacing at most.
+    They are on edges (half of them midpoints), in triangles, near the true surface (as in relaxation), and, with
+    `with_points`, on the input points. Half of them are displaced, with a standard deviation of at most a third of the
+    point spacing.
     """
     shares = [0.45, 0.25, 0.2, 0.1] if with_points else [0.5, 0.3, 0.2, 0.0]
     a, b, c, d = rng.multinomial(count, shares)
@@ -51,7 +51,7 @@ def training_places(
     t = np.where(rng.random(a) < 0.5, 0.5, rng.uniform(0.2, 0.8, a))[:, None]
     spacing = float(np.median(tree.query(points[:512], 7)[0][:, -1])) / np.sqrt(6 / np.pi)
     surface = dense[rng.integers(len(dense), size=c)] + rng.normal(size=(c, 3)) * (0.1 * spacing)
-    places = np.concatenate(
+    positions = np.concatenate(
         [
             t * ends[:, 0] + (1 - t) * ends[:, 1],
             in_triangles(points, tree, b, rng),
@@ -61,5 +61,5 @@ def training_places(
     )
     displaced = (rng.random(count) < 0.5) & (np.arange(count) < count - d)
     size = 0.33 * spacing * rng.random(count) ** 2 * displaced
-    places += rng.normal(size=places.shape) * size[:, None]
-    return places, np.arange(count) < a + b
+    positions += rng.normal(size=positions.shape) * size[:, None]
+    return positions, np.arange(count) < a + b

@@ -1,10 +1,10 @@
 """`jetnet`: a learned local surface. Any ratio, no patches to merge, equivariant by construction, linear cost.
 
-Every point looks at its 24 nearest points in a canonical frame of its own, to which two quadrics are fitted (those of
-`jet`). A small network turns what it sees into features and lets neighbors tell each other theirs. Any place near the
-cloud is then moved onto the surface by its four nearest points: their quadrics, blended by learned weights, and a
-learned residual. New points start on the edges between neighbors, are thinned by farthest point sampling, and push
-each other apart along the learned surface. Ours; what it builds on is named in `jet`.
+The neighborhood of each point (24 points in a canonical frame) gets two fitted quadrics, as in `jet`. A small network
+computes features of each neighborhood and exchanges them between neighbors. A query position near the cloud is moved
+onto the surface by its four nearest points: by their quadrics, blended with learned weights, and a learned residual.
+New points start on the edges between neighbors, are thinned by farthest point sampling, and repel each other along the
+learned surface. The method is ours; `jet` names the work that it builds on.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from .candidates import on_edges
 if TYPE_CHECKING:
     from .surface import LearnedSurface
 
-_FAR = 0.2  # in point spacings: places that moved farther are moved again
-_LOST = 0.3  # ... and those that move so far again are not used
-# Places with more one-sided neighbors than this, and farther from the nearest point than so many spacings.
+_FAR = 0.2  # in point spacings: positions that moved farther are projected again,
+_LOST = 0.3  # and dropped if they move farther than this again
+# Positions are dropped whose one-sidedness and distance to the nearest point (in spacings) are both above these.
 _BESIDE, _BEYOND = 0.4, 0.65
-_INSIDE = 0.5  # greatest one-sidedness of a place that is pushed
+_INSIDE = 0.5  # largest one-sidedness of a point that repulsion moves
 
 
 class JetNet(Learned, Upsampler):
-    """Places between neighbors, moved onto a learned surface and spread on it.
+    """New points between neighbors, moved onto a learned surface and spread evenly on it.
 
     Args:
-        width, hidden, decoder, messages: of the network, see `JetNetwork`.
-        relaxations: steps in which new points push each other apart and are moved onto the surface again.
+        width, hidden, decoder, messages: see `JetNetwork`.
+        relaxations: number of steps that push new points apart and project them onto the surface again.
     """
 
     name = "jetnet"
-    summary = "learned local surface: quadrics blended by a small network; any ratio, noise smoothed"
+    summary = "learned local surface: quadrics blended by a small network; any ratio, smooths noise"
     source = "ours"
 
     def __init__(
@@ -67,20 +67,22 @@ class JetNet(Learned, Upsampler):
         context.progress("neighbors", 0.0)
         surface = self._surface(support, context)
         first = support is points and context.noise == 0
-        places = on_edges(surface.points, surface.tree) if first else on_edges(points, None)
-        return self.project_candidates(places, support, count, context)
+        positions = on_edges(surface.points, surface.tree) if first else on_edges(points, None)
+        return self.project_candidates(positions, support, count, context)
 
-    def project_candidates(self, places: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
-        """Places (M, 3) moved onto the surface, without those that went astray if `count` are left."""
+    def project_candidates(
+        self, positions: np.ndarray, support: np.ndarray, count: int, context: Context
+    ) -> np.ndarray:
+        """Positions (M, 3) moved onto the surface, without doubtful ones as long as `count` are left."""
         surface = self._surface(support, context)
-        moved, spacing = surface.move_and_measure(places)
-        far = np.flatnonzero(np.linalg.norm(moved - places, axis=1) > _FAR * spacing)
-        again = surface.move(moved[far])  # what came from afar arrives better the second time
-        lost = np.linalg.norm(again - moved[far], axis=1) > _LOST * spacing[far]  # ... or does not arrive
+        moved, spacing = surface.move_and_measure(positions)
+        far = np.flatnonzero(np.linalg.norm(moved - positions, axis=1) > _FAR * spacing)
+        again = surface.move(moved[far])  # a second projection is more exact after a long move
+        lost = np.linalg.norm(again - moved[far], axis=1) > _LOST * spacing[far]  # it did not converge
         moved[far] = again
         distance, spacing = surface.nearest(moved)
         beyond = np.flatnonzero(distance > _BEYOND * spacing)
-        beyond = beyond[surface.one_sidedness(moved[beyond]) > _BESIDE]  # of the cloud, where everything is a guess
+        beyond = beyond[surface.one_sidedness(moved[beyond]) > _BESIDE]  # outside of the border of the cloud
         drop = np.union1d(far[lost], beyond)
         return np.delete(moved, drop, axis=0) if len(moved) - len(drop) >= count else moved
 
@@ -94,7 +96,7 @@ class JetNet(Learned, Upsampler):
         for _ in range(self.relaxations):
             before = everyone[new]
             step = repulsion(everyone, neighbors, new)
-            step[outside] = 0.0  # at borders and tips nothing pushes back
+            step[outside] = 0.0  # at borders and tips, repulsion is one-sided
             after = surface.move(before + step)
             away = outside[surface.nearest(after[outside])[0] > surface.nearest(before[outside])[0]]
             after[away] = before[away]
@@ -103,7 +105,7 @@ class JetNet(Learned, Upsampler):
 
     def project(self, points: np.ndarray, support: np.ndarray, context: Context) -> np.ndarray:
         if context.noise == 0:
-            return points  # the surface goes through them
+            return points  # they are on the surface
         return self._measured(support, context).move(points)
 
     def recipe(self, **options: Any) -> Any:
@@ -112,7 +114,7 @@ class JetNet(Learned, Upsampler):
         return JetNetRecipe(self.network, **options)
 
     def _surface(self, support: np.ndarray, context: Context) -> LearnedSurface:
-        """The surface on which new points are made: of a noisy cloud, that of its points put onto the surface."""
+        """The surface for new points. Of a noisy cloud, it is fitted to the projected points."""
         measured = self._measured(support, context)
         if context.noise == 0:
             return measured
@@ -128,7 +130,7 @@ class JetNet(Learned, Upsampler):
 
     @staticmethod
     def _kept(key: str, support: np.ndarray, context: Context, make: Callable[[], LearnedSurface]) -> LearnedSurface:
-        """What was made for these support in this run; making it takes longer than using it."""
+        """The surface of these support points in this run, made once: fitting takes longer than projecting."""
         found = context.cache.get(f"jetnet {key}")
         if found is None or found[0] is not support:
             found = context.cache[f"jetnet {key}"] = support, make()

@@ -1,4 +1,4 @@
-"""The network of `jetnet`: every point's patch becomes features, and any place near the cloud is moved by them."""
+"""The network of `jetnet`: it encodes the neighborhood of each point, and moves query positions onto the surface."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from ...geometry.jets import monomials
 from ...geometry.patches import Patches
 
-_CLAMP = 1.0  # in patch radii: quadrics far from home say anything
-_HEARD = 16  # neighbors whose features a patch hears of
-_OWN = 18  # what a patch knows of itself: two quadrics, two misfits, a normal, the noise
-_SEEN = 10  # what it knows of each neighbor: see `_first`
-_TOLD = 13  # ... and of one that it hears of: see `_hear`
-_CHUNK = 1 << 9  # patches, which see 24 neighbors each: more would not fit the processor's caches
-# What the decoder knows of a patch beside its features: see `Patches`, and how many numbers.
+_CLAMP = 1.0  # largest move onto a quadric, in patch radii: quadrics do not extrapolate
+_HEARD = 16  # neighbors that send messages to a patch
+_OWN = 18  # input channels of a patch: two quadrics, two misfits, a normal, the noise
+_SEEN = 10  # input channels of each neighbor, see `_first`
+_TOLD = 13  # input channels of each message, see `_hear`
+_CHUNK = 1 << 9  # patches at a time (of 24 neighbors each), few enough for the processor's caches
+# Fields of `Patches` that the decoder gets, with their numbers of channels.
 _SHAPE = {
     **{"frame": 9, "radius": 1, "bent": 1},
     **{"near": 6, "near_origin": 3, "near_axes": 9},
@@ -23,18 +23,18 @@ _SHAPE = {
 
 
 class JetNetwork(nn.Module):
-    """Patches -> a table of what is known of each (`encode`); places, and rows of the table -> moves (`decode`).
+    """An encoder of patches (`encode`) and a decoder that moves query positions onto the surface (`decode`).
 
-    Everything is computed in the patches' frames and in units of their radii, so that the moves turn and scale with
-    the cloud.
+    A patch is the neighborhood of a point. All inputs are in the patches' frames and in units of their radii, so the
+    moves are equivariant to rotation and scale.
 
     Args:
         width: channels of the features of a patch.
-        hidden: channels inside the encoder, for each neighbor.
+        hidden: channels of each neighbor inside the encoder.
         decoder: channels of the decoder.
-        messages: rounds in which patches hear of their neighbors' features.
-        flat: where the neighbors' heights are small against this (in patch radii), the learned residual fades: exact
-            planes stay exact planes, and dense smooth clouds are left to their quadrics.
+        messages: rounds of message passing between neighboring patches.
+        flat: in patch radii. The learned residual fades where the neighbors' heights are small against it, so that
+            exact planes stay planes, and dense smooth clouds follow their quadrics.
     """
 
     def __init__(
@@ -49,20 +49,19 @@ class JetNetwork(nn.Module):
         self.place = nn.Linear(10, decoder)
         self.decoder = nn.Sequential(nn.SiLU(), nn.Linear(decoder, decoder), nn.SiLU(), nn.Linear(decoder, 6))
         for parameter in self.decoder[-1].parameters():
-            nn.init.zeros_(parameter)  # it begins as an average of the quadrics
+            nn.init.zeros_(parameter)  # the initial output is an average of the quadrics
         self.sharpness = nn.Parameter(torch.tensor(3.0))
 
     def forward(self, patches: Patches, noise: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """`encode` and `decode` in one."""
+        """`encode`, then `decode`."""
         return self.decode(self.encode(patches, noise), offsets, index)
 
     def encode(self, patches: Patches, noise: Tensor) -> Tensor:
-        """What `decode` must know of the N patches of a cloud, or of several whose `index` counts on: a table (N, C).
-
-        Its first columns are learned features, the others the frames and quadrics of the patches.
+        """A table (N, C) of the N patches for `decode`: learned features, then the frames and quadrics of the patches.
 
         Args:
-            noise: (N,), in point spacings, as `fit_patches` had it.
+            patches: of one cloud, or of several clouds with consecutive indices.
+            noise: (N,), in point spacings, as given to `fit_patches`.
         """
         parts = [slice(begin, begin + _CHUNK) for begin in range(0, len(patches), _CHUNK)]
         features = torch.cat([self._first(patches, noise, part) for part in parts])
@@ -75,19 +74,19 @@ class JetNetwork(nn.Module):
         return torch.cat([self.to_decoder(features) + self.place.bias, *(shape.flatten(1) for shape in shapes)], dim=1)
 
     def decode(self, table: Tensor, offsets: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Moves (M, 3) of M places onto the surface, and the logarithm (M,) of the error expected of each.
+        """Moves (M, 3) of M query positions onto the surface, and the logarithms (M,) of their expected errors.
 
         Args:
-            table: of `encode`.
-            offsets: (M, m, 3) from each of a place's m nearest points to the place, in units of the cloud.
-            index: (M, m), which points they are.
+            table: the result of `encode`.
+            offsets: (M, m, 3) from each of the m nearest points of a position to it, in units of the cloud.
+            index: (M, m), the indices of these points.
 
         Returns:
-            moves in units of the cloud; errors in units of the point spacing.
+            The moves in units of the cloud, and the log errors in units of the point spacing.
         """
         width = self.to_decoder.out_features
         known = table[index.flatten()]
-        # Coordinates come first from here on, and views last: sums of long rows are several times faster.
+        # From here on, coordinates are the first dimension and positions the last: sums over long rows are faster.
         rows = dict(zip(_SHAPE, known[:, width:].T.contiguous().split([_SHAPE[name] for name in _SHAPE]), strict=True))
         frame, radius, bent = rows["frame"].view(3, 3, -1), rows["radius"], rows["bent"]
         local = (frame * (offsets.flatten(0, 1).T / radius)[:, None]).sum(dim=0)
@@ -126,7 +125,7 @@ class JetNetwork(nn.Module):
 
     def _hear(self, pool: nn.Module, patches: Patches, features: Tensor, told: Tensor, part: slice) -> Tensor:
         offsets, near = patches.offsets[part, :_HEARD], patches.index[part, :_HEARD]
-        turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbors' axes in one's own frame
+        turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbors' axes in the patch's frame
         scale = (patches.radius[near] / patches.radius[part][:, None]).clamp(0.1, 10).log()
         lengths = offsets.norm(dim=2, keepdim=True)
         seen = torch.cat([offsets, patches.residuals[part, :_HEARD], lengths, turn[..., :2].flatten(2), scale], dim=2)
@@ -134,7 +133,7 @@ class JetNetwork(nn.Module):
 
 
 class _Pool(nn.Module):
-    """Features of a set and its owner: a network for each member, then sums by learned shares."""
+    """Attention pooling: an MLP for each member of a set, then sums with learned softmax weights."""
 
     heads = 4
 
@@ -147,7 +146,7 @@ class _Pool(nn.Module):
         self.out = nn.Sequential(nn.Linear((self.heads + 1) * hidden, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, members: Tensor, own: Tensor, told: Tensor | None = None) -> Tensor:
-        """(n, k, channels), (n, own) and, from `other`, (n, k, hidden) -> (n, width)."""
+        """Members (n, k, channels), owner (n, own) and messages (n, k, hidden) of `other` -> features (n, width)."""
         mine = self.own(own)
         said = self.member[0](members) + mine[:, None]
         said = self.member[1:](said if told is None else said + told)
@@ -156,7 +155,7 @@ class _Pool(nn.Module):
 
 
 def _onto(local: Tensor, coefficients: Tensor, origin: Tensor, axes: Tensor) -> Tensor:
-    """Moves (3, n) of points (3, n) along the axes' normals onto quadrics (6, n), at most a radius long."""
+    """Moves (3, n) of points (3, n) along the axes' normals onto quadrics (6, n), at most one patch radius long."""
     in_axes = ((local - origin)[:, None] * axes).sum(dim=0)
     height = (monomials(in_axes[1], in_axes[2], dim=0) * coefficients).sum(dim=0)
     return (height - in_axes[0]).clamp(-_CLAMP, _CLAMP) * axes[:, 0]

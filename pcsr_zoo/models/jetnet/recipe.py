@@ -1,9 +1,9 @@
-"""How `jetnet` is trained: places near sparse clouds are moved, and judged by where the true surface is.
+"""Training of `jetnet`: positions near sparse clouds are moved, and compared with the true surface.
 
-The loss of a place is its distance e to the surface after the move, in point spacings, as e + 4 e^2 (P2F asks for the
-first, Chamfer and Hausdorff distances for the second); with a penalty on moves that are longer than the way to the
-nearest sheet. The other way round, every piece of the true surface wants a moved place nearby. A head of its own
-learns how large e will be (Laplace likelihood). Noisy clouds weigh less, by what nobody can know of them.
+The loss of a position is e + 4 e^2, where e is its distance to the surface after the move, in point spacings. (The
+first term matches P2F, the second one the Chamfer and Hausdorff distances.) Moves that are longer than the distance to
+the nearest sheet are penalized. A coverage term asks for a moved position near each sample of the true surface. A
+separate head predicts e (Laplace likelihood). Noisy clouds have a smaller weight.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from ...geometry.knn import KNN, knn
 from ...geometry.noise import CLEAN, estimate_noise
 from ...geometry.patches import NEAR, Patches, fit_patches
 from ..recipe import Examples, Recipe
-from .candidates import training_places
+from .candidates import training_positions
 from .surface import VIEWS
 
 if TYPE_CHECKING:
     from ...datasets.training_set import TrainingSet
 
-_SITES = 4096  # of the true surface, that want to be covered
+_SITES = 4096  # samples of the true surface in the coverage term
 _VALIDATION_NOISE = 0.25  # in point spacings
 _PATCHES = "patches."
 _TRUTH = ("truth", "truth_normals", "truth_gap")
 
 
 class JetNetRecipe(Recipe):
-    """Whole clouds of random size, density and noise; places as inference asks for them.
+    """The recipe of `jetnet`: whole clouds of random size, density and noise, with query positions like at inference.
 
     Args:
         network: a `JetNetwork`.
-        points: the size of a cloud is drawn between these two.
-        queries: places of each cloud.
-        noise: its range in point spacings, for half of the clouds.
+        points: the smallest and the largest number of points of a cloud.
+        queries: number of query positions of each cloud.
+        noise: range of the noise in point spacings, for half of the clouds.
         densities: shares of even, random and varying clouds, see `Augmentation`.
-        square, excess, cover, error: weights of the loss's further parts.
-        again: share of the places that are displaced a little once they were moved, and moved again, as relaxation
-            does. It teaches the network to leave alone what is on the surface.
-        cover_again: weight of what is uncovered by the second moves.
+        square, excess, cover, error: weights of the loss terms e^2, excess length, coverage and predicted error.
+        again: share of the positions that are displaced a little after their move and moved again, as in relaxation.
+            This teaches the network not to move points that are on the surface.
+        cover_again: weight of the coverage term of the second moves.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class JetNetRecipe(Recipe):
         parts = []
         for k in range(first, first + count):
             rng = np.random.default_rng([seed, step, k, 1])
-            most = int(data.about["points"]) // 2  # own scans may be small
+            most = int(data.about["points"]) // 2  # a user's scans may be small
             n = int(np.exp(rng.uniform(*np.log(np.minimum(self.points, most)))))
             cloud = draw(data, step, seed, 1, "cloud", n, None, augmentation=self.augmentation, first=k)
             parts.append(_example(cloud, self.queries, rng))
@@ -92,11 +92,13 @@ class JetNetRecipe(Recipe):
         network: Any = networks[part]
         table = network.encode(_patches(examples), examples["noise"])
         move, log_error = network.decode(table, examples["offsets"], examples["index"])
-        moved = examples["places"] + move
+        moved = examples["positions"] + move
         weight = examples["weight"]
         e = distance_to_surface(examples, moved) / examples["spacing"]
-        gap = torch.log1p(uncovered(examples, moved) / examples["site_spacing"] ** 2)  # a hole of the input is no fault
-        each = self._of_places(examples, move, e) + self.error * (
+        gap = torch.log1p(
+            uncovered(examples, moved) / examples["site_spacing"] ** 2
+        )  # the logarithm limits the effect of holes in the input
+        each = self._position_loss(examples, move, e) + self.error * (
             (e.detach() + 0.01) * torch.exp(-log_error) + log_error
         )
         loss = (weight * each).mean() + self.cover * (examples["site_weight"] * gap).mean()
@@ -104,9 +106,9 @@ class JetNetRecipe(Recipe):
         if self.again:
             some = _displaced(examples, moved.detach(), self.again)
             move, _ = network.decode(table, some["offsets"], some["index"])
-            again = distance_to_surface(some, some["places"] + move) / some["spacing"]
-            gap_again = torch.log1p(uncovered(some, some["places"] + move) / some["site_spacing"] ** 2)
-            loss = loss + (some["weight"] * self._of_places(some, move, again)).mean()
+            again = distance_to_surface(some, some["positions"] + move) / some["spacing"]
+            gap_again = torch.log1p(uncovered(some, some["positions"] + move) / some["site_spacing"] ** 2)
+            loss = loss + (some["weight"] * self._position_loss(some, move, again)).mean()
             loss = loss + self.cover_again * (some["site_weight"] * gap_again).mean()
         with torch.no_grad():
             clean = (weight == 1).float()
@@ -120,16 +122,20 @@ class JetNetRecipe(Recipe):
             }
         return loss, {name: value.detach() for name, value in figures.items()}
 
-    def _of_places(self, examples: Examples, move: Tensor, e: Tensor) -> Tensor:
-        """The loss (M,) of moves (M, 3) that left the distances e."""
-        # on a thin part, places on one side must not be moved to the other
+    def _position_loss(self, examples: Examples, move: Tensor, e: Tensor) -> Tensor:
+        """The loss (M,) of moves (M, 3) that end at the distances e (M,) from the surface."""
+        # on a thin part, positions on one side must not move to the other side
         excess = torch.relu(move.norm(dim=1) / examples["spacing"] - 1.2 * examples["least"] - 0.1)
         return e + self.square * e**2 + self.excess * (excess + excess**2)
 
     def validate(
         self, networks: Mapping[str, torch.nn.Module], data: TrainingSet, seed: int, device: torch.device
     ) -> dict[str, float]:
-        """Of an even cloud of each held-out shape, after two moves: e + 4 e^2 + 4 uncovered (`score`); then noisy."""
+        """Scores of an even cloud of each held-out shape, clean and noisy, after two moves.
+
+        `score` is distance + 4 square + 4 uncovered of the clean clouds, the means of e, e^2 and the squared distance
+        from the surface to the nearest moved position, in point spacings.
+        """
         shapes = data.held_out or data.train
         sums: dict[str, list[float]] = {}
         n = min(1024, int(data.about["points"]) // 2)
@@ -142,7 +148,7 @@ class JetNetRecipe(Recipe):
                 examples = {key: value.to(device) for key, value in _joined([_example(cloud, 4096, rng)]).items()}
                 network: Any = networks["network"]
                 table = network.encode(_patches(examples), examples["noise"])
-                moved = examples["places"] + network.decode(table, examples["offsets"], examples["index"])[0]
+                moved = examples["positions"] + network.decode(table, examples["offsets"], examples["index"])[0]
                 offsets, index = _views(examples["points"], moved)
                 moved = moved + network.decode(table, offsets, index)[0]
                 e = distance_to_surface(examples, moved) / examples["spacing"]
@@ -161,15 +167,15 @@ def _with_noise(cloud: Batch, level: float, rng: np.random.Generator) -> Batch:
 
 
 def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Tensor]:
-    """One cloud's tensors; several are joined by `_joined`."""
+    """The tensors of one cloud; `_joined` concatenates several."""
     points, dense = cloud.sparse[0].astype(np.float64), cloud.dense[0]
     tree = KNN(points)
     noise = estimate_noise(points, tree)
     noise = noise if noise > CLEAN else 0.0
     patches = fit_patches(points, tree, noise)
     spacing = float(patches.radius.median()) / np.sqrt(NEAR / np.pi)
-    places, covering = training_places(points, tree, dense, queries, rng, with_points=float(cloud.noise[0]) > 0)
-    _, index = tree.query(places, VIEWS)
+    positions, covering = training_positions(points, tree, dense, queries, rng, with_points=float(cloud.noise[0]) > 0)
+    _, index = tree.query(positions, VIEWS)
     truth = KNN(dense)
     sites = rng.choice(len(dense), min(_SITES, len(dense)), replace=False)
     weight = 0.1 / (0.1 + float(cloud.noise[0]) / spacing)
@@ -185,13 +191,13 @@ def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Te
         **{_PATCHES + name: getattr(patches, name) for name in Patches.__dataclass_fields__},
         "noise": full(len(points), noise),
         "points": tensor(points),
-        "places": tensor(places),
+        "positions": tensor(positions),
         "covering": torch.from_numpy(covering),
-        "offsets": tensor(places[:, None] - points[index]),
+        "offsets": tensor(positions[:, None] - points[index]),
         "index": torch.from_numpy(index),
-        "least": tensor(truth.query(places, 1)[0][:, 0] / spacing),
-        "spacing": full(len(places), spacing),
-        "weight": full(len(places), weight),
+        "least": tensor(truth.query(positions, 1)[0][:, 0] / spacing),
+        "spacing": full(len(positions), spacing),
+        "weight": full(len(positions), weight),
         "sites": tensor(dense[sites]),
         "site_spacing": full(len(sites), spacing),
         "site_weight": full(len(sites), weight),
@@ -201,43 +207,43 @@ def _example(cloud: Any, queries: int, rng: np.random.Generator) -> dict[str, Te
     }
 
 
-def _views(points: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Offsets (M, m, 3) from the nearest points and their numbers (M, m), of places in one cloud."""
-    _, index = knn(points, places, VIEWS)
-    return places[:, None] - points[index], index
+def _views(points: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Offsets (M, m, 3) from the m nearest points to positions (M, 3) in one cloud, and the points' indices (M, m)."""
+    _, index = knn(points, positions, VIEWS)
+    return positions[:, None] - points[index], index
 
 
 def _displaced(examples: Examples, moved: Tensor, share: float) -> Examples:
-    """Examples of a second move: a share of the moved places of each cloud, displaced by a tenth of the spacing."""
+    """Examples of a second move: a share of the moved positions of each cloud, displaced by a tenth of the spacing."""
     whole = {name: examples[name] for name in ("sites", "site_spacing", "site_weight", *_TRUTH)}
     columns = (("points", 0), ("spacing", 1), ("weight", 1), ("covering", 1), ("truth", 3))
     parts, begin = [], 0
     splits = moved.split(examples["counts"][:, 1].tolist())
     for here, (points, spacing, weight, covering, truth) in zip(splits, _each(examples, *columns), strict=True):
         chosen = torch.randperm(len(here), device=here.device)[: max(1, int(share * len(here)))]
-        places = here[chosen] + 0.1 * spacing[chosen, None] * torch.randn_like(here[chosen])
-        offsets, index = _views(points, places)
+        positions = here[chosen] + 0.1 * spacing[chosen, None] * torch.randn_like(here[chosen])
+        offsets, index = _views(points, positions)
         parts.append(
             {
-                **{"places": places, "offsets": offsets, "index": index + begin},
+                **{"positions": positions, "offsets": offsets, "index": index + begin},
                 **{"spacing": spacing[chosen], "weight": weight[chosen], "covering": covering[chosen]},
-                "least": knn(truth, places, 1)[0][:, 0] / spacing[chosen],
+                "least": knn(truth, positions, 1)[0][:, 0] / spacing[chosen],
             }
         )
         begin += len(points)
     counts = examples["counts"].clone()
-    counts[:, 1] = torch.tensor([len(part["places"]) for part in parts])
+    counts[:, 1] = torch.tensor([len(part["positions"]) for part in parts])
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | whole | {"counts": counts}
 
 
 def _joined(parts: list[dict[str, Tensor]]) -> Examples:
-    """Several clouds as one; `counts` says how many (points, places, sites, true points) each has."""
+    """Several clouds as one. `counts` has the numbers of points, positions, sites and true points of each."""
     begin = 0
     for part in parts:
         part["index"] = part["index"] + begin
         part[_PATCHES + "index"] = part[_PATCHES + "index"] + begin
         begin += len(part["noise"])
-    counts = [[len(part[name]) for name in ("noise", "places", "sites", "truth")] for part in parts]
+    counts = [[len(part[name]) for name in ("noise", "positions", "sites", "truth")] for part in parts]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"counts": torch.tensor(counts)}
 
 
@@ -246,14 +252,14 @@ def _patches(examples: Examples) -> Patches:
 
 
 def _each(examples: Examples, *columns: tuple[str, int]) -> Any:
-    """For each cloud, its part of the named tensors; the number is the column of `counts`."""
+    """For each cloud, its part of the tensors. `columns` has pairs (tensor, its column of `counts`)."""
     counts = examples["counts"].tolist()
     splits = [examples[name].split([row[column] for row in counts]) for name, column in columns]
     return zip(*splits, strict=True)
 
 
 def distance_to_surface(examples: Examples, moved: Tensor) -> Tensor:
-    """Distances (M,) of places to the tangent plane of the nearest true point, or to its disk where they lie beyond."""
+    """Distances (M,) from positions to a disk in the tangent plane of the nearest true point."""
     out = []
     columns = tuple((name, 3) for name in _TRUTH)
     splits = moved.split(examples["counts"][:, 1].tolist())
@@ -269,7 +275,7 @@ def distance_to_surface(examples: Examples, moved: Tensor) -> Tensor:
 
 
 def uncovered(examples: Examples, moved: Tensor) -> Tensor:
-    """Squared distances (S,) from the sites to the nearest moved place, of those that were not drawn at the surface."""
+    """Squared distances (S,) from the sites to the nearest of the moved positions drawn without the ground truth."""
     out = []
     splits = moved.split(examples["counts"][:, 1].tolist())
     for here, (covering, sites) in zip(splits, _each(examples, ("covering", 1), ("sites", 2)), strict=True):

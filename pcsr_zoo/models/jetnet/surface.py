@@ -1,4 +1,4 @@
-"""The surface that `jetnet` sees in a cloud: fitted and encoded once, then asked for as many places as one likes."""
+"""The learned surface of a cloud: it is fitted and encoded once, then projects any number of positions."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from ...geometry.patches import NEAR, Patches, fit_patches
 from ..base import Progress
 from .network import JetNetwork
 
-VIEWS = 4  # patches that have a say on each place
-_FARTHEST = 2.0  # times the distance of the last of them, a place may move
-_AROUND = 8  # points that tell the midst from a border
-_FITTED = 1 << 12  # patches at a time
-_CHUNK = 1 << 12  # places at a time: more would not fit the processor's caches
+VIEWS = 4  # neighborhoods that are blended at each position
+_FARTHEST = 2.0  # largest move of a position, in distances to the last of its 4 points
+_AROUND = 8  # nearest points for `one_sidedness`
+_FITTED = 1 << 12  # neighborhoods at a time
+_CHUNK = 1 << 12  # positions at a time, few enough for the processor's caches
 
 
 class LearnedSurface:
-    """The surface through (N, 3) float64 points.
-
-    Its `points` are in an order of their own, that of the leaves of a k-d tree.
+    """The surface of (N, 3) float64 points.
 
     Args:
-        noise: in point spacings, 0 for a clean cloud.
-        progress: told of the stages "patches" and "surface".
+        network: the trained network.
+        points: (N, 3). The attribute `points` has them in another order: that of the leaves of a k-d tree.
+        noise: standard deviation in point spacings, 0 for a clean cloud.
+        device: a torch device.
+        progress: called with the stages "neighborhoods" and "surface".
     """
 
     def __init__(self, network: JetNetwork, points: np.ndarray, noise: float, device: str, progress: Progress) -> None:
-        points = points[KNN(points).tree.indices]  # neighbors near each other in memory: a tenth faster
+        points = points[KNN(points).tree.indices]  # neighbors are close in memory: a tenth faster
         self.points, self.network, self.device, self.progress = points, network, device, progress
         self.tree = KNN(points)
 
@@ -40,53 +41,53 @@ class LearnedSurface:
         parts = []
         for part in each(fit, begins):
             parts.append(part)
-            progress("patches", len(parts) / len(begins))
+            progress("neighborhoods", len(parts) / len(begins))
         patches = Patches.cat(parts).to(device)
         del parts
         with torch.inference_mode():
             self.table = network.encode(patches, torch.full((len(points),), noise, device=device))
         self.spacing = patches.radius[:, 0].cpu().numpy() / np.sqrt(NEAR / np.pi)
 
-    def move(self, places: np.ndarray) -> np.ndarray:
-        """Places (M, 3) moved onto the surface."""
-        return self.move_and_measure(places)[0]
+    def move(self, positions: np.ndarray) -> np.ndarray:
+        """Positions (M, 3) moved onto the surface."""
+        return self.move_and_measure(positions)[0]
 
-    def move_and_measure(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places (M, 3) moved onto the surface, and the point spacing (M,) where they were."""
-        moved, spacing = np.empty((len(places), 3)), np.empty(len(places))
+    def move_and_measure(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (M, 3) moved onto the surface, and the point spacing (M,) at their start."""
+        moved, spacing = np.empty((len(positions), 3)), np.empty(len(positions))
 
         def work(begin: int) -> None:
             part = slice(begin, begin + _CHUNK)
-            moved[part], spacing[part] = self._move(places[part])
+            moved[part], spacing[part] = self._move(positions[part])
 
-        begins = range(0, len(places), _CHUNK)
+        begins = range(0, len(positions), _CHUNK)
         for done, _ in enumerate(each(work, begins, self.device)):
             self.progress("surface", (done + 1) / len(begins))
         return moved, spacing
 
     @torch.inference_mode()
-    def _move(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        distance, index = self.tree.query(places, VIEWS)
-        offsets = torch.from_numpy((places[:, None] - self.points[index]).astype(np.float32)).to(self.device)
+    def _move(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        distance, index = self.tree.query(positions, VIEWS)
+        offsets = torch.from_numpy((positions[:, None] - self.points[index]).astype(np.float32)).to(self.device)
         move, _ = self.network.decode(self.table, offsets, torch.from_numpy(index).to(self.device))
         step = move.cpu().numpy().astype(np.float64)
-        # Between clumps a quadric of a clump's size is worth nothing, and may lead anywhere: such places stay.
+        # Between distant clumps, a quadric of a clump is far outside of its range: such positions are not moved.
         step[~(np.linalg.norm(step, axis=1) <= _FARTHEST * distance[:, -1])] = 0.0
-        return places + step, self.spacing[index[:, 0]]
+        return positions + step, self.spacing[index[:, 0]]
 
-    def nearest(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """From places (M, 3) to the nearest point (M,), and the point spacing (M,) there.
+    def nearest(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The distance (M,) from positions (M, 3) to the nearest point, and the point spacing (M,) there.
 
-        The spacing is the side of the square that a point has to itself.
+        The spacing is the square root of the area for each point.
         """
-        distance, index = self.tree.query(places, 1)
+        distance, index = self.tree.query(positions, 1)
         return distance[:, 0], self.spacing[index[:, 0]]
 
-    def one_sidedness(self, places: np.ndarray) -> np.ndarray:
-        """Length (M,) of the sum of the offsets from the 8 nearest points to a place, over the sum of their lengths.
+    def one_sidedness(self, positions: np.ndarray) -> np.ndarray:
+        """|sum of the offsets| / sum of |offsets| (M,), of the offsets from the 8 nearest points to each position.
 
-        0 in the midst of even points, about .6 on a straight border, 1 far outside.
+        It is 0 amid even points, about 0.6 on a straight border, and 1 far outside.
         """
-        distance, index = self.tree.query(places, _AROUND)
-        total = len(index[0]) * places - self.points[index].sum(axis=1) if len(index) else places
+        distance, index = self.tree.query(positions, _AROUND)
+        total = len(index[0]) * positions - self.points[index].sum(axis=1) if len(index) else positions
         return np.linalg.norm(total, axis=1) / np.maximum(distance.sum(axis=1), 1e-300)

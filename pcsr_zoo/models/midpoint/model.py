@@ -1,4 +1,4 @@
-"""`midpoint`: the baseline that every upsampler must beat, midpoints between neighbors, thinned by FPS."""
+"""`midpoint`: the baseline. Its new points are midpoints between neighbors, thinned by farthest point sampling."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..base import Context, Upsampler
 
 
 class Midpoint(Upsampler):
-    """New points half-way between each point and its 8 nearest ones."""
+    """New points halfway between each point and its 8 nearest neighbors."""
 
     name = "midpoint"
-    summary = "midpoints between neighbors; no surface, no learning: the floor for every method"
+    summary = "midpoints between neighbors; no surface, no learning: the baseline"
     source = "baseline (the input of Grad-PU, He et al., CVPR 2023)"
     neighbors = 8
 

@@ -23,6 +23,6 @@ PUBLISHED = {
     "pcsr4": PublishedRow("PointLIE", 0.21, 1.71, 2.20, _TABLE_1),
     "pcsr8": PublishedRow("PointLIE", 0.35, 4.68, 3.37, _TABLE_1),
     "pcsr16": PublishedRow("PointLIE", 0.61, 9.20, 6.80, _TABLE_1),
-    "up4": PublishedRow("PointLIE", 0.32, 4.93, None, _TABLE_2),
-    "up16-512": PublishedRow("PointLIE", 1.98, 12.08, None, _TABLE_2),
+    "up4-random": PublishedRow("PointLIE", 0.32, 4.93, None, _TABLE_2),
+    "up16-512-random": PublishedRow("PointLIE", 1.98, 12.08, None, _TABLE_2),
 }

@@ -151,12 +151,13 @@ class PointLIERecipe(Recipe):
     ) -> dict[str, float]:
         """Chamfer distances (x1000, unit frame, both ways added) of whole held-out shapes that were recovered.
 
-        `score` is the mean of `own` and, where `random` points are trained for, of that figure. `own` is recovered from the
-        network's own samples (from FPS samples where it is not trained on its own), `fps` and `random` from FPS samples and
-        random points, each with one draw of z; `zero` with z = 0 and `true` with the true z. `moved` is the mean distance
-        of the network's samples from FPS(Q), in point spacings of FPS(Q). `std_low`, `std`, `std_high` and `kurtosis` are
-        those of the true z: the standard deviation of the channels (least, median, greatest) and the median kurtosis
-        (3 for a Gaussian).
+        - `score`: `own`, or the mean of `own` and `random` if random points are trained for.
+        - `own`: from the network's own samples (FPS samples if it is not trained on its own), `fps`: from FPS samples,
+          `random`: from random points; each with one draw of z.
+        - `zero`: from the same samples as `own` with z = 0, `true`: from the network's own samples with the true z.
+        - `moved`: mean distance of the network's own samples from FPS(Q), in point spacings of FPS(Q).
+        - `std_low`, `std`, `std_high`, `kurtosis`: of the channels of the true z, the least, median and greatest
+          standard deviation, and the median kurtosis (3 for a Gaussian).
         """
         network: Any = networks["network"]
         sums: dict[str, list[Tensor]] = {}
@@ -194,7 +195,7 @@ class PointLIERecipe(Recipe):
 
 
 def _spread(latents: list[Tensor]) -> dict[str, float]:
-    """Of the channels of z, of all shapes together: least, median and greatest standard deviation; median kurtosis."""
+    """Statistics of the channels of z over all shapes, see `PointLIERecipe.validate`."""
     z = torch.cat(latents).double()
     std = z.std(dim=0)
     kurtosis = ((z - z.mean(dim=0)) / std).pow(4).mean(dim=0)

@@ -1,8 +1,8 @@
-"""`pointlie-geo`: the task of PointLIE, by geometry. Ours, beside the network as it was published.
+"""`pointlie-geo`: the task of PointLIE without its network. The method is ours.
 
-Samples are points of the cloud, placed where recovery needs them (`sample_for_recovery`). Recovery is by `jetnet`'s
-surface, which goes through the samples: they come back as they were, and new points are put among them. Candidates from
-PointLIE's inverse path in place of `jetnet`'s were tried: side by side they are worse (see the card).
+Samples are points of the cloud, selected by the error of their recovery (`sample_for_recovery`). Recovery uses the
+surface of `jetnet`: it keeps the samples exactly and adds new points among them. Candidates from PointLIE's inverse
+path in place of those of `jetnet` gave worse results (see the model card).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ..jetnet.model import JetNet
 from ..pointlie.paper import PAPER, PUBLISHED
 from .sampling import sample_for_recovery
 
-_FEW = 16  # fewer samples say nothing of where more are needed
-_LARGE = 65536  # points of a cloud for which one round has to do: each recovers it once
+_FEW = 16  # smallest number of samples whose recovery error is used
+_LARGE = 65536  # larger clouds get at most one round, because each round recovers the cloud once
 
 
 class PointLIEGeo(Learned, Upsampler, Sampler):
-    """Samples where recovery needs it; recovers by a learned surface.
+    """Sampling by recovery error, and recovery by a learned surface.
 
     Args:
-        ratio: 2, 4, 8 or 16: the default of sampling and recovery; any other works, too.
-        rounds: of sampling, see `sample_for_recovery`; of clouds above 65,536 points at most one.
-        surface: arguments of `JetNet`.
+        ratio: 2, 4, 8 or 16: the default ratio of sampling and recovery; others can be asked for.
+        rounds: rounds of sampling, see `sample_for_recovery`; at most one for clouds above 65,536 points.
+        surface: constructor arguments of `JetNet`.
     """
 
     name = "pointlie-geo"
-    summary = "PointLIE's task by geometry: samples where recovery needs it, recovers by a learned surface"
+    summary = "PointLIE's task without its network: samples by recovery error, recovers by a learned surface"
     source = "ours, after Zhao et al., IJCAI 2021"
     ratios = (4, 8, 16)
     paper = PAPER
@@ -52,7 +52,7 @@ class PointLIEGeo(Learned, Upsampler, Sampler):
         self.ratio, self.rounds = float(ratio), rounds
 
     def recipe(self, **options: Any) -> Any:
-        """That of `jetnet`, for the surface."""
+        """The recipe of `jetnet`, for the surface."""
         return self.surface.recipe(**options)
 
     def select(self, points: np.ndarray, count: int, context: Context) -> np.ndarray:

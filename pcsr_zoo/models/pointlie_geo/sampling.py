@@ -1,9 +1,9 @@
-"""Sampling by what recovery makes of it: points go where the recovered cloud is wrong. Ours.
+"""Sampling by recovery error: more samples where the recovered cloud is wrong. The method is ours.
 
-Farthest point sampling spends as many points on a plain wall as on the fingers of a hand. Here a cloud is sampled,
-recovered, and compared with itself; where the error is large, points are put nearer together, and again. The density
-is judged place by place, so what helps one place stays while another is still sought for. The best of all samples is
-taken, so that the result is never worse, by the measure used here, than plain farthest point sampling.
+Farthest point sampling uses the same density on a wall as on the fingers of a hand. Here a cloud is sampled, recovered
+and compared with itself; the density is raised where the error is large, and this is repeated. Each region keeps the
+density that gave its smallest error. The best of all samplings is returned, so the result is never worse than
+farthest point sampling by the cost used here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from ...geometry.fps import farthest_point_sample
 from ...geometry.knn import KNN
 
-_POWER = 0.25  # of the error, by which distances between samples shrink; halved when a round was no better
-_CHANGE = 1.4  # at most, in a round
-_RANGE = 1.4  # at most, from the mean density of all
-_SMOOTH = 2.0  # an error is taken over so many samples' shares of the cloud
-_GAIN = 0.01  # what is better by less is not better: rounding could turn it
-_LARGEST = 0.3  # weight of the Hausdorff distance beside the Chamfer distance
+_POWER = 0.25  # exponent of the error in the density; halved after a round without improvement
+_CHANGE = 1.4  # largest change of a weight in a round
+_RANGE = 1.4  # largest ratio of a weight to the mean
+_SMOOTH = 2.0  # an error is averaged over the points of the cloud for so many samples
+_GAIN = 0.01  # smallest relative improvement that counts: rounding can cause smaller ones
+_LARGEST = 0.3  # weight of the Hausdorff distance in the cost; that of the Chamfer distance is 1
 
 
 def sample_for_recovery(
@@ -30,10 +30,12 @@ def sample_for_recovery(
     recover: Callable[[np.ndarray, float], np.ndarray],
     rounds: int,
 ) -> NDArray[np.int64]:
-    """Indices (n,) of the samples of (N, 3) points, n < N.
+    """Indices (n,) of the samples of points (N, 3), n < N.
 
     Args:
-        recover: called with samples (n, 3) and the fraction of all rounds that is done; gives (N, 3) points.
+        points: (N, 3), in the unit frame.
+        n: the number of samples.
+        recover: called with samples (n, 3) and the fraction of the rounds that is done; returns points (N, 3).
         rounds: how often the density is changed; 0 is farthest point sampling.
     """
     picks = farthest_point_sample(points, n)
@@ -66,7 +68,7 @@ def sample_for_recovery(
 
 
 def _errors(points: np.ndarray, tree: KNN, dense: np.ndarray) -> NDArray[np.float64]:
-    """Squared (N,): how far the recovered cloud is from each point, or its points that this one is nearest to."""
+    """Squared errors (N,): the larger of the distance from each point to the recovered cloud, and back."""
     there = KNN(dense).query(points, 1)[0][:, 0]
     back, index = tree.query(dense, 1)
     np.maximum.at(there, index[:, 0], back[:, 0])
@@ -74,7 +76,7 @@ def _errors(points: np.ndarray, tree: KNN, dense: np.ndarray) -> NDArray[np.floa
 
 
 def _distances(points: np.ndarray, dense: np.ndarray) -> tuple[float, float]:
-    """Squared Chamfer and Hausdorff distances, both ways added, each cloud about its own mean: uneven cover counts."""
+    """Squared Chamfer and Hausdorff distances, summed over both directions, each cloud relative to its own mean."""
     a, b = points - points.mean(axis=0), dense - dense.mean(axis=0)
     there, back = KNN(b).query(a, 1)[0] ** 2, KNN(a).query(b, 1)[0] ** 2
     return float(there.mean() + back.mean()), float(there.max() + back.max())

@@ -10,15 +10,15 @@ from ..base import Context, Sampler
 
 
 class FPS(Sampler):
-    """Farthest point sampling: covers the shape best; the same for any order of the points and any seed, ties aside."""
+    """Farthest point sampling, the most even coverage. Order and seed change the result only where distances tie."""
 
     name = "fps"
     kind = "subset"
-    summary = "farthest point sampling: even cover, deterministic; the default"
+    summary = "farthest point sampling: even coverage, deterministic; the default"
     source = "Eldar et al., IEEE TIP 1997"
 
     def select(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
-        order = np.random.default_rng(context.seed).permutation(len(points))  # ties, as on a grid, fall anywhere
+        order = np.random.default_rng(context.seed).permutation(len(points))  # distances may tie, as on a grid
         return order[farthest_point_sample(points[order], n)]
 
 
@@ -27,7 +27,7 @@ class Random(Sampler):
 
     name = "random"
     kind = "subset"
-    summary = "uniformly random points: the fastest, uneven"
+    summary = "uniformly random points: the fastest, but uneven"
     source = "baseline"
 
     def select(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
@@ -35,7 +35,7 @@ class Random(Sampler):
 
 
 class PoissonDisk(Sampler):
-    """A Poisson-disk subset: no two points nearer than a radius, chosen so that exactly n stay."""
+    """A Poisson-disk subset: no two points are closer than a radius, which is chosen so that n points stay."""
 
     name = "poisson"
     kind = "subset"

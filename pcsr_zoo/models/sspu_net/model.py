@@ -1,9 +1,9 @@
-"""`sspu-net`: upsampling that is learned without any dense ground truth.
+"""`sspu-net`: upsampling that is trained without dense ground truth.
 
-Zhao, Hui, Xie, "SSPU-Net: self-supervised point cloud upsampling via differentiable rendering", ACM MM 2021. A
-re-implementation from the paper; its code never came. New points are made between neighbors, by weights that are
-learned from the local shape; what it is taught is that the dense cloud, thinned or seen from outside, is the sparse one
-again. Ours is that it takes whole clouds in one piece, see `SSPUNetwork`.
+Yifan Zhao, Le Hui, Jin Xie, "SSPU-Net: self-supervised point cloud upsampling via differentiable rendering", ACM MM
+2021. This is a re-implementation from the paper; its code was not published. New points lie between neighbors, at
+positions that the network predicts from the local shape. The losses ask that the dense cloud, when it is thinned or
+rendered, equals the sparse one. Processing whole clouds in one pass is ours, see `SSPUNetwork`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import numpy as np
 
 from ..base import Context, Learned, Paper, PublishedRow, Upsampler
 
+_TABLE_2 = "SSPU-Net (ACM MM 2021), table 2"
+
 
 class SSPUNet(Learned, Upsampler):
     """New points between each point and its neighbors.
 
     Args:
-        ratio: 2 or 4: how many times denser in one pass, by training. Larger ratios go by steps.
-        copies: new points for each point, of which those that cover best are taken, as PU-GAN does; by default twice
-            the ratio (ours). The paper's is the ratio.
+        ratio: 2 or 4, the ratio of one pass. Larger ratios take several passes.
+        copies: candidates for each point, from which farthest point sampling selects, as in PU-GAN; by default twice
+            the ratio (ours). In the paper, it is the ratio.
         width, growth, blocks, neighbors, hidden, expansion, cubic: see `SSPUNetwork`.
     """
 
     name = "sspu-net"
-    summary = "points between neighbors, learned without ground truth (SSPU-Net, re-implemented from the paper)"
+    summary = "points between neighbors, trained without ground truth (SSPU-Net, re-implemented from the paper)"
     source = "Zhao et al., ACM MM 2021"
     kind = "whole cloud"
     ratios = (4,)
@@ -42,7 +44,9 @@ class SSPUNet(Learned, Upsampler):
 }""",
     )
     published: ClassVar[dict[str, PublishedRow]] = {
-        "up4": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, "SSPU-Net (ACM MM 2021), table 2")
+        "up4": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
+        "up4-random": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
+        "up4-4096": PublishedRow("SSPU-Net", 0.16, 1.83, 3.72, "SSPU-Net (ACM MM 2021), table 1; its own test set"),
     }
     min_points = 2
     dtypes = ("float32", "float64", "bfloat16", "float16")
@@ -63,7 +67,7 @@ class SSPUNet(Learned, Upsampler):
         from .network import SSPUNetwork
 
         if ratio not in (2, 4):
-            raise OptionError(f"sspu-net is made for ratios of 2 and 4, got {ratio}; larger ones go by steps")
+            raise OptionError(f"ratio must be 2 or 4 for sspu-net, got {ratio}; larger ratios take several passes")
         copies = 2 * ratio if copies is None else copies
         if copies < ratio:
             raise OptionError(f"copies must be at least the ratio, {ratio}, got {copies}")
@@ -90,8 +94,9 @@ class SSPUNet(Learned, Upsampler):
         import torch
 
         context.progress("network", 0.0)
+        network = self.network.to(context.device)  # outside of inference mode, or its parameters could not be trained
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(points, np.float64))[None].to(context.device)
-            made = self.network.to(context.device)(given).places
+            made = network(given).positions
         context.progress("network", 1.0)
         return made.flatten(0, 2).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The network of SSPU-Net: a sparse cloud to r times as many points (Zhao et al., ACM MM 2021, sec. 3.1, fig. 1)."""
+"""The network of SSPU-Net, which makes r new points for each point (Zhao et al., ACM MM 2021, sec. 3.1, fig. 1)."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ...layers.neighbor_expansion import DuplicatingExpansion, NeighborExpansion
 from ...layers.picking import gather
 
 EXPANSIONS = {"neighbors": NeighborExpansion, "duplicates": DuplicatingExpansion}
-_EDGE = 8  # channels of what an expansion knows of the way to a neighbor
-_HEIGHTS = (0, 5, 6, 7)  # those that are heights over tangent planes: they vanish where the cloud is flat
-_QUICK = 5.0  # heights are small, and their shares would be slow to learn
-_KEYS = 8  # channels by which copies weigh each other's ways
-_MEAN_DISTANCE = 1.17  # of the 12 nearest, weighted, in an even cloud, in spacings
+_EDGE = 8  # edge features of an expansion unit
+_HEIGHTS = (0, 5, 6, 7)  # edge features that are heights over tangent planes: they vanish where the cloud is flat
+_QUICK = 5.0  # factor on the shares of the heights, which are small and would be learned slowly
+_KEYS = 8  # channels of keys and queries of the attention among copies
+_MEAN_DISTANCE = 1.17  # weighted mean distance to the 12 nearest points in an even cloud, in point spacings
 
 
-class Surroundings(NamedTuple):
-    """What the network sees of a cloud.
+class Neighborhoods(NamedTuple):
+    """The inputs of the network that are computed from a cloud.
 
     Attributes:
-        graph: neighbors of each point, with offsets in its frame and units.
+        graph: the neighbors of each point, with offsets in its frame and units.
         frames: (B, N, 3, 3), columns normal and tangents.
-        neighbors: (B, N, r), the nearest others.
+        neighbors: (B, N, r), indices of the nearest neighbors.
         ways: (B, N, r, 3), offsets to them, in units.
-        edges: (B, N, r, 8): those offsets in the point's frame, normal first, their length, how much both normals
-            agree, the height of the point over the neighbor's plane, and the mean heights of the neighborhoods of
-            point and neighbor over their planes. All heights are positive on the same side.
-        unit: (B, N), the point spacing around each point.
+        edges: (B, N, r, 8): these offsets in the point's frame, normal first; their lengths; |cos| of the angle between
+            both normals; the height of the point over the neighbor's tangent plane; and the mean heights of the
+            neighborhoods of the point and of the neighbor over their planes. All heights have the same sign convention.
+        unit: (B, N), the local point spacing, in units of the cloud.
     """
 
     graph: NeighborGraph
@@ -44,36 +44,37 @@ class Surroundings(NamedTuple):
     unit: Tensor
 
 
-class Made(NamedTuple):
+class NewPoints(NamedTuple):
     """New points.
 
     Attributes:
-        places: (B, N, r, 3), r for each point.
-        rises: (B, N, r, 3), how far along the normal the last MLP put them.
+        positions: (B, N, r, 3), r for each point.
+        normal_offsets: (B, N, r, 3), the part of their offset along the normal that the last MLP predicts.
     """
 
-    places: Tensor
-    rises: Tensor
+    positions: Tensor
+    normal_offsets: Tensor
 
 
 class SSPUNetwork(nn.Module):
-    """Dense feature extraction, two neighbor expansion units, coordinates.
+    """Dense feature extraction, two neighbor expansion units (NEU), and a coordinate MLP.
 
-    As published: Y1 = NEU1(X), X2 = X - MLP(Y1), coordinates = MLP(NEU2(X2)). Ours is how it sees positions, so that it
-    takes whole clouds in one piece after training on patches, and turns, moves and grows with them: offsets between
-    neighbors, in local point spacings, in a frame that each point has from its neighborhood; copies attend to the
-    copies of the same point. The coordinates begin at the positions of point and neighbor mixed as their features are;
-    the last MLP adds shares of the ways to all r neighbors, and along the normal shares of the heights by which the
-    surface bends, to those of the cubic curve between both: so a cloud in a plane or on a line stays there.
+    As in the paper, Y1 = NEU1(X), X2 = X - MLP(Y1), coordinates = MLP(NEU2(X2)). The representation of positions is
+    ours: offsets between neighbors, in local point spacings and in a local frame of each point. It makes the network
+    equivariant to rotation, translation and scale, and lets it process whole clouds after training on patches. Copies
+    attend only to the copies of the same point. A new point starts between its point and its neighbor, with the mixing
+    weights of their features. The last MLP adds multiples of the offsets to all r neighbors, and, along the normal,
+    multiples of local heights to those of the cubic curve between both points. So points in a plane or on a line stay
+    there.
 
     Args:
         copies: r, new points for each point.
-        width: C, channels of the units; 128 with `growth` 24 is about the papers' size.
+        width: C, channels of the units; 128 with `growth` 24 is about the paper's size.
         growth, blocks: of the dense features.
         neighbors: k of their graph.
-        hidden: of the units' MLPs and the last one.
-        expansion: "neighbors"; "duplicates" is the ablation without NEU.
-        cubic: begin on the cubic curves; on the chords otherwise, as mixing features alone would have it.
+        hidden: channels of the units' MLPs and of the last one.
+        expansion: "neighbors", or "duplicates" for the ablation without NEU.
+        cubic: start on cubic curves between points; otherwise on straight lines.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class SSPUNetwork(nn.Module):
         super().__init__()
         if min(copies, width, growth, blocks, hidden) < 1 or neighbors < copies:
             raise OptionError(
-                "copies, width, growth, blocks and hidden must be at least 1, and neighbors not less than copies"
+                "copies, width, growth, blocks and hidden must be at least 1, and neighbors at least copies"
             )
         if expansion not in EXPANSIONS:
             raise OptionError(f"expansion '{expansion}' is unknown; use {' or '.join(EXPANSIONS)}")
@@ -107,17 +108,17 @@ class SSPUNetwork(nn.Module):
             nn.init.normal_(last.weight, std=spread)  # type: ignore[arg-type]
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    def forward(self, points: Tensor) -> Made:
-        """r new points for each point (B, N, 3) of a cloud without duplicates; min(r, N - 1) in small ones."""
-        around = self.surroundings(points)
+    def forward(self, points: Tensor) -> NewPoints:
+        """r new points for each point (B, N, 3) of clouds without duplicates; min(r, N - 1) in small clouds."""
+        around = self.neighborhoods(points)
         graph = around.graph
         x = torch.relu(self.compress(self.dense(around.edges.new_zeros(*points.shape[:2], 0), graph)))
         x = x - in_parts(graph, lambda a, b: self.between(self._row(self._expand(self.first, x, around, a, b)[0])))
-        found = in_parts(graph, lambda a, b: self._places(points, x, around, a, b))
-        return Made(*found.split(3, dim=3))
+        found = in_parts(graph, lambda a, b: self._new_points(points, x, around, a, b))
+        return NewPoints(*found.split(3, dim=3))
 
-    def surroundings(self, points: Tensor) -> Surroundings:
-        """What the network sees of points (B, N, 3); float64 is worth it, results for the network are float32."""
+    def neighborhoods(self, points: Tensor) -> Neighborhoods:
+        """The inputs of the network for points (B, N, 3), preferably float64; features are in the network's dtype."""
         graph = neighbor_graph(points, self.neighbors)
         assert graph.weight is not None
         weight = graph.weight
@@ -140,23 +141,23 @@ class SSPUNetwork(nn.Module):
         edges = torch.cat([seen[:, :, nearest], torch.stack([agree.abs(), height, *bends], dim=3)], dim=3)
         kind = self.compress.weight.dtype
         own = NeighborGraph(graph.index, seen.to(kind), weight.to(kind))
-        return Surroundings(own, frames, neighbors, ways, edges.to(kind), unit)
+        return Neighborhoods(own, frames, neighbors, ways, edges.to(kind), unit)
 
-    def _expand(self, unit: nn.Module, x: Tensor, around: Surroundings, a: int, b: int) -> tuple[Tensor, Tensor]:
+    def _expand(self, unit: nn.Module, x: Tensor, around: Neighborhoods, a: int, b: int) -> tuple[Tensor, Tensor]:
         return unit(x[:, a:b], x, around.neighbors[:, a:b], around.edges[:, a:b])
 
     def _row(self, copies: Tensor) -> Tensor:
-        """(B, M, r, C) -> (B, M, rC), with zeros for copies that a small cloud does not give."""
+        """(B, M, r, C) -> (B, M, rC), with zeros for copies that a small cloud does not have."""
         missing = self.copies - copies.shape[2]
         return nn.functional.pad(copies, (0, 0, 0, missing)).flatten(2)
 
-    def _places(self, points: Tensor, x: Tensor, around: Surroundings, a: int, b: int) -> Tensor:
+    def _new_points(self, points: Tensor, x: Tensor, around: Neighborhoods, a: int, b: int) -> Tensor:
         copies, share = self._expand(self.second, x, around, a, b)
         edges, kind = around.edges[:, a:b], around.ways.dtype
         query, key = self.beside(torch.cat([copies, edges], dim=3)).chunk(2, dim=3)
         aside = query @ key.mT / _KEYS**0.5
         shares = torch.diag_embed(share) + aside
-        lift = aside @ edges[..., :1]  # what `aside` adds along the normal, which is not what it is for
+        lift = aside @ edges[..., :1]  # the normal part of `aside`, which must be tangential
         spot = (shares @ edges[..., :3]).detach()
         bend = _QUICK * self.above(torch.cat([copies, edges, spot], dim=3))
         if self.cubic:
@@ -168,17 +169,20 @@ class SSPUNetwork(nn.Module):
 
 
 def cubic_below(share: Tensor) -> Tensor:
-    """How far (..., 2) the cubic between two points with given tangents runs below the chord at `share` (...) of it, as
-    multiples of the height of each end over the tangent of the other: Hermite's."""
+    """Hermite coefficients (..., 2) of the cubic between two points at parameters `share` (...).
+
+    The cubic is below the chord by these multiples of the height of each end over the tangent of the other end.
+    """
     rest = 1 - share
     return torch.stack([share * rest * rest, share * share * rest], dim=-1)
 
 
 def own_frames(offsets: Tensor, weight: Tensor) -> Tensor:
-    """Frames (M, 3, 3), columns normal and tangents, of neighborhoods (M, k, 3); each axis has its sign by itself.
+    """Frames (M, 3, 3), columns normal and tangents, of neighborhoods (M, k, 3).
 
-    The axes are the principal ones; the neighbors lie below the point on average, seen along the normal, and farther
-    out along the tangents, by their third moment. Where neither says anything, the sign says nothing either.
+    The axes are the principal axes. The normal has the sign for which the neighbors lie below the point on average,
+    the tangents the sign for which the third moment of the neighbors is positive. Signs are arbitrary where these
+    moments vanish.
     """
     _, axes, _ = local_frames(offsets, weight)
     axes = axes.to(offsets)

@@ -1,24 +1,26 @@
-"""How SSPU-Net is trained: on sparse clouds alone (sec. 3.3).
+"""Training of SSPU-Net on sparse clouds without ground truth (sec. 3.3).
 
     L = shape EMD(FPS(D), S) + image L_ic(D, S) + hausdorff L_hd(D, S) + uniform L_un(D)
         + surface L_su(D, S) + cover L_co(D, S)
 
-S is a patch of a sparse cloud and D what becomes of it. The first row is eq. 7 with the published weights, 100, 30, 10
-and 25. Lengths are in patch radii; the paper leaves open what is summed and what averaged: here all are means. Ours:
+S is a patch of a sparse cloud, and D is its upsampled cloud. The first row is eq. 7 with the published weights 100, 30,
+10 and 25. Lengths are in patch radii. The paper does not say which terms are sums and which are means; here all are
+means. Two parts are ours:
 
-- The network is given half of S (`given`) and D must come near all of it. Given all of S, as in the paper, nothing says
-  where the surface is between its points; the half that was left out does. What is learned so does not depend on the
-  density, as the network sees lengths in point spacings.
-- L_su, the height of D over the surface that S samples, see `losses.surface`; L_co, the mean squared distance from S to
-  the nearest point of D.
+- The network gets half of S (`given`), and D must cover all of S. With all of S as input, as in the paper, nothing
+  defines the surface between the points; the withheld half does. The result does not depend on the density, because
+  the network's lengths are in point spacings.
+- L_su is the height of D over the surface that S samples, see `losses.surface`; L_co is the mean squared distance from
+  S to the nearest point of D.
 
-Nothing but the sparse points of a patch enters the loss, and of each shape a few sparse clouds are all that is known.
-Held-out shapes are judged in the same way, by sparse points that the network was not given; the dense truth is reported
-under names that begin with `truth`, and decides nothing.
+The loss uses only the sparse points of a patch, from a few fixed sparse clouds of each shape. Validation uses withheld
+sparse points of the held-out shapes. Scores whose names begin with `truth` use the dense ground truth; they are only
+reported.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,24 +46,25 @@ from ..recipe import Examples, Recipe
 if TYPE_CHECKING:
     from ...datasets.training_set import TrainingSet
 
-_TRIANGLE = 0.75  # of the rendering unit, in point spacings of S: the triangles just close the surface
+_TRIANGLE = 0.75  # triangle size of the rendering unit in point spacings of S: the triangles just close the surface
 _VERSIONS = 4  # sparse clouds of each shape
 _VALIDATION_POINTS, _VALIDATION_SHAPES = 2048, 12
 
 
 class SSPUNetRecipe(Recipe):
-    """Patches of sparse clouds.
+    """The recipe of `sspu-net`, which trains on patches of sparse clouds.
 
     Args:
         network: an `SSPUNetwork`.
-        ratio: r, how many times denser D is than what the network is given.
-        points: that the network is given of a patch.
-        given: the share of S that they are: 1 is the paper's, and at least 1 / r.
-        keep: given points are part of D and the rest are chosen beside them, as for users; False is the paper's.
-        clouds: sizes, drawn between these two, of the sparse clouds that patches are cut from.
+        ratio: r, the ratio of the points of D to the input points.
+        points: input points of a patch.
+        given: the share of S that is the input, at least 1 / r; 1 in the paper.
+        keep: D contains the input points and new points selected among them, as at inference; False in the paper.
+        clouds: the smallest and the largest size of the sparse clouds from which patches are cut.
         densities: shares of even, random and varying clouds, see `Augmentation`.
-        views, pixels: cameras and the side of their pictures; the cameras turn at random from step to step.
-        shape, image, hausdorff, uniform, surface, cover: weights of the terms above.
+        views, pixels: number of cameras and side length of their images; the cameras are rotated at random in each
+            step.
+        shape, image, hausdorff, uniform, surface, cover: weights of the loss terms above.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class SSPUNetRecipe(Recipe):
         if not 1 / ratio <= given <= 1:
             raise OptionError(f"given must be from 1 / ratio, {1 / ratio:g}, to 1, got {given}")
         if points < 32 or len(clouds) != 2 or not 1 <= clouds[0] <= clouds[1]:
-            raise OptionError(f"points must be at least 32 and clouds two sizes, got {points} and {clouds}")
+            raise OptionError(f"points must be at least 32, and clouds two ascending sizes, got {points} and {clouds}")
         if min(shape, image, hausdorff, uniform, surface, cover) < 0 or views < 1 or pixels < 1:
             raise OptionError("weights must not be negative; views and pixels must be at least 1")
         self.network, self.ratio, self.points, self.clouds = network, ratio, points, tuple(clouds)
@@ -104,9 +107,8 @@ class SSPUNetRecipe(Recipe):
     def for_scan(self, points: int) -> dict[str, Any]:
         """See `Recipe.for_scan`.
 
-        All points of a region are the sparse cloud: thinned, it would be another scan. Of the loss the terms are left
-        that say where the surface is and where it is not: for even spreading there is the choice among the new points,
-        which users get too. So four times the steps are done in a time.
+        A region is used as a sparse cloud without thinning, so that its density is that of the scan. Only the loss
+        terms that define the surface are used; the selection of new points makes them even. This is four times faster.
         """
         return {"clouds": [points, points], "shape": 0.0, "image": 0.0, "uniform": 0.0}
 
@@ -125,7 +127,7 @@ class SSPUNetRecipe(Recipe):
         return min(self.size, int(data.about["points"]))
 
     def _sparse(self, data: TrainingSet, shape: int, version: int, seed: int) -> np.ndarray:
-        """A sparse cloud (N, 3) of a shape, always the same one: more than a few are not known of any shape."""
+        """Sparse cloud (N, 3) number `version` of a shape. The few clouds of a shape are the same in all steps."""
         if self._known[0] is not data:
             self._known = (data, {})
         found = self._known[1].get((shape, version, seed))
@@ -139,7 +141,7 @@ class SSPUNetRecipe(Recipe):
         return found
 
     def _examples(self, sparse: np.ndarray, step: int, seed: int, first: int) -> Examples:
-        """Everything that is known of S (B, size, 3): this is all that training sees."""
+        """The tensors of patches S (B, size, 3). Training uses nothing else."""
         cloud = torch.from_numpy(np.ascontiguousarray(sparse, np.float32))
         middle = (cloud.amin(dim=1, keepdim=True) + cloud.amax(dim=1, keepdim=True)) / 2
         cloud = cloud - middle
@@ -167,7 +169,10 @@ class SSPUNetRecipe(Recipe):
         cloud, side = examples["cloud"], examples["spacing"]
         given = examples["given"]
         places, rises = (values.flatten(1, 2) for values in networks[part](given))
-        # L_su says how high a point is to lie, far more exactly than the others do; they say where
+        if not torch.isfinite(places).all():  # the trainer skips the step, and stops if this goes on
+            diverged = places.sum() * torch.nan
+            return diverged, {"loss": diverged.detach()}
+        # L_su determines the heights of points, more exactly than the other terms, which determine their positions
         still = places - rises + rises.detach() if "surface" in self.weights else places
         dense = self._dense(still, given)
         area = cloud.shape[1] * side**2
@@ -180,11 +185,11 @@ class SSPUNetRecipe(Recipe):
             terms["image"] = image_loss(dense, cloud, cameras, _TRIANGLE * side, self.pixels)
         if "hausdorff" in self.weights:
             terms["hausdorff"] = hausdorff_loss(dense, cloud)
-        if "uniform" in self.weights:  # sums over disks of lengths in point spacings
+        if "uniform" in self.weights:  # a sum over disks, in point spacings
             gap = (area / dense.shape[1]).sqrt().mean()
             terms["uniform"] = gap * uniform_loss(dense, area) / (sum(FRACTIONS) * dense.shape[1])
         if "surface" in self.weights:
-            # only how far to rise is learned from it: nowhere is as near to the surface as at the given points
+            # its gradient is limited to the normal offsets, or all points would move to the given points
             terms["surface"] = surface_loss((places - rises).detach() + rises, cloud, examples["normals"])
         if "cover" in self.weights:
             terms["cover"] = squared_gaps(cloud, dense).mean()
@@ -195,11 +200,12 @@ class SSPUNetRecipe(Recipe):
     def validate(
         self, networks: Mapping[str, torch.nn.Module], data: TrainingSet, seed: int, device: torch.device
     ) -> dict[str, float]:
-        """How well sparse clouds foretell those of their points that were left out, and what the truth says.
+        """Scores of the upsampled clouds on withheld sparse points.
 
-        `height` of the new points near the left-out quarter over the surface that the whole sparse cloud samples, and
-        `gap` from a left-out point to the nearest point of the dense cloud, both in point spacings; `score` is 4 height
-        + gap. `truth_distance`: new points from a whole sparse cloud to the true surface, x 1000, unit frame.
+        `height`: mean height of the new points near the withheld quarter over the surface that the whole sparse cloud
+        samples. `gap`: mean distance from a withheld point to the dense cloud. Both are in point spacings; `score` is
+        4 height + gap. `truth_distance`: mean distance of the new points of a whole sparse cloud to the true surface,
+        times 1000, in the unit frame. All are infinite if the network's output is.
         """
         network: Any = networks["network"]
         sums: dict[str, list[float]] = {"height": [], "gap": [], "truth_distance": []}
@@ -209,27 +215,28 @@ class SSPUNetRecipe(Recipe):
             cloud = torch.from_numpy(batch.sparse).to(device)
             order = torch.from_numpy(np.random.default_rng([seed, k]).permutation(size)).to(device)
             left, given = cloud[:, order[: size // 4]], cloud[:, order[size // 4 :]]
-            new = self._new(network(given).places.flatten(1, 2), given)
+            made, whole = network(given).positions.flatten(1, 2), network(cloud).positions.flatten(1, 2)
+            if not (torch.isfinite(made).all() and torch.isfinite(whole).all()):
+                return dict.fromkeys(("score", *sums), math.inf)  # the training has diverged
+            new = self._new(made, given)
             normals, unit = cloud_normals(cloud), spacing(given)
             near = gather(new, nearest(new, left, 1)[:, :, 0])
             sums["height"].append(float((heights(near, cloud, normals) / unit).mean()))
             dense = torch.cat([given, new], dim=1)
             sums["gap"].append(float((squared_gaps(left, dense).sqrt() / unit).mean()))
-            sums["truth_distance"].append(
-                1000 * _to_truth(self._new(network(cloud).places.flatten(1, 2), cloud), data, shape)
-            )
+            sums["truth_distance"].append(1000 * _to_truth(self._new(whole, cloud), data, shape))
         means = {name: float(np.mean(values)) for name, values in sums.items()}
         return {"score": 4 * means["height"] + means["gap"], **means}
 
     def _dense(self, made: Tensor, given: Tensor) -> Tensor:
-        """D (B, at most r N, 3) of candidates (B, M, 3) and given points (B, N, 3): the candidates that cover best."""
+        """D (B, at most r N, 3) from candidates (B, M, 3) and given points (B, N, 3), by farthest point sampling."""
         size = self.ratio * given.shape[1]
         if not self.keep:
             return gather(made, farthest_points(made, min(size, made.shape[1])))
         return torch.cat([given, self._new(made, given)], dim=1)
 
     def _new(self, made: Tensor, given: Tensor) -> Tensor:
-        """The new points (B, (r - 1) N, 3) of candidates (B, M, 3), chosen beside the given ones as for users."""
+        """New points (B, (r - 1) N, 3) selected from candidates (B, M, 3) among given points, as at inference."""
         count = min((self.ratio - 1) * given.shape[1], made.shape[1])
         there = made.detach()
         picks = [farthest_point_sample(some, count, selected=one) for some, one in zip(there, given, strict=True)]
@@ -237,7 +244,7 @@ class SSPUNetRecipe(Recipe):
 
 
 def _to_truth(points: Tensor, data: TrainingSet, shape: int) -> float:
-    """Mean distance of points (1, N, 3) to the tangent planes of the nearest dense points of a shape: a report only."""
+    """Mean distance of points (1, N, 3) to the tangent planes of the nearest dense points of a shape."""
     truth = torch.from_numpy(data.points(shape))[None].to(points)
     normals = torch.from_numpy(data.normals(shape))[None].to(points)
     index = nearest(truth, points, 1)[:, :, 0]
