@@ -55,8 +55,9 @@ class DenseEdgeConv(nn.Module):
             first = first + self.offset(graph.edges)
         messages = [torch.relu(first)]
         for k, (layer, bias) in enumerate(zip(self.dense, mine[1:], strict=True)):
+            layer_weight: Any = layer.weight
             # the layer over all messages so far, part by part: joining the parts takes longer than the products
-            parts = zip(messages, layer.weight.split(self.growth, dim=1), strict=True)
+            parts = zip(messages, layer_weight.split(self.growth, dim=1), strict=True)
             said = sum((nn.functional.linear(part, weight) for part, weight in parts), start=bias)
             messages.append(said if k == len(self.dense) - 1 else torch.relu(said))
         return torch.cat([greatest(part, graph) for part in messages], dim=2)
