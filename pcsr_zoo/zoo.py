@@ -6,6 +6,7 @@ cloud, or a path. It returns the kind that it was given; for a path it returns a
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from os import PathLike
@@ -25,6 +26,7 @@ from .io import open_cloud
 from .io.recovery_note import KEY, note_of
 from .models.base import Model, Progress, is_learned
 from .pipelines import recovery, resample
+from .pipelines.arguments import as_ratio
 from .pipelines.same_kind import same_kind, same_kind_method
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from .cloud import Cloud
     from .pipelines.same_kind import CloudLike
 
     ModelLike: TypeAlias = str | PathLike[str] | Address | Resolved | Model | type[Model] | "LoadedModel"
@@ -232,6 +235,69 @@ class LoadedModel:
         return {**kept, "parent": config["name"], "parent_sha256": config["sha256"]}
 
 
+class LoadedFamily(LoadedModel):
+    """A model class with a checkpoint for each of several ratios; every call uses the one that suits its ratio.
+
+    That is the checkpoint with the largest ratio that is not above 2^floor(log2 r) for a call at ratio r, as PointLIE
+    (Zhao et al., IJCAI 2021, sec. 3) counts its rescale layers, and the smallest ratio otherwise. Single checkpoints,
+    which can be saved and published, are loaded by their own names.
+    """
+
+    def __init__(self, resolved: Resolved, members: Mapping[float, Resolved], **options: Any) -> None:
+        super().__init__(None, resolved)
+        self._members, self._options = dict(sorted(members.items())), options
+        self._loaded: dict[float, LoadedModel] = {}
+
+    def member(self, ratio: float | None) -> LoadedModel:
+        """The checkpoint for a ratio; for None, the class's default ratio."""
+        if ratio is None:
+            ratio = getattr(self.resolved.model_class(), "ratio", None) or next(iter(self._members))
+        wanted = as_ratio(ratio, "a ratio is at least 1")
+        trained = [own for own in self._members if own <= 2 ** math.floor(math.log2(wanted))] or [min(self._members)]
+        if trained[-1] not in self._loaded:
+            self._loaded[trained[-1]] = load(self._members[trained[-1]], **self._options)
+        return self._loaded[trained[-1]]
+
+    @property
+    def weights(self) -> str | None:
+        """None: the checkpoints have their own."""
+        return None
+
+    @same_kind_method
+    def upsample(self, x: CloudLike, ratio: float | None = 4, *, n: int | None = None, **options: Any) -> CloudLike:
+        """Return a denser cloud; see `pcsr_zoo.upsample`."""
+        self._require("upsample")
+        cloud, back = open_cloud(x)
+        return back(self.member(_between(cloud, n) or ratio).upsample(cloud, ratio, n=n, **options))
+
+    @same_kind_method
+    def sample(self, x: CloudLike, ratio: float | None = None, *, n: int | None = None, **options: Any) -> CloudLike:
+        """Return a sparser cloud; see `pcsr_zoo.sample`."""
+        self._require("sample")
+        cloud, back = open_cloud(x)
+        return back(self.member(_between(cloud, n) or ratio).sample(cloud, ratio, n=n, **options))
+
+    @same_kind_method
+    def recover(self, x: CloudLike, ratio: float | None = None, *, n: int | None = None, **options: Any) -> CloudLike:
+        """Return the dense cloud of a sampled one; see `pcsr_zoo.recover`."""
+        self._require("recover")
+        cloud, back = open_cloud(x)
+        note = note_of(cloud.metadata) if n is None and ratio is None else None
+        remembered = note["points"] / note["sampled"] if note is not None else None
+        return back(self.member(_between(cloud, n) or ratio or remembered).recover(cloud, ratio, n=n, **options))
+
+    def _save(self, folder: Any, name: str | None, facts: Mapping[str, Any], address: str | None) -> Path:
+        names = " or ".join(member.name for member in self._members.values())
+        raise OptionError(f"'{self.name}' has a checkpoint for each ratio; load {names} to save it")
+
+
+def _between(cloud: Cloud, n: int | None) -> float | None:
+    """The ratio between the size of a cloud and n, at least 1; None if no count is given or the cloud is empty."""
+    if not isinstance(n, int) or n < 1 or not len(cloud):
+        return None  # the call itself reports it
+    return max(n / len(cloud), len(cloud) / n)
+
+
 def load(
     name: ModelLike,
     *,
@@ -248,7 +314,7 @@ def load(
     Args:
         name: a name (see `list_models`), the folder of a checkpoint, "hf:owner/repo" or "hf:owner/repo@revision" on
             the Hugging Face Hub, or a model object; see `catalog.resolve` for the order. A `LoadedModel` is returned
-            as it is.
+            as it is. For a name such as `pointlie`, whose checkpoints have ratios, every call chooses one by its ratio.
         device: the torch device, such as "cuda"; by default the CPU.
         dtype: floating-point type of the network, one of its class's `dtypes`; by default float32.
         transfer: settings of downloads from the Hub, see `checkpoints.fetch`.
@@ -271,16 +337,24 @@ def load(
             raise
     else:
         if found.untrained and not allow_untrained:
-            raise OptionError(_untrained(found))
+            return _family(found, device=device, dtype=dtype, transfer=transfer)
         model = found.model if found.kind == "object" else found.model_class()
     return _placed(LoadedModel(model, found), device, dtype)
 
 
-def _untrained(found: Resolved) -> str:
-    others = (resolve(name, paths=False) for name in list_models(f"{found.name}-*"))
-    trained = [other.name for other in others if other.config is not None and other.model_class is found.model_class]
-    instead = [*trained, "the folder of a trained checkpoint"]
-    return f"'{found.name}' has random weights; use {' or '.join(instead)}"
+def _family(found: Resolved, **options: Any) -> LoadedFamily:
+    """The checkpoints of a class that has random weights.
+
+    Raises:
+        OptionError: it has none that a ratio can choose.
+    """
+    others = [resolve(name, paths=False) for name in list_models(f"{found.name}-*")]
+    trained = [one for one in others if one.config is not None and one.model_class is found.model_class]
+    members = {one.ratio: one for one in trained if one.ratio is not None}
+    if found.kind == "object" or not members or len(members) < len(trained):
+        instead = [*(one.name for one in trained), "the folder of a trained checkpoint"]
+        raise OptionError(f"'{found.name}' has random weights; use {' or '.join(instead)}")
+    return LoadedFamily(found, members, **options)
 
 
 def _placed(loaded: LoadedModel, device: Any, dtype: Any) -> LoadedModel:

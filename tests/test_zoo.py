@@ -30,7 +30,7 @@ def folder(tmp_path):
 # -- random weights -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["pointlie", PointLIE, PointLIE()], ids=["name", "class", "object"])
+@pytest.mark.parametrize("model", ["toy", Toy, Toy(), PointLIE()], ids=["name", "class", "object", "of a family"])
 @pytest.mark.parametrize(
     "call",
     [
@@ -42,8 +42,43 @@ def folder(tmp_path):
     ids=["load", "upsample", "sample", "recover"],
 )
 def test_random_weights_are_refused_by_every_verb(call, model):
-    with pytest.raises(OptionError, match=r"'pointlie'.*pointlie-x8"):
+    with pytest.raises(OptionError, match=r"'(toy|pointlie)'.*folder"):
         call(model)
+
+
+# -- a family: one name, a checkpoint for each ratio ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ratio", "chosen"), [(1, "x4"), (2, "x4"), (4, "x4"), (7.9, "x4"), (8, "x8"), (15, "x8"), (16, "x16"), (40, "x16")]
+)
+def test_the_ratio_chooses_the_checkpoint_of_a_family(ratio, chosen):
+    """s = floor(log2 r) halvings, as the paper counts them, among the ratios that were trained."""
+    family = load("pointlie")
+    assert family.member(ratio).name == f"pointlie-{chosen}"
+    assert family.member(ratio) is family.member(ratio)
+    assert family.member(None).name == "pointlie-x8"  # the default ratio of the class
+
+
+def test_a_family_does_what_its_checkpoints_do():
+    family, cloud = load("pointlie"), Cloud(torus_cloud(160))
+    few = family.sample(cloud, 16)
+    assert few.metadata["pcsr"]["model"] == "pointlie-x16"
+    np.testing.assert_array_equal(few.positions, load("pointlie-x16").sample(cloud, 16).positions)
+    np.testing.assert_array_equal(family.sample(cloud).positions, load("pointlie-x8").sample(cloud).positions)
+    np.testing.assert_array_equal(family.sample(cloud, n=40).positions, load("pointlie-x4").sample(cloud, 4).positions)
+    dense = load("pointlie-x16").recover(few).positions
+    for again in (family.recover(few), recover(few, model="pointlie"), family.recover(few, 16), recover(few)):
+        np.testing.assert_array_equal(again.positions, dense)
+    for call in (lambda: family.upsample(POINTS, 4), lambda: upsample(POINTS, n=480, model=PointLIE)):
+        np.testing.assert_array_equal(call(), load("pointlie-x4").upsample(POINTS, 4))
+    assert (family.tasks, family.ratio, family.config, family.weights) == (load("pointlie-x8").tasks, None, None, None)
+    for ratio in (0, -1, 0.5, float("nan"), "much"):
+        with pytest.raises(OptionError, match="ratio"):
+            family.upsample(POINTS, ratio)
+    for save in (lambda: family.save("mine"), lambda: family.push("me/mine")):
+        with pytest.raises(OptionError, match="pointlie-x8"):
+            save()
 
 
 def test_random_weights_are_accepted_for_trials():
