@@ -1,6 +1,6 @@
 """Fine-tune on your meshes, and measure the result on a mesh that was kept apart.
 
-    python examples/finetune_on_meshes.py my_meshes/ --keep my_meshes/bolt.obj -o runs/mine --steps 2000
+    python examples/finetune_on_meshes.py my_meshes/ --keep my_meshes/bolt.obj -o runs/mine --steps 1000
     python examples/finetune_on_meshes.py              # a trial with six generated meshes, 100 steps
 
 The output folder is a checkpoint: `pcsr upsample scan.ply -x 4 -m runs/mine`.

@@ -79,7 +79,7 @@ def train(
 @click.option(
     "-o", "--output", shell_complete=complete_path, required=True, metavar="DIR", help="Folder of the new checkpoint."
 )
-@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of steps [default: 2000].")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of steps [default: 1000].")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="X", help="Learning rate.")
 @_SET
 @_DEVICE

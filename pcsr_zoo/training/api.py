@@ -28,8 +28,8 @@ Report = Callable[[str], None]
 
 # Defaults of fine-tuning: a short schedule. Weights that are not better on held-out shapes are not kept.
 GENTLE: dict[str, Any] = {
-    "steps": 2000,
-    "warmup": 100,
+    "steps": 1000,
+    "warmup": 50,
     "ema": 0.99,
     "validate_every": 250,
     "validate_first": True,

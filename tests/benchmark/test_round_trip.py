@@ -14,6 +14,7 @@ from halving import Halving, halving  # noqa: F401
 from model_contract import UTM, torus_cloud
 from PIL import Image
 from scipy.spatial import cKDTree
+from toy_model import toy  # noqa: F401
 
 from pcsr_zoo import Cloud, read, recover, sample, write
 from pcsr_zoo.benchmark.codecs import CODECS, LAZ, Draco
@@ -113,10 +114,11 @@ def test_without_a_model_for_the_ratio_the_others_stand():
     assert [row["name"] for row in roundtrip(POINTS, 3).facts["rows"]][:2] == ["fps+jet", "fps+jetnet"]
 
 
+@pytest.mark.usefixtures("toy")
 def test_random_weights_are_refused():
     rows: list = []
-    with pytest.raises(OptionError, match=r"'pointlie'.*pointlie-x8"):
-        roundtrip(POINTS, 8, models=["pointlie"], on_row=rows.append)
+    with pytest.raises(OptionError, match=r"'toy'"):
+        roundtrip(POINTS, 8, models=["toy"], on_row=rows.append)
     assert rows == []
 
 
@@ -289,8 +291,9 @@ def test_the_command_takes_the_models_ratio(scan, mine):
     assert re.search(r"^  P2F: .*unit of the file", out, re.MULTILINE)
 
 
+@pytest.mark.usefixtures("toy")
 def test_the_command_refuses_random_weights(scan):
-    assert "'pointlie'" in run("roundtrip", scan, "-x", 8, "-m", "pointlie", code=1)[1]
+    assert "'toy'" in run("roundtrip", scan, "-x", 8, "-m", "toy", code=1)[1]
 
 
 def _square(scan):

@@ -96,7 +96,6 @@ def test_a_folder_is_shown_and_tried(tmp_path):
         ("recover", "1,024", "2,048"),
     ]
     assert str(tmp_path / "none") in run("models", "try", tmp_path / "none", code=1)[1]
-    assert "pointlie-x8" in run("models", "try", "pointlie", code=1)[1]
 
 
 def test_a_trial_measures_the_distance_to_the_surface():
