@@ -28,6 +28,24 @@ def test_neighbors_offsets_and_weights_by_the_definition():
     assert float(neighbor_graph(1e3 * points, 6).edges[..., 3].max()) <= 4
 
 
+def test_neighbors_in_feature_space():
+    """Nearest, and weighted, by positions in the unit and further channels together; edges stay those of positions."""
+    rng = np.random.default_rng(0)
+    points, latent = (torch.from_numpy(rng.normal(size=(1, 40, c))) for c in (3, 5))
+    graph = neighbor_graph(points, 6, unit=0.5, latent=latent)
+    assert graph.edges is not None
+    assert graph.weight is not None
+    together = torch.cat([points / 0.5, latent], dim=2)[0]
+    for i in range(40):
+        away = (together - together[i]).norm(dim=1)
+        order = away.argsort()
+        assert graph.index[0, i].tolist() == order[:7].tolist()
+        torch.testing.assert_close(graph.weight[0, i], 1 - (away[order[:7]] / away[order[7]]) ** 2)
+    offsets = points[0][graph.index[0]] - points[0][:, None]
+    lengths = offsets.norm(dim=2, keepdim=True) / 0.5
+    torch.testing.assert_close(graph.edges[0, ..., :3], offsets / 0.5 / (1 + (lengths / 4) ** 2).sqrt())
+
+
 def test_sums_over_neighbors_do_not_jump_where_neighbors_change():
     """A point passes the circle on which another one lies: the sum of weighted messages goes on without a step."""
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from pcsr_zoo.layers.invertible_scale import InvertibleScale
 from pcsr_zoo.layers.pi_block import PIBlock
 from pcsr_zoo.layers.rescale_layer import RescaleLayer
 
-KINDS = [(form, vectors) for form in ("additive", "map") for vectors in (False, True)]
+KINDS = [(form, space) for form in ("additive", "map") for space in ("positions", "features")]
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +22,11 @@ def halves(channels: int, n: int = 40, dtype: torch.dtype = torch.float64) -> tu
     return torch.randn(2, n, channels, dtype=dtype), torch.randn(2, n, 3 * channels, dtype=dtype)
 
 
-@pytest.mark.parametrize(("form", "vectors"), KINDS)
+@pytest.mark.parametrize(("form", "space"), KINDS)
 @pytest.mark.parametrize("channels", [3, 12])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
-def test_a_block_inverts(form, vectors, channels, dtype, tolerance):
-    block = randomized(PIBlock(channels, 3 * channels, form=form, vectors=vectors)).to(dtype)
+def test_a_block_inverts(form, space, channels, dtype, tolerance):
+    block = randomized(PIBlock(channels, 3 * channels, form=form, space=space)).to(dtype)
     kept, offsets = halves(channels, dtype=dtype)
     with torch.no_grad():
         there = block(kept, offsets)
@@ -37,9 +37,9 @@ def test_a_block_inverts(form, vectors, channels, dtype, tolerance):
     torch.testing.assert_close(back[1], offsets, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize(("form", "vectors"), KINDS)
-def test_a_block_begins_as_the_identity(form, vectors):
-    block = PIBlock(12, 36, form=form, vectors=vectors).double()
+@pytest.mark.parametrize(("form", "space"), KINDS)
+def test_a_block_begins_as_the_identity(form, space):
+    block = PIBlock(12, 36, form=form, space=space).double()
     kept, offsets = halves(12)
     there = block(kept, offsets)
     torch.testing.assert_close(there[0], kept)
@@ -47,10 +47,10 @@ def test_a_block_begins_as_the_identity(form, vectors):
     assert float(there[2].detach().abs().max()) == 0
 
 
-@pytest.mark.parametrize(("form", "vectors"), KINDS)
-def test_the_logarithms_of_the_scales_are_the_volume(form, vectors):
+@pytest.mark.parametrize(("form", "space"), KINDS)
+def test_the_logarithms_of_the_scales_are_the_volume(form, space):
     """Their sum is the logarithm of the determinant of the Jacobian matrix, which torch has by differentiation."""
-    block = randomized(PIBlock(6, 18, hidden=8, growth=4, neighbors=3, form=form, vectors=vectors)).double()
+    block = randomized(PIBlock(6, 18, hidden=8, growth=4, neighbors=3, form=form, space=space)).double()
     kept, offsets = torch.randn(1, 5, 6).double(), torch.randn(1, 5, 18).double()
     sizes = [kept.numel(), offsets.numel()]
 
@@ -68,9 +68,9 @@ def test_the_logarithms_of_the_scales_are_the_volume(form, vectors):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize(("form", "vectors"), KINDS)
-def test_gradients_by_finite_differences(form, vectors):
-    block = randomized(PIBlock(6, 18, hidden=6, growth=3, neighbors=4, form=form, vectors=vectors)).double()
+@pytest.mark.parametrize(("form", "space"), KINDS)
+def test_gradients_by_finite_differences(form, space):
+    block = randomized(PIBlock(6, 18, hidden=6, growth=3, neighbors=4, form=form, space=space)).double()
     kept, offsets = torch.randn(1, 8, 6).double(), torch.randn(1, 8, 18).double()
 
     def there(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,9 +81,9 @@ def test_gradients_by_finite_differences(form, vectors):
     assert torch.autograd.gradcheck(block.inverse, inputs, fast_mode=True)
 
 
-@pytest.mark.parametrize(("form", "vectors"), KINDS)
-def test_a_cloud_that_moves_takes_its_kept_points_along(form, vectors):
-    block = randomized(PIBlock(12, 36, form=form, vectors=vectors)).double()
+@pytest.mark.parametrize(("form", "space"), KINDS)
+def test_a_cloud_that_moves_takes_its_kept_points_along(form, space):
+    block = randomized(PIBlock(12, 36, form=form, space=space)).double()
     kept, offsets = halves(12)
     move = torch.tensor([5.0, -3.0, 1.0, *[0.0] * 9]).double()
     here, there = block(kept, offsets), block(kept + move, offsets)
@@ -91,18 +91,46 @@ def test_a_cloud_that_moves_takes_its_kept_points_along(form, vectors):
     torch.testing.assert_close(here[1], there[1])
 
 
-def test_vectors_in_a_plane_stay_in_it():
-    block = randomized(PIBlock(12, 36, vectors=True)).double()
+def test_f_g_and_h_are_independent():
+    """As the paper has it: each map has its own parameters, and H alone sees a neighbor graph of several layers."""
+    block = randomized(PIBlock(12, 36, form="map")).double()
     kept, offsets = halves(12)
-    turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
-    for half in (kept, offsets):  # the plane of the first two rows of `turn`
-        vectors = half.view(2, 40, -1, 3)
-        vectors -= (vectors @ turn[2])[..., None] * turn[2]
-    there = block(kept, offsets)
-    for half in there[:2]:
-        assert float((half.detach().view(2, 40, -1, 3) @ turn[2]).abs().max()) < 1e-12
-    assert float((there[0] - kept).detach().abs().mean()) > 0.1
-    assert float((there[1] - offsets).detach().abs().mean()) > 0.1
+    owners = {
+        "F": (block.shift_kept, lambda: block(kept, offsets)[0]),
+        "G": (block.scale_offsets, lambda: block(kept, offsets)[2]),
+        "H": (block.shift_offsets, lambda: block(kept, 0 * offsets)[1]),
+    }
+    parameters = [id(p) for module, _ in owners.values() for p in module.parameters()]
+    assert len(parameters) == len(set(parameters))
+    for name, (module, output) in owners.items():
+        before = output().detach()
+        for other, (another, _) in owners.items():
+            if other != name and other != "F":  # Q_s' depends on F, so G and H see it
+                for parameter in another.parameters():
+                    parameter.data += 0.1
+                torch.testing.assert_close(output().detach(), before)
+                for parameter in another.parameters():
+                    parameter.data -= 0.1
+        for parameter in module.parameters():
+            parameter.data += 0.1
+        assert not torch.allclose(output().detach(), before)
+        for parameter in module.parameters():
+            parameter.data -= 0.1
+
+
+def test_neighbors_in_feature_space_are_those_of_all_channels():
+    """A latent channel that separates two groups far apart keeps them from hearing each other, with "features" only."""
+    for space, alone in (("positions", False), ("features", True)):
+        block = randomized(PIBlock(6, 18, neighbors=4, space=space)).double()
+        block.surroundings.offset.weight.data.zero_()
+        kept, offsets = torch.randn(1, 40, 6).double(), torch.randn(1, 40, 18).double()
+        kept[:, :20, 3] -= 100
+        kept[:, 20:, 3] += 100
+        here = block.inverse(kept, offsets)[1]
+        kept[:, 20:, 4] += 0.5
+        there = block.inverse(kept, offsets)[1]
+        assert torch.allclose(here[:, :20], there[:, :20]) == alone
+        assert not torch.allclose(here[:, 20:], there[:, 20:])
 
 
 def test_the_clamp_bounds_the_scales():
@@ -121,6 +149,11 @@ def test_invertible_scale():
     scale(x).sum().backward()
     assert scale.logarithm.grad is not None
     torch.testing.assert_close(InvertibleScale([2.0], repeats=2)(x), 2 * x)
+    moved = InvertibleScale([2.0, 0.5], shift=True)
+    assert moved.shift is not None
+    moved.shift.data += torch.tensor([1.0, -3.0])
+    torch.testing.assert_close(moved(x), x * torch.tensor([2.0, 0.5]) + torch.tensor([1.0, -3.0]))
+    torch.testing.assert_close(moved.inverse(moved(x)), x)
 
 
 @pytest.mark.parametrize("k", [2, 3])

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from model_contract import torus_cloud
+from scipy.stats import kurtosis
 
+from pcsr_zoo.datasets.patches import NONE, draw
 from pcsr_zoo.datasets.training_set import TrainingSet, pack_shape
 from pcsr_zoo.errors import OptionError
 from pcsr_zoo.layers.picking import farthest_points, gather
@@ -68,26 +70,25 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(data):
     assert float(figures["sample"]) == pytest.approx(0, abs=1e-6)  # an untrained network moves nothing
 
 
-@pytest.mark.parametrize("prior", ["standard", "geometry"])
-def test_terms_of_the_loss(data, prior):
+@pytest.mark.parametrize("volume", [False, True])
+def test_terms_of_the_loss(data, volume):
     """Recomputed from what the network gives; the latent term from torch's distributions and the volume."""
-    model = made(prior=prior)
+    model = made(temperature=0.5)
     for parameter in model.network.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
-    recipe = model.recipe(points=256, chamfer=1.0)
+    recipe = model.recipe(points=256, chamfer=1.0, volume=volume)
     examples = recipe.examples(data, 0, 0, 0, 1)
     _, figures = loss_of(recipe, examples)
     dense, side = examples["dense"], examples["spacing"]
     with torch.no_grad():
         sampled = model.network(dense, 64)
-        mean, log_sigma = model.network.distribution(sampled.points)
-        density = torch.distributions.Normal(mean, log_sigma.exp()).log_prob(sampled.latent)
-        expected = -(density + (sampled.volume if prior == "geometry" else 0)).mean()
+        density = torch.distributions.Normal(0, 1).log_prob(sampled.latent)
+        expected = -(density + (sampled.volume if volume else 0)).mean()
         torch.testing.assert_close(figures["latent"], expected, rtol=1e-4, atol=1e-4)
         fps = gather(dense, farthest_points(dense, 64))
         torch.testing.assert_close(figures["sample"], earth_mover_loss(sampled.points, fps, 2 * side))
         torch.manual_seed(0)
-        z = mean + 0.05 * log_sigma.exp() * torch.randn(1, 64, 45)
+        z = 0.5 * torch.randn(1, 64, 45)
         recovered = model.network.recover(sampled.points, z, 256)
         torch.testing.assert_close(figures["chamfer"], chamfer_loss(recovered, dense, side), rtol=1e-4, atol=1e-5)
         found = model.network.candidates(sampled.points, z)
@@ -105,7 +106,7 @@ def test_one_way_training_knows_nothing_of_sampling(data):
 def test_what_the_inverse_path_is_fed(data, inputs, monkeypatch):
     recipe = made().recipe(points=256, inputs=inputs)
     network = recipe.networks()["network"]
-    network.layers[-1].blocks[0].shift_kept.stack[-1].bias.data[:3] = 0.1  # own samples are moved
+    network.layers[-1].blocks[0].shift_kept[-1].bias.data[:3] = 0.1  # own samples are moved
     examples = recipe.examples(data, 0, 0, 0, 1)
     given = []
     monkeypatch.setattr(
@@ -125,7 +126,7 @@ def test_what_the_inverse_path_is_fed(data, inputs, monkeypatch):
     assert not torch.equal(expected["own"], fps)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"form": "map"}, {"prior": "geometry", "vectors": True}], ids=str)
+@pytest.mark.parametrize("arguments", [{}, {"form": "map"}, {"space": "positions", "graph": "positions"}], ids=str)
 def test_every_parameter_learns_and_the_loss_falls(data, arguments):
     recipe = made(**arguments).recipe(points=256)
     network = recipe.networks()["network"].train()
@@ -143,24 +144,43 @@ def test_every_parameter_learns_and_the_loss_falls(data, arguments):
     assert min(losses[-3:]) < 0.85 * losses[0]
 
 
+def test_a_share_of_the_steps_is_fed_random_points(data):
+    """The share, which steps, and that validation counts them."""
+    recipe = made().recipe(points=256, random=0.25)
+    fed = ["random" in recipe.examples(data, step, 0, 0, 1) for step in range(80)]
+    assert fed == ["random" in recipe.examples(data, step, 0, 0, 1) for step in range(80)]
+    assert 8 < sum(fed) < 34
+    with torch.no_grad():
+        figures = recipe.validate(recipe.networks(), data, 0, torch.device("cpu"))
+    assert figures["score"] == pytest.approx((figures["own"] + figures["random"]) / 2)
+    with pytest.raises(OptionError, match="random"):
+        made().recipe(random=1.5)
+
+
 def test_validation(data):
     model = made()
     recipe = model.recipe(points=256)
     with torch.no_grad():
         figures = recipe.validate(recipe.networks(), data, 0, torch.device("cpu"))
         again = recipe.validate(recipe.networks(), data, 0, torch.device("cpu"))
-    assert list(figures) == ["score", "mean", "true", "fps"]
+        given = torch.from_numpy(draw(data, 0, 0, 1, "cloud", 256, 4.0, shapes=data.held_out, augmentation=NONE).dense)
+        z = model.network(given, 256).latent[0].double().numpy()
     assert figures == again
+    assert figures["score"] == figures["own"] == pytest.approx(figures["fps"])  # untrained, its samples are those
+    assert figures["moved"] == pytest.approx(0, abs=1e-6)
+    assert figures["random"] != figures["own"]
     assert figures["true"] < 0.1 * figures["score"]
-    assert figures["fps"] == pytest.approx(figures["score"])  # untrained, its samples are those
+    std = z.std(axis=0, ddof=1)
+    found = [figures[key] for key in ("std_low", "std_high", "kurtosis")]
+    assert found == pytest.approx([std.min(), std.max(), np.median(kurtosis(z, fisher=False))], rel=0.02)
 
 
 def test_options_are_checked():
     for options, message in (
-        ({"inputs": "other"}, "inputs 'other' is unknown; use own, fps or random"),
-        ({"two_way": False}, "need two_way"),
-        ({"points": 30}, "multiple of the ratio, 4"),
-        ({"points": 1022}, "multiple of the ratio, 4"),
+        ({"inputs": "other"}, "inputs 'other'"),
+        ({"two_way": False}, "two_way"),
+        ({"points": 30}, "points"),
+        ({"points": 1022}, "points"),
     ):
         with pytest.raises(OptionError, match=message):
             made().recipe(**options)

@@ -1,10 +1,10 @@
 """`pointlie`: sampling, recovery and upsampling with one invertible network.
 
-PointLIE (Zhao et al., IJCAI 2021, see `paper`), re-implemented from the paper, which came without code. The network
-halves a cloud s times; what a halving loses, the offsets from the points that stay to their discarded neighbors, goes
-into the latent variable z through invertible blocks that train z to be noise. So z need not be kept: noise drawn anew,
-through the blocks backwards, makes a sampled cloud dense again. Ours is that it takes whole clouds in one piece, see
-`PointLIENetwork`.
+PointLIE (Zhao et al., IJCAI 2021, see `paper`), re-implemented from the paper, whose authors published no code. The
+network halves a cloud s times. Invertible blocks turn what a halving loses, the offsets from kept points to their
+discarded neighbors, into a latent variable z, and training makes z Gaussian. Therefore z need not be stored: a sampled
+cloud is recovered by drawing z from N(0, I) and running the blocks backwards. Ours is that the network sees positions
+as differences only and takes whole clouds in one pass, see `PointLIENetwork`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,19 @@ from .paper import PAPER, PUBLISHED
 if TYPE_CHECKING:
     import torch
 
-_MORE = 1.5  # so many times the trained ratio at most in one pass: the candidates do not cover more evenly
+_MORE = 1.5  # largest ratio of one pass, in trained ratios: with more, the candidates do not cover evenly
 
 
 class PointLIE(Learned, Recoverer, Sampler, Upsampler):
-    """Places fewer points that can be recovered, and recovers them.
+    """Samples points that the same network recovers.
 
     Args:
-        ratio: 2, 4, 8 or 16: how many times thinner and denser by training.
+        ratio: the trained ratio of sampling and recovery: 2, 4, 8 or 16.
         blocks: M, point invertible blocks of each rescale layer; by default the paper's: 8 up to ratio 4, else 4.
-        passes: how often z is drawn for one recovery; what all inverse passes give is there to choose from (ours).
-        k, form, space, vectors, hidden, growth, dense, neighbors, prior, prior_hidden, prior_dense, temperature: see
-            `PointLIENetwork`.
+        k, form, space, graph, hidden, growth, dense, neighbors, temperature: see `PointLIENetwork`.
 
-    Millions of parameters of ratios 4, 8, 16: 0.3, 0.3, 0.7 by default, for training on a CPU; 0.3, 0.3, 0.6 with
-    vectors=True, prior="geometry"; 5.8, 4.7, 7.8 with hidden=216, growth=24, dense=4, whose mean is the paper's 6.1.
+    Millions of parameters at ratios 4, 8 and 16: 0.4, 0.4, 1.1 by default, for training on a CPU; 5.5, 4.6, 8.3 with
+    hidden=288, whose mean is the 24.6 MB (6.1 million) that the paper states.
     """
 
     name = "pointlie"
@@ -46,7 +44,6 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     published = PUBLISHED
     moves = True
     min_points = 2
-    max_step = 4.0
     dtypes = ("float32", "float64")
 
     def __init__(
@@ -82,7 +79,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
             "neighbors": neighbors,
             "temperature": temperature,
         }
-        self.ratio = float(ratio)
+        self.ratio = self.max_step = float(ratio)  # one inverse pass makes that many times more points
         self.arguments = {"ratio": ratio, **options}
         self.network = PointLIENetwork(int(ratio).bit_length() - 1, **options).eval()
 
@@ -94,8 +91,8 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     def sampled_points(self, points: np.ndarray, n: int, context: Context) -> np.ndarray:
         """The sampled points P_hat of the forward pass.
 
-        A cloud more than `ratio` times larger than n is thinned to that by farthest point sampling first; from a
-        smaller one each layer keeps the same share.
+        A cloud with more than `ratio` n points is first thinned to `ratio` n points by farthest point sampling. For a
+        smaller one, each layer keeps the same share.
         """
         import torch
 

@@ -1,15 +1,16 @@
-"""How PointLIE is trained: both ways at once (sec. 3.3).
+"""The training of PointLIE: forward and inverse path together (sec. 3.3).
 
-    L = sample L_sam + emd EMD(Q', Q) + chamfer CD(Q', Q) + candidates CD(Q*, Q)
-        + repulsion L_rep(Q') + uniform L_uni(Q') + latent L_dis
+    L = sample L_sam + emd EMD(Q', Q) + repulsion L_rep(Q') + uniform L_uni(Q') + latent L_dis
+        + candidates CD(Q*, Q) + chamfer CD(Q', Q)
 
-That is eq. 8 and 9, and CD (ours). L_sam = EMD(P_hat, FPS(Q)) (eq. 7); Q' is recovered from P_hat with drawn z; L_dis
-is the cross entropy of z and its distribution (eq. 10). All lengths are in point spacings. The paper gives no weights:
-these are ours.
+The first line is eq. 7 to 10 of the paper, the second is ours. L_sam = EMD(P_hat, FPS(Q)); Q' is recovered from P_hat
+with z drawn from N(0, I). L_dis is the cross entropy of z and N(0, I); with `volume` it is the negative log-likelihood
+of the flow, which adds the log-determinant. All lengths are in point spacings. The paper gives no weights: these are
+ours.
 
-Q' is chosen by farthest points from Q*, all that the inverse path gives. No gradient tells of that choice, which takes
-strays first: trained by the terms of Q' alone, a network gets better for a thousand steps or two, and then worse in
-these very terms. The term of Q* mends that: with it and less weight on the others, EMD(Q', Q) fell, too.
+Farthest point sampling selects Q' from Q*, all candidates of the inverse path, and prefers outliers. The terms of Q'
+have no gradient for that selection: with these terms alone, a network improves for one or two thousand steps and then
+becomes worse in these very terms. The term of Q* prevents that.
 """
 
 from __future__ import annotations
@@ -39,20 +40,22 @@ _VALIDATION_POINTS = 8192
 
 
 class PointLIERecipe(Recipe):
-    """Patches of evenly spread points, sampled and recovered.
+    """Patches of evenly spread points that are sampled and recovered.
 
     Args:
         network: a `PointLIENetwork`.
-        points: N, of a patch; by default 1024, for ratio 16 2048.
-        two_way: the loss of eq. 9; False trains the inverse path alone, on `inputs` that are not the network's own:
-            the first rows of the paper's table 3.
-        inputs: what the inverse path is fed: the network's "own" samples, "fps" or "random" points of the cloud; "own"
-            needs `two_way`.
-        random: the share of steps whose inverse path is fed random points of the cloud instead (ours): upsampling is
-            judged on them.
-        sample, emd, chamfer, candidates, repulsion, uniform, latent: weights of the terms above.
-        volume: the latent loss is the likelihood of a flow, which takes account of how much the blocks stretch z:
-            without it (eq. 10 as printed) z may shrink. By default only with a learned prior.
+        points: N, points of a patch; by default 1024, and 2048 for ratio 16.
+        two_way: whether both paths are trained (eq. 9). With False, the inverse path alone is trained on `inputs` that
+            are not the network's own: the first rows of the paper's table 3.
+        inputs: input of the inverse path: the network's "own" samples, "fps" or "random" points of the patch.
+        random: share of steps whose inverse path gets random points of the patch instead (ours), because upsampling is
+            measured on such points.
+        sample, emd, chamfer, candidates, repulsion, uniform, latent: weights of the terms of the loss, see the module.
+        volume: whether the latent term contains the log-determinant. With False it is eq. 10 as printed, which z can
+            lower by shrinking.
+
+    Raises:
+        OptionError: an option is invalid.
     """
 
     def __init__(
