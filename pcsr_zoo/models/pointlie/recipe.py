@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ...datasets.patches import NONE, Augmentation, draw
 from ...errors import OptionError
-from ...layers.picking import farthest_points, gather, spacing
+from ...layers.picking import farthest_points, gather, nearest, spacing
 from ...losses.chamfer import chamfer_loss
 from ...losses.earth_mover import earth_mover_loss
 from ...losses.gaussian import gaussian_cross_entropy
@@ -158,7 +158,7 @@ class PointLIERecipe(Recipe):
         - `own`: from the network's own samples (FPS samples if it is not trained on its own), `fps`: from FPS samples,
           `random`: from random points; each with one draw of z.
         - `zero`: from the same samples as `own` with z = 0, `true`: from the network's own samples with the true z.
-        - `moved`: mean distance of the network's own samples from FPS(Q), in point spacings of FPS(Q).
+        - `moved`: mean distance of the network's own samples to the nearest points of FPS(Q), in its point spacings.
         - `std_low`, `std`, `std_high`, `kurtosis`: of the channels of the true z, the least, median and greatest
           standard deviation, and the median kurtosis (3 for a Gaussian).
         """
@@ -187,7 +187,8 @@ class PointLIERecipe(Recipe):
                 unit = sampled.unit if name == "true" else None
                 recovered = network.recover(given, latent, size, unit)
                 sums.setdefault(name, []).append(1000 * chamfer_loss(recovered, dense))
-            sums.setdefault("moved", []).append((sampled.points - fps).norm(dim=2).mean() / sampled.unit[0])
+            away = sampled.points - gather(fps, nearest(fps, sampled.points, 1)[:, :, 0])
+            sums.setdefault("moved", []).append(away.norm(dim=2).mean() / sampled.unit[0])
             latents.append(sampled.latent[0])
         found = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
         return {
