@@ -53,6 +53,7 @@ def evaluate(
     from ..io.mesh import read_mesh
     from ..metrics.conventions import CONVENTIONS
     from ..metrics.conventions import evaluate as compare
+    from ..metrics.nearest import nearest_distances
 
     check_name(convention, CONVENTIONS, "--convention", "convention")
     found = read(Path(prediction)).validate(prediction)
@@ -61,11 +62,20 @@ def evaluate(
     with named(prediction):
         result = compare(found, truth, mesh=surface, convention=convention, emd=emd, uniformity=uniformity)
     meaning = {key: text for key, text in units(convention).items() if key in result}
+    there, back = nearest_distances(found, truth), nearest_distances(truth, found)
+    plain = {"mean": (there.mean() + back.mean()) / 2, "largest": max(there.max(), back.max())}
     if as_json:
         files = {"prediction": prediction, "ground_truth": ground_truth, "mesh": mesh}
-        click.echo(to_json({**files, **result, "units": meaning}))
+        raw = {f"{key}_distance": float(value) for key, value in plain.items()}
+        meaning |= dict.fromkeys(
+            raw, "to the nearest point of the other cloud, both directions; in the unit of the files"
+        )
+        click.echo(to_json({**files, **raw, **result, "units": meaning}))
         return
-    click.echo(f"{prediction} against {ground_truth}, convention {convention}; all values are times 1000")
+    numbers = ", ".join(f"{key} {value:.4g}" for key, value in plain.items())
+    click.echo(f"{prediction} against {ground_truth}")
+    click.echo(f"  distance to the nearest point: {numbers} (in the unit of the files, both directions)")
+    click.echo(f"Metrics of papers, times 1000, convention {convention}:")
     for key, text in meaning.items():
         value = result[key]
         if isinstance(value, dict):

@@ -103,7 +103,10 @@ def recover(
             key = str(found.address or found.name)
             loaded = remembered[key] = remembered.get(key) or load(found, device=device)
         if (ratio, n, loaded.ratio, note_of(cloud.metadata)) == (None, None, None, None):
-            raise OptionError(f"{source}: no recovery note in this file; add -x or -n")
+            raise OptionError(
+                f"{source}: no recovery note, which has the model and the number of points; {_where(source)}add -x "
+                "or -n, and -m if another model sampled it"
+            )
         check_size(len(cloud), n, "recover", drawn=False)
         for draw, target in enumerate(targets):
             with progress_bar(source.name if draws == 1 else f"{source.name}, draw {draw + 1} of {draws}") as progress:
@@ -116,6 +119,14 @@ def recover(
             )
 
     for_each(sources, one)
+
+
+def _where(source: Path) -> str:
+    """Advice on the file with the note, for formats that cannot store it themselves."""
+    from ..io import stores_note
+    from ..io.side_notes import side_note_path
+
+    return "" if stores_note(source) else f"bring {side_note_path(source).name} along, or "
 
 
 def _numbered(path: Path, draws: int) -> list[Path]:

@@ -138,6 +138,7 @@ def _resample(
     overwrite: bool,
 ) -> None:
     from ..io import read, write
+    from ..io.side_notes import side_note_path
 
     loaded = load_model(model, task, device)
     sources, out = plan_outputs(inputs, output, tag, overwrite)
@@ -161,17 +162,17 @@ def _resample(
         session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model})")
         if task == "sample":
             session().say("  " + _sizes(source, cloud, target, len(result)))
+            if (beside := side_note_path(target)).is_file():
+                session().say(f"  {beside}: the recovery note; keep it beside {target.name}")
 
     for_each(sources, one)
 
 
 def _sizes(source: Path, cloud: Any, target: Path, left: int) -> str:
-    """Bytes and bits per point of both files; those of the small file also per point of the input."""
-    after, per_input = file_size(target), 8 * file_size(target) / len(cloud)
-    if "mesh" in cloud.metadata:  # its file has no such points
-        return f"{after:,} bytes, {8 * after / left:.2f} bits per point, {per_input:.2f} per point of the input"
+    """Bytes of the files, and what the small one takes per point of the input."""
+    after = file_size(target)
+    per_input = f"{8 * after / len(cloud):.2f} bits per input point"
+    if "mesh" in cloud.metadata:  # its file has no points to compare with
+        return f"{after:,} bytes, {per_input}"
     before = file_size(source)
-    return (
-        f"{before:,} -> {after:,} bytes, {8 * before / len(cloud):.2f} -> {8 * after / left:.2f} bits per point, "
-        f"{per_input:.2f} per point of the input"
-    )
+    return f"{before:,} -> {after:,} bytes ({after / before:.0%}), {per_input}"

@@ -83,7 +83,7 @@ def training_file(
 
 
 def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> Sources:
-    """Sort input files, and the files of input folders, by type.
+    """Sort input files, and the files of input folders, by type. In folders, results of `pcsr` are left out.
 
     Args:
         inputs: files and folders.
@@ -93,7 +93,7 @@ def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> S
     Raises:
         FileError: a path is missing, has an unknown type, or belongs to a test set; or a folder has no such files.
     """
-    from ..io import READ_SUFFIXES
+    from ..io import READ_SUFFIXES, is_result
 
     out = Sources()
     if not inputs:
@@ -106,6 +106,7 @@ def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> S
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in READ_SUFFIXES and file.is_file())
             if without is not None:
                 files = [file for file in files if without.resolve() not in file.resolve().parents]
+            files = [file for file in files if not is_result(file, files)]
             if not files:
                 raise FileError(f"{path}: no meshes or point clouds in this folder ({', '.join(READ_SUFFIXES)})")
         else:
@@ -162,7 +163,7 @@ def _shapes(sources: Sources, report: Callable[[str], None], seed: int) -> tuple
         except PcsrError as error:
             if path in sources.listed:
                 raise
-            report(f"left out {error}")
+            report(f"left out: {error}")
             continue
         count = len(np.unique(cloud.positions, axis=0))
         if count < FEWEST:

@@ -2,7 +2,8 @@
 
 The distance of two shapes: 2048 points of each are normalized by their mean and RMS radius and aligned by their
 principal axes, with every choice of signs, and then by ICP. It is the mean squared distance to the nearest point, both
-ways added, times 1000. Two samplings of one shape have about 4.5 to 6.6, the nearest pair of different shapes 9.8.
+ways added, times 1000. Two samplings of one shape have 1.7 to 4.0; the nearest two different shapes, both almost
+spheres, have 6.4, and the next ones 15.5.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from scipy.spatial.transform import Rotation
 from pcsr_zoo import read
 from pcsr_zoo.geometry.fps import farthest_point_sample
 
-REFUSED = 9.0
+REFUSED = 5.0
 POINTS = 2048
 _FAR = 100.0  # two shapes that are farther apart before ICP are not aligned any further
 

@@ -204,7 +204,7 @@ def test_fine_tuning_on_one_scan(base, tmp_path):
     assert outcome.before.keys() == outcome.figures.keys() == {"chamfer"}
     assert outcome.figures["chamfer"] <= outcome.before["chamfer"]
     assert any("no shape is held out" in line for line in lines)
-    assert any(line.startswith("chamfer: ") and "before" in line and "after" in line for line in lines)
+    assert any(line.startswith("held-out chamfer: ") and "before" in line and "after" in line for line in lines)
     config = read_config(tmp_path / "mine")
     about = config["about"]
     assert config["name"] == "toy-patches-finetuned"
@@ -240,7 +240,7 @@ def test_gentle_defaults_and_refusals(base, tmp_path):
     finetune(str(base), [data], tmp_path / "r", settings={"steps": 1})
     settings = read_config(tmp_path / "r")["about"]["settings"]
     assert settings["lr"] == pytest.approx(1e-3)  # a tenth of the checkpoint's
-    assert (settings["warmup"], settings["validate_first"], settings["schedule"]) == (100, True, "cosine")
+    assert (settings["warmup"], settings["validate_first"], settings["schedule"]) == (50, True, "cosine")
     with pytest.raises(OptionError, match="'jet' has no network"):
         finetune("jet", [data], tmp_path / "s")
     with pytest.raises(OptionError, match="'toy-patches'"):
@@ -373,7 +373,7 @@ def test_the_finetune_command(base, tmp_path):
     scans = [tmp_path / f"{k}.xyz" for k in range(3)]
     done = run("finetune", base, *scans, "-o", tmp_path / "r", "--steps", 3, "--lr", 1e-3, "--set", "training.batch=2")
     assert done.exit_code == 0, done.output
-    assert "2 training shapes, 3 steps, batch 2" in done.output
+    assert "2 training and 1 held-out shapes, 3 steps, batch 2" in done.output
     assert "before, " in done.output
     settings = read_config(tmp_path / "r")["about"]["settings"]
     assert (settings["steps"], settings["lr"], settings["batch"]) == (3, 1e-3, 2)
