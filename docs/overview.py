@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,16 +18,13 @@ import pcsr_zoo
 from pcsr_zoo.catalog import Resolved, list_models, resolve
 from pcsr_zoo.models.base import is_learned, tasks_of
 from pcsr_zoo.models.registry import families
-from pcsr_zoo.training.api import GENTLE
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS, CONFIGS = ROOT / "docs" / "models.md", ROOT / "examples" / "open3d_ml"
 BEGIN, END = "<!-- models -->", "<!-- /models -->"
 MADE = "# Made by `python dev.py generate`; changes here are lost."
 
-_DENSE, _RATIO = 8192, 4  # points of a ground truth; the ratio of a model that takes any
-_GENTLER = 0.1  # of the learning rate that the weights were trained with
-_FROM_THE_START = {"steps": 20_000, "batch": 2, "lr": 1e-3, "warmup": 200, "validate_every": 1000}
+_RATIO = 4  # of a model that takes any
 
 
 # -- pages
@@ -127,13 +123,9 @@ def open3d_config(cls: Any) -> str:
         what, pipeline = f"Samples a cloud to 1/{ratio} of its points, and recovers it.", "PointCloudRecovery"
     else:
         what, pipeline = f"Samples a cloud to 1/{ratio} of its points.", "PointCloudSampling"
-    lines = [MADE, f"# {cls.name}: {cls.summary}", f"# {what}"]
-    if learned:
-        lines += [*_HINT, "dataset:", "  name: TrainingFile", "  dataset_path: runs/train.npz"]
-        lines += [f"  num_points: {round(_DENSE / float(ratio))} # of a test's input", f"  ratio: {ratio}{_TRUTH}"]
-    else:
-        lines += ["dataset:", "  name: CloudFolder", f"  dataset_path: {_SAMPLE}"]
-        lines += [f"  ratio: {ratio}{_THINNED}"] if pipeline == "PointCloudUpsampling" else []
+    lines = [MADE, f"# {cls.name}: {cls.summary}", f"# {what}", *(_TRAINING_FILE if learned else [])]
+    lines += ["dataset:", "  name: CloudFolder", f"  dataset_path: {_SAMPLE}"]
+    lines += [f"  ratio: {ratio}{_THINNED}"] if pipeline == "PointCloudUpsampling" else []
     lines += ["  test_result_folder: runs/open3d_ml/test", "model:", f"  name: {cls.__name__}"]
     lines += [_ckpt_path(weights)] if learned else []
     lines += ["pipeline:", f"  name: {pipeline}"]
@@ -144,10 +136,10 @@ def open3d_config(cls: Any) -> str:
 
 
 _SAMPLE = "examples/data/sculpture.ply # a folder, or a file"
-_TRUTH = " # ground-truth points for each of them"
 _THINNED = " # the cloud is the ground truth, and is sampled for the input; leave it out if the cloud is the input"
-_HINT = [
-    "# These commands make the training file (add meshes of your own, or folders of them):",
+_TRAINING_FILE = [
+    "# To train on many shapes, write name: TrainingFile, dataset_path: runs/train.npz. These commands make the file",
+    "# (add meshes of your own, or folders of them):",
     "#   mkdir runs",
     "#   pcsr data build --generated 60 -o runs/train.npz",
 ]
@@ -172,20 +164,8 @@ def _ckpt_path(weights: Resolved | None) -> str:
 
 
 def _training(weights: Resolved | None) -> list[str]:
-    """Gentle settings, as in `pcsr finetune`, if training starts from published weights."""
-    settings: Mapping[str, Any] = _FROM_THE_START
-    if weights is not None:
-        assert weights.config is not None
-        known = weights.config["about"].get("settings") or {}
-        lr = _GENTLER * known.get("lr", _FROM_THE_START["lr"])
-        settings = {**GENTLE, "batch": known.get("batch", _FROM_THE_START["batch"]), "lr": lr}
-    lines = [f"    {key}: {_number(value)}" for key, value in settings.items() if key != "save_every"]
-    return ["  training: # the same keys as in a configuration of pcsr train", *lines]
-
-
-def _number(value: float) -> str:
-    """Without an exponent, which YAML would take for a text."""
-    return f"{value:.8f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value).lower()
+    steps = "1000 # 20 for a trial" if weights is not None else "20000"
+    return ["  training: # docs/training.md explains these and other keys", f"    steps: {steps}"]
 
 
 # -- the generated files

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..cloud import Cloud
-from ..errors import OptionError
+from ..errors import FileError, OptionError
 from ..io import WRITE_SUFFIXES, find_clouds, read, write
 from .bases import BaseDataset, BaseDatasetSplit
 from .convert import GROUND_TRUTH, MESH, result_cloud, to_data
-from .options import as_seed, refuse_unused
+from .options import as_seed, check_ratio, refuse_unused
 
 _ALIASES = {"train": "training", "val": "validation", "valid": "validation", "testing": "test"}
 
@@ -129,7 +129,8 @@ class CloudFolder(ZooDataset):
     """Clouds of your own, in any format that `pcsr_zoo.read` supports.
 
     All clouds are in the test split and in the training split, unless these have folders of their own. Clouds for
-    training should be dense: `run_train` takes them as `pcsr finetune` does, and holds out a tenth for validation.
+    training should be dense: `run_train` takes them as `pcsr finetune` does. It samples all clouds to the size of the
+    smallest, and holds out a tenth of them, at least one, for validation.
 
     Args:
         dataset_path: a folder, or one file.
@@ -155,6 +156,7 @@ class CloudFolder(ZooDataset):
         num_points: int | None = None,
         **others: Any,
     ) -> None:
+        check_ratio("CloudFolder", ratio, "how many times fewer points the input of a test has than the cloud")
         own: dict[str, Any] = {"train_dir": train_dir, "test_dir": test_dir, "ratio": ratio}
         own |= {"input_sampler": input_sampler, "num_points": num_points}
         super().__init__(dataset_path, name, own, **others)
@@ -212,8 +214,16 @@ class TrainingFile(ZooDataset):
     ) -> None:
         from ..datasets import TrainingSet
 
+        check_ratio("TrainingFile", ratio, "how many points of the ground truth there are for each input point")
         super().__init__(dataset_path, name, {"num_points": num_points, "ratio": ratio}, **others)
-        self.training_set = TrainingSet.load(self.cfg.dataset_path)
+        try:
+            self.training_set = TrainingSet.load(self.cfg.dataset_path)
+        except FileError as error:
+            fault = f"{dataset_path} is a folder" if Path(dataset_path).is_dir() else str(error)
+            raise FileError(
+                f"{fault}. TrainingFile reads a training file (.npz); `pcsr data build --generated 60 -o FILE.npz` makes "
+                "one; for a cloud or a folder of clouds, use CloudFolder"
+            ) from None
 
     def get_split_list(self, split: str) -> Sequence[Any]:
         data = self.training_set

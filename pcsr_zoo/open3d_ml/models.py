@@ -32,7 +32,7 @@ class ZooModel(BaseModel):
             weights are loaded at once, and the constructor arguments are those of the checkpoint.
         allow_untrained: run inference even with random weights, for experiments.
         recipe: options of the model's training examples and loss.
-        is_resume: False: `run_train` starts anew where an interrupted training could be continued.
+        is_resume: False: `run_train` starts again, and does not continue the training that is in the log folder.
         seed: seed of untrained weights, a number or a NumPy generator.
         name, device, mode: passed by Open3D-ML's scripts; the pipeline has the device, and `mode` must be None.
         arguments: constructor arguments of `zoo_class`.
@@ -109,6 +109,12 @@ class ZooModel(BaseModel):
     def is_untrained(self) -> bool:
         """Whether the parameters are still the random ones."""
         return self.is_learned and self._initial == fingerprint(self)
+
+    def weights_used(self) -> dict[str, str | None]:
+        """{"checkpoint": the folder of the weights, "weights": their "sha256:..."}, see `testing.run_all`."""
+        resolved, weights = self.loaded.resolved, self.loaded.weights
+        unchanged = resolved.config is not None and resolved.weights == weights
+        return {"checkpoint": str(resolved.folder) if unchanged else None, "weights": weights}
 
     def require(self, task: str) -> None:
         """Raise an OptionError that names models for the task if this model cannot do it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import list_models, resolve
-from ..errors import OptionError
+from ..errors import FileError, OptionError
 from ..models.base import Learned
 from ..zoo import LoadedModel, load
 
@@ -32,14 +32,17 @@ def load_learned(checkpoint: Any, zoo_class: Any, arguments: dict[str, Any]) -> 
 
     Raises:
         OptionError: there is no such checkpoint, it has another class or other arguments, or it is a pickle.
-        FileError: the folder is missing or broken.
+        FileError: the file or folder is missing or broken.
     """
     if not issubclass(zoo_class, Learned):
         raise OptionError(f"'{zoo_class.name}' has no parameters and takes no checkpoint; leave ckpt_path empty")
     if str(checkpoint).endswith(_PICKLES):
+        if not Path(checkpoint).exists():
+            raise FileError(f"ckpt_path: {checkpoint} does not exist; give {checkpoints_of(zoo_class)}")
         raise OptionError(
             f"ckpt_path: {checkpoint} is a pickle, which can run any code when it is loaded, so it is not loaded. Give "
-            f"{checkpoints_of(zoo_class)}. docs/open3d-ml.md shows how to convert weights of the same network"
+            f"{checkpoints_of(zoo_class)}. docs/open3d-ml.md shows how to convert a file that this "
+            f"package's {zoo_class.__name__} wrote"
         )
     if Path(str(checkpoint)).is_file():
         raise OptionError(f"ckpt_path: {checkpoint} is a file; give {checkpoints_of(zoo_class)}")

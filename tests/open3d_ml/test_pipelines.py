@@ -18,6 +18,7 @@ import pcsr_zoo
 from pcsr_zoo import Cloud, read, write
 from pcsr_zoo.checkpoints.folder import read_config
 from pcsr_zoo.errors import CloudError, FileError, OptionError
+from pcsr_zoo.open3d_ml.logfile import log_file
 
 require_open3d_ml()
 
@@ -161,11 +162,18 @@ def test_options_that_are_not_used_are_errors(make, option, value, instead):  # 
 def test_wrong_values_are_errors(make, clouds):  # noqa: F811
     with pytest.raises(OptionError, match=r"ratio.*\bn\b"):
         make("PointCloudUpsampling", ratio=2, n=30)
+    with pytest.raises(OptionError, match=r"PointCloudUpsampling.*'ratio'.*0\.5"):
+        make("PointCloudUpsampling", ratio=0.5)
+    with pytest.raises(OptionError, match=r"training: .*'stesp'.*steps"):
+        make("PointCloudUpsampling", training={"stesp": 3})
     with pytest.raises(OptionError, match=r"'pugna'.*pugan-2019"):
         make("PointCloudUpsampling", convention="pugna")
     Pipeline = type(make("PointCloudUpsampling"))
     with pytest.raises(OptionError, match="'cuba'"):
         Pipeline(get("model", "Jet"), device="cuba")
+    if not torch.cuda.is_available():
+        with pytest.raises(OptionError, match="'cuda'"):
+            Pipeline(get("model", "Jet"), device="cuda")
 
 
 def test_bad_points_are_told_with_their_row(make):  # noqa: F811
@@ -211,13 +219,34 @@ def test_upsampling_is_measured_on_what_was_saved(make, clouds, tmp_path, caplog
     (text,), (saved,) = logs.glob("log_test_*.txt"), logs.glob("log_test_*.json")
     assert json.loads(saved.read_text()) == report
     assert "Overall (plain" in text.read_text()
+    assert "100 -> 400 points" in text.read_text()
     assert f"{report['cd']:.3f}" in text.read_text()
+    assert (report["checkpoint"], report["weights"]) == (None, None)
     assert all(data.is_tested(data.get_split("test").get_attr(i)) for i in range(2))
+
+
+def test_the_log_file_has_all_lines_and_the_program_those_that_it_asks_for(make, clouds, caplog):  # noqa: F811
+    """`caplog` is a handler of the root logger, whose level is WARNING."""
+    pipeline = make("PointCloudUpsampling", dataset=get("dataset", "CloudFolder", clouds))
+    pipeline.run_test()
+    (text,) = Path(pipeline.cfg.logs_dir).glob("log_test_*.txt")
+    assert "400 -> 1600 points" in text.read_text()
+    assert caplog.text == ""
+    package = logging.getLogger("pcsr_zoo")
+    assert (package.level, package.propagate, package.handlers) == (logging.NOTSET, True, [])
+    with log_file(pipeline.cfg.logs_dir, "test"):
+        package.warning("seen")
+    assert caplog.messages == ["seen"]
 
 
 def test_without_a_ground_truth_results_are_saved_and_nothing_is_measured(make, clouds, tmp_path):  # noqa: F811
     data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"), result_format="npz")
-    report = make("PointCloudUpsampling", dataset=data, ratio=2).run_test()
+    pipeline = make("PointCloudUpsampling", dataset=data, ratio=2)
+    report = pipeline.run_test()
+    (text,) = Path(pipeline.cfg.logs_dir).glob("log_test_*.txt")
+    (overall,) = (line for line in text.read_text().splitlines() if "Overall" in line)
+    assert "plain" not in overall
+    assert "pugan-2019" not in overall
     assert report["cd"] is None
     assert report["measured"] == 0
     assert report["per_shape"].keys() == {"ball", "egg"}
@@ -240,6 +269,8 @@ def test_recovery_samples_and_recovers_the_dense_cloud(make, clouds, tmp_path): 
     thin = pcsr_zoo.sample(dense, 8, model="voxel", seed=2)
     wanted = pcsr_zoo.upsample(thin, n=400, model="jet", seed=2)
     assert np.array_equal(results(data, "ball").positions, wanted.positions)
+    row = report["per_shape"]["ball"]
+    assert (row["points_in"], row["points_sampled"], row["points_out"]) == (400, 50, 400)
     assert report["per_shape"]["ball"]["hd"] == pytest.approx(
         1e3 * plain_distances(wanted.positions, dense.positions)[1], rel=1e-6
     )
@@ -305,7 +336,7 @@ def test_a_saved_checkpoint_is_found_again(make, shift):  # noqa: F811
         second.load_ckpt(str(folder.with_name("ckpt_00003")))
 
 
-def test_random_weights_are_not_used(make, shift, clouds, tmp_path):  # noqa: F811
+def test_random_weights_are_not_used(make, shift, clouds, tmp_path, caplog):  # noqa: F811
     """Better ones are, where there are some; else the error says how to give them."""
     points = sphere(30)
     data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"))
@@ -324,7 +355,9 @@ def test_random_weights_are_not_used(make, shift, clouds, tmp_path):  # noqa: F8
     trained = make("PointCloudUpsampling", shift(seed=2))
     trained.save_ckpt(0)
     pipeline = make("PointCloudUpsampling", shift(seed=3))
+    caplog.clear()
     assert np.array_equal(pipeline.run_inference(points)["point"], pipeline.model(points)["point"])
+    assert "ckpt_00000" in caplog.text
     assert torch.equal(pipeline.model.network.shift, trained.model.network.shift)
 
     pipeline = make("PointCloudUpsampling", shift(seed=3))
