@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ..cloud import Cloud
+from ..datasets import pugan
+from ..datasets.patches import NONE, draw
+from ..datasets.pugan_tasks import get_task
+from ..datasets.training_set import TrainingSet, is_training_file
 from ..errors import FileError, OptionError
 from ..io import WRITE_SUFFIXES, find_clouds, read, write
 from .bases import BaseDataset, BaseDatasetSplit
@@ -64,6 +68,7 @@ class ZooDataset(BaseDataset):
     ) -> None:
         known = ["dataset_path", "name", *own, "test_result_folder", "result_format", "seed"]
         refuse_unused(type(self).__name__, unknown, known)
+        check_ratio(type(self).__name__, own.get("ratio"), "points of the ground truth for each input point")
         if dataset_path is None:
             raise OptionError(f"{type(self).__name__} needs a dataset_path")
         if f".{result_format}" not in WRITE_SUFFIXES:
@@ -129,8 +134,8 @@ class CloudFolder(ZooDataset):
     """Clouds of your own, in any format that `pcsr_zoo.read` supports.
 
     All clouds are in the test split and in the training split, unless these have folders of their own. Clouds for
-    training should be dense: `run_train` takes them as `pcsr finetune` does. It samples all clouds to the size of the
-    smallest, and holds out a tenth of them, at least one, for validation.
+    training should be dense. As with `pcsr finetune`, they are sampled to the size of the smallest, and a tenth of
+    them, at least one, is held out for validation.
 
     Args:
         dataset_path: a folder, or one file.
@@ -156,10 +161,8 @@ class CloudFolder(ZooDataset):
         num_points: int | None = None,
         **others: Any,
     ) -> None:
-        check_ratio("CloudFolder", ratio, "how many times fewer points the input of a test has than the cloud")
-        own: dict[str, Any] = {"train_dir": train_dir, "test_dir": test_dir, "ratio": ratio}
-        own |= {"input_sampler": input_sampler, "num_points": num_points}
-        super().__init__(dataset_path, name, own, **others)
+        own = {"input_sampler": input_sampler, "num_points": num_points, "train_dir": train_dir, "test_dir": test_dir}
+        super().__init__(dataset_path, name, {**own, "ratio": ratio}, **others)
         train, test = (find_clouds(Path(self.cfg.dataset_path, part)) for part in (train_dir, test_dir))
         self.splits = {"training": train, "test": test, "all": sorted({*train, *test})}
 
@@ -212,18 +215,14 @@ class TrainingFile(ZooDataset):
         ratio: float = 4,
         **others: Any,
     ) -> None:
-        from ..datasets import TrainingSet
-
-        check_ratio("TrainingFile", ratio, "how many points of the ground truth there are for each input point")
         super().__init__(dataset_path, name, {"num_points": num_points, "ratio": ratio}, **others)
-        try:
-            self.training_set = TrainingSet.load(self.cfg.dataset_path)
-        except FileError as error:
-            fault = f"{dataset_path} is a folder" if Path(dataset_path).is_dir() else str(error)
+        if not is_training_file(dataset_path):
+            fault = "is not a training file (.npz)" if Path(dataset_path).exists() else "does not exist"
             raise FileError(
-                f"{fault}. TrainingFile reads a training file (.npz); `pcsr data build --generated 60 -o FILE.npz` makes "
-                "one; for a cloud or a folder of clouds, use CloudFolder"
-            ) from None
+                f"{dataset_path} {fault}; `pcsr data build --generated 60 -o FILE.npz` makes a training file; for "
+                "clouds or a folder of them, use CloudFolder"
+            )
+        self.training_set = TrainingSet.load(dataset_path)
 
     def get_split_list(self, split: str) -> Sequence[Any]:
         data = self.training_set
@@ -241,8 +240,6 @@ class TrainingFile(ZooDataset):
         return Path(self.cfg.dataset_path)
 
     def read_item(self, item: Any) -> dict[str, Any]:
-        from ..datasets.patches import NONE, draw
-
         cfg = self.cfg
         drawn = draw(
             self.training_set, item, self.seed, 1, "cloud", cfg.num_points, cfg.ratio, shapes=[item], augmentation=NONE
@@ -279,9 +276,6 @@ class PUGANTestSet(ZooDataset):
         shapes: Sequence[str] | None = None,
         **others: Any,
     ) -> None:
-        from ..datasets import pugan
-        from ..datasets.pugan_tasks import get_task
-
         super().__init__(dataset_path, name, {"task": task, "shapes": shapes}, **others)
         self.task = get_task(task)
         test_set = pugan.PUGANTestSet(self.cfg.dataset_path, shapes)

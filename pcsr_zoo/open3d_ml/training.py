@@ -46,11 +46,16 @@ def run_train(pipeline: Any) -> Any:
     model.require_parameters()
     if dataset is None:
         raise OptionError(f"{type(pipeline).__name__} has no data set to train on; pass one as 'dataset'")
+    start = pipeline.training_start
+    if start is not None and Path(start).resolve() == folder.resolve():
+        raise OptionError(
+            f"ckpt_path is {start}, the folder that this training writes to; set main_log_dir to another folder, or, "
+            "to continue that training, ckpt_path to the weights that it started from"
+        )
     data = training_file(dataset, folder / "data", log.info)
     settings = {"seed": pipeline.seed, **(pipeline.cfg.training or {})}
-    options = {"recipe": model.cfg.recipe or {}, "device": str(pipeline.device), "report": log.info}
+    options: dict[str, Any] = {"recipe": model.cfg.recipe or {}, "device": str(pipeline.device), "report": log.info}
     options["restart"] = not model.cfg.is_resume
-    start = pipeline.training_start
     if start is None:
         log.info("Training starts from the model's weights, which are not those of a checkpoint")
         outcome = train(model.zoo, data, folder, settings=settings, **options)

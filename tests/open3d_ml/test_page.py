@@ -105,4 +105,6 @@ def test_the_page_lists_the_options_of_every_class_and_their_defaults():
     for head, cls in (owners | {f"dataset: {cls.__name__}": cls for cls in DATASETS}).items():
         for name, parameter in inspect.signature(cls).parameters.items():
             if name in rows[head] and name != "name" and parameter.default not in (None, "", parameter.empty):
-                assert rows[head][name].strip("`") == str(parameter.default).replace("True", "true").replace("False", "false")
+                default = parameter.default
+                told = rows[head][name].strip("`")
+                assert told == (str(default).lower() if isinstance(default, bool) else str(default))

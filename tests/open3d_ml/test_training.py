@@ -65,6 +65,8 @@ def test_training_goes_on_from_what_is_there(make, shift, training_npz, tmp_path
     pipeline.run_train()
     torch.testing.assert_close(pipeline.model.network.shift.detach(), before)
     assert pipeline.run_train().resumed == 2  # the same training, although the model has the trained weights now
+    with pytest.raises(OptionError, match=r"ckpt_path.*main_log_dir"):
+        make("PointCloudUpsampling", shift(ckpt_path=pipeline.training_dir), data, training=settings).run_train()
     other = make("PointCloudUpsampling", shift(width=3), data, training={**settings, "lr": 1e-3})
     with pytest.raises(TrainingError):
         other.run_train()
