@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 from pcsr_zoo.errors import OptionError, PcsrError, suggestion
 from pcsr_zoo.open3d_ml import register
+from pcsr_zoo.training.config import parse_yaml
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, dict[str, str]]:
@@ -44,6 +46,7 @@ def main(arguments: list[str] | None = None) -> Any:
     register()
     import open3d.ml as ml3d
 
+    parse_yaml(Path(args.cfg_file).read_text(encoding="utf-8"), args.cfg_file)  # an error names its line
     cfg = ml3d.utils.Config.load_from_file(args.cfg_file)
     for kind in ("dataset", "pipeline", "model"):
         if not isinstance(cfg.cfg_dict.get(kind), dict):

@@ -123,6 +123,7 @@ def test_the_scripts_own_examples_work(script, data, tmp_path):
         (["-c", str(EXAMPLES / "pugan-test-set.yml"), "--split", "test"], "Error: PUGANTestSet.*dataset_path"),
         (["-c", "gone.yml"], "Error: .*gone.yml"),
         (["-c", "short.yml"], "Error: short.yml: .*'pipeline'"),
+        (["-c", "broken.yml"], r"Error: broken\.yml, line 3: "),
         (["-c", str(EXAMPLES / "jet.yml"), "--model.name", "JetNett"], r"Error: .*jet\.yml: .*'JetNett'.*\bJetNet\b"),
         (["-c", str(EXAMPLES / "jet.yml"), "--dataset.name", "Cloud"], "Error: .*'Cloud'.*CloudFolder"),
         (
@@ -137,6 +138,7 @@ def test_the_scripts_own_examples_work(script, data, tmp_path):
 )
 def test_the_script_ends_in_one_line(monkeypatch, tmp_path, words, message):
     (tmp_path / "short.yml").write_text("dataset: {name: CloudFolder}\n")
+    (tmp_path / "broken.yml").write_text("dataset:\n  name: [CloudFolder\nmodel: {}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_pipeline.py", "torch", "--main_log_dir", str(tmp_path / "logs"), *words])
     with pytest.raises(SystemExit, match=message) as caught:  # Python prints the text, and its exit status is 1
