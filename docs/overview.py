@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pcsr_zoo
-from pcsr_zoo.catalog import Resolved, list_models, resolve
+from pcsr_zoo.catalog import Resolved, checkpoints_of
 from pcsr_zoo.models.base import is_learned, tasks_of
 from pcsr_zoo.models.registry import families
 
@@ -76,12 +76,12 @@ def model_table(up: str = "") -> str:
 
 
 def _row(cls: Any, page: str) -> str:
-    names = [checkpoint.name for checkpoint in checkpoints(cls)] or [cls.name]
+    names = [checkpoint.name for checkpoint in checkpoints_of(cls)] or [cls.name]
     own = names[0].rpartition("-x")[0]  # the others are said shortly: `pointlie-x4`, `-x8`
     short = [name.removeprefix(own) if own and name.startswith(f"{own}-x") else name for name in names[1:]]
     label = ", ".join(f"`{name}`" for name in [names[0], *short])
     remark = " (default)" if {*names} & _defaults() else ""
-    if is_learned(cls) and not checkpoints(cls):
+    if is_learned(cls) and not checkpoints_of(cls):
         remark = " (no weights yet)"
     ratios = ", ".join(f"x{ratio}" for ratio in cls.ratios) or "any ratio"
     cells = [f"[{label}]({page}){remark}", ", ".join(tasks_of(cls)), ratios, cls.kind, cls.summary, _source(cls)]
@@ -98,15 +98,6 @@ def _defaults() -> set[str]:
     """The models that the verbs use when nobody names one."""
     verbs = (pcsr_zoo.upsample, pcsr_zoo.sample)
     return {inspect.signature(verb).parameters["model"].default for verb in verbs}
-
-
-def checkpoints(cls: Any) -> list[Resolved]:
-    """The trained checkpoints of a class that have a name, by ratio."""
-    if not is_learned(cls):
-        return []
-    found = [resolve(name, paths=False) for name in list_models()]
-    own = [one for one in found if one.kind == "checkpoint" and one.model_class is cls]
-    return sorted(own, key=lambda one: (one.ratio or 0, one.name))
 
 
 # -- configurations for Open3D-ML
@@ -147,7 +138,7 @@ _TRAINING_FILE = [
 
 def _usual(cls: Any) -> Resolved | None:
     """The checkpoint for the ratio that the class has by default, else the first one."""
-    own = checkpoints(cls)
+    own = checkpoints_of(cls)
     return next((one for one in own if one.ratio == _parameter(cls, "ratio")), own[0] if own else None)
 
 

@@ -19,7 +19,7 @@ from ..zoo import LoadedModel, load
 from .bases import BaseModel
 from .convert import one_cloud, to_cloud, to_data
 from .options import as_seed, refuse_unused
-from .weights import checkpoints_of, fingerprint, load_learned
+from .weights import choices, fingerprint, load_learned
 
 RATIO = 4.0  # of a model that works at any ratio
 
@@ -128,7 +128,7 @@ class ZooModel(BaseModel):
         """Raise an OptionError if the weights are random and `allow_untrained` is not set."""
         if self.is_untrained and not self.cfg.allow_untrained:
             raise OptionError(
-                f"{type(self).__name__} has random weights: set ckpt_path to {checkpoints_of(self.zoo_class)}, or "
+                f"{type(self).__name__} has random weights: set ckpt_path to {choices(self.zoo_class)}, or "
                 "train it first; allow_untrained: true runs it all the same"
             )
 
