@@ -12,20 +12,15 @@ from .choices import check_model, check_name
 from .complete import complete_model, complete_path
 from .files import check_target
 from .inspect import to_json
+from .options import with_convention, with_mesh, with_seed
 from .progress import progress_bar
-
-CONVENTION = "pugan-2019"
 
 
 @click.command(short_help="Compare a cloud with its ground truth.")
 @click.argument("prediction", shell_complete=complete_path, metavar="PRED")
 @click.argument("ground_truth", shell_complete=complete_path, metavar="GT")
-@click.option(
-    "--mesh", shell_complete=complete_path, metavar="MESH", help="The true surface, in the same frame: adds P2F."
-)
-@click.option(
-    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
-)
+@with_mesh
+@with_convention
 @click.option("--emd", is_flag=True, help="Add the earth mover's distance; requires equal numbers of points.")
 @click.option("--uniformity", is_flag=True, help="Add PU-GAN's uniformity.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with values that are not times 1000.")
@@ -108,10 +103,8 @@ def _thousandfold(value: float) -> str:
     metavar="NAME",
     help="A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.",
 )
-@click.option(
-    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@with_convention
+@with_seed
 @click.option(
     "--json", "json_file", shell_complete=complete_path, metavar="FILE", help="Write all results, including each shape."
 )

@@ -13,6 +13,7 @@ from .app import common_options, session
 from .choices import check_amount, check_device, check_size, load_model
 from .complete import complete_model, complete_path
 from .files import for_each, plan_outputs, tell_drawn
+from .options import with_device, with_output, with_seed, with_temperature
 from .progress import progress_bar
 
 
@@ -27,14 +28,8 @@ from .progress import progress_bar
     metavar="NAME",
     help="A model, the folder of a checkpoint, or hf:OWNER/REPO. By default the model in the recovery note, or jetnet.",
 )
-@click.option(
-    "-o",
-    "--output",
-    shell_complete=complete_path,
-    metavar="OUT",
-    help="Output file, whose suffix sets the format, or folder.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@with_output
+@with_seed
 @click.option(
     "--draws",
     type=click.IntRange(min=1),
@@ -43,15 +38,8 @@ from .progress import progress_bar
     metavar="K",
     help="Number of results, from the seeds SEED, SEED + 1, ...",
 )
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    metavar="T",
-    help="Factor on the standard deviation of what a generative model draws; 0 gives the mean.",
-)
-@click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu].")
+@with_temperature
+@with_device
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @common_options
 def recover(

@@ -13,6 +13,7 @@ from .app import common_options, session
 from .choices import check_amount, check_bits, check_model, check_size, load_model
 from .complete import complete_model, complete_path
 from .files import file_size, for_each, plan_outputs, tell_drawn
+from .options import with_device, with_drawn_points, with_output, with_seed
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,13 +27,7 @@ def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
             click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN..."),
             click.option("-x", "--ratio", type=float, metavar="R", help=ratio),
             click.option("-n", "n", type=int, metavar="N", help="Number of points of the result."),
-            click.option(
-                "-o",
-                "--output",
-                shell_complete=complete_path,
-                metavar="OUT",
-                help="Output file, whose suffix sets the format, or folder.",
-            ),
+            with_output,
             click.option(
                 "-m",
                 "--model",
@@ -42,16 +37,9 @@ def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
                 metavar="NAME",
                 help="A model (see pcsr models), the folder of a checkpoint, or hf:OWNER/REPO.",
             ),
-            click.option(
-                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers."
-            ),
-            click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu]."),
-            click.option(
-                "--points",
-                type=click.IntRange(min=1),
-                metavar="N",
-                help="Number of points to draw from a mesh [default: 8192].",
-            ),
+            with_seed,
+            with_device,
+            with_drawn_points,
             click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
             common_options,
         )
