@@ -91,7 +91,7 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
         UsageError: -o names one file for several inputs or has an unknown format; or two outputs have the same path.
         FileError: the output folder cannot be created.
     """
-    from ..io import WRITE_SUFFIXES, is_result
+    from ..io import WRITE_SUFFIXES, results_among
 
     sources = expand(inputs)
     several = len(sources) > 1 or any(Path(name).is_dir() for name in inputs)
@@ -110,15 +110,12 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
             )
     output = Output(given, tag, folder, overwrite)
     listed = {Path(name) for name in inputs}
-    recovers = tag.startswith("recovered")
-    results = [
-        source
-        for source in sources
-        if source not in listed and is_result(source, sources) and not (recovers and "_sampled_" in source.stem)
-    ]
+    results = results_among(sources) - listed
+    if tag.startswith("recovered"):  # samples are the results that it takes
+        results = {path for path in results if "_sampled_" not in path.stem}
     if results:
         more = f" and {len(results) - 1} more" if len(results) > 1 else ""
-        session().say(f"left out {results[0]}{more}: results of other files here; name a file to use it")
+        session().say(f"left out {min(results)}{more}: results of other files here; name a file to use it")
         sources = [source for source in sources if source not in results]
     taken: dict[Path, Path] = {}
     for source in sources:

@@ -31,10 +31,10 @@ __all__ = [
     "WRITE_SUFFIXES",
     "describe",
     "find_clouds",
-    "is_result",
     "open_cloud",
     "read",
     "read_mesh",
+    "results_among",
     "stores_note",
     "write",
 ]
@@ -167,10 +167,10 @@ def stores_note(path: Path) -> bool:
     return entry is not None and entry.has_room
 
 
-def is_result(path: Path, among: Collection[Path]) -> bool:
-    """Whether a file has the name of a result of `pcsr` from another of these files: a_x4.ply, a_recovered.ply."""
-    found = _RESULT.fullmatch(path.stem)
-    return found is not None and any(other.stem == found[1] and other.parent == path.parent for other in among)
+def results_among(paths: Collection[Path]) -> set[Path]:
+    """The files with the name of a result of `pcsr` from another of these files: a_x4.ply, a_recovered.ply."""
+    stems = {(path.parent, path.stem) for path in paths}
+    return {path for path in paths if (found := _RESULT.fullmatch(path.stem)) and (path.parent, found[1]) in stems}
 
 
 def describe(path: str | PathLike[str]) -> dict[str, object]:

@@ -13,7 +13,7 @@ import numpy as np
 from .._version import __version__
 from ..errors import OptionError, PcsrError
 from ..io.atomic import atomic_path
-from ..metrics.conventions import evaluate
+from ..metrics.conventions import table_row
 from .convert import MESH
 from .foreign import get_split, read_item, save_result
 
@@ -96,12 +96,10 @@ def _one(pipeline: Any, data: dict[str, Any], distances: list[np.ndarray]) -> tu
     row |= {"points_out": len(result["point"]), "seconds": seconds}
     if truth is None:
         return row, result
-    found = evaluate(result["point"], truth, data.get(MESH), pipeline.cfg.convention, per_point=True)
-    row |= {"cd": found["cd"] * 1e3, "hd": found["hd"] * 1e3, "p2f": None, "p2f_std": None}
-    if "p2f_mean" in found:
-        row |= {"p2f": found["p2f_mean"] * 1e3, "p2f_std": found["p2f_std"] * 1e3}
-        distances.append(found["per_point"]["p2f"])
-    return row, result
+    measured, of_points = table_row(result["point"], truth, data.get(MESH), pipeline.cfg.convention)
+    if of_points is not None:
+        distances.append(of_points)
+    return row | measured, result
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float | None:

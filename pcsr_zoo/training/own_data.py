@@ -93,7 +93,7 @@ def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> S
     Raises:
         FileError: a path is missing, has an unknown type, or belongs to a test set; or a folder has no such files.
     """
-    from ..io import READ_SUFFIXES, is_result
+    from ..io import READ_SUFFIXES, results_among
 
     out = Sources()
     if not inputs:
@@ -106,7 +106,8 @@ def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> S
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in READ_SUFFIXES and file.is_file())
             if without is not None:
                 files = [file for file in files if without.resolve() not in file.resolve().parents]
-            files = [file for file in files if not is_result(file, files)]
+            results = results_among(files)
+            files = [file for file in files if file not in results]
             if not files:
                 raise FileError(f"{path}: no meshes or point clouds in this folder ({', '.join(READ_SUFFIXES)})")
         else:
