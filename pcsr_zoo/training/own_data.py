@@ -18,7 +18,7 @@ from ..datasets.build import POINTS, build
 from ..datasets.meshes import MESH_SUFFIXES, check_not_test
 from ..datasets.patches import even_subset
 from ..datasets.quantize import pack_normals, pack_positions
-from ..datasets.training_set import PackedShape, TrainingSet, is_training_file, write_training_set
+from ..datasets.training_set import PackedShape, TrainingSet, hold_out, is_training_file, write_training_set
 from ..errors import FileError, OptionError, PcsrError
 from ..io.files import file_sha256
 from .scans import FEWEST, cut_scan, pack_scan
@@ -229,6 +229,4 @@ def _split(shapes: list[PackedShape]) -> list[PackedShape]:
     """Hold out a tenth of the shapes, at least one of two, unless the training files among the inputs have a split."""
     if len(shapes) == 1 or any(shape.info.held_out for shape in shapes):
         return shapes
-    names = sorted((shape.info.name for shape in shapes), key=lambda name: hashlib.sha256(name.encode()).digest())
-    chosen = names[: max(1, round(HELD_OUT * len(names)))]
-    return [replace(shape, info=replace(shape.info, held_out=shape.info.name in chosen)) for shape in shapes]
+    return hold_out(shapes, max(1, round(HELD_OUT * len(shapes))))
