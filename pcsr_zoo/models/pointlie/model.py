@@ -115,8 +115,9 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         context.progress("sampling", 0.0)
         if len(points) > n * self.ratio:
             points = points[farthest_point_sample(points, int(n * self.ratio))]
+        network = self._on(context)  # outside of inference mode, or its parameters could not be trained
         with torch.inference_mode():
-            sampled = self._on(context)(self._tensor(points, context), n)
+            sampled = network(self._tensor(points, context), n)
         context.progress("sampling", 1.0)
         return self._array(sampled.points)
 
