@@ -11,24 +11,20 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pcsr_zoo
-from pcsr_zoo.catalog import Resolved, list_models, resolve
+from pcsr_zoo.catalog import Resolved, checkpoints_of
 from pcsr_zoo.models.base import is_learned, tasks_of
 from pcsr_zoo.models.registry import families
-from pcsr_zoo.training.api import GENTLE
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS, CONFIGS = ROOT / "docs" / "models.md", ROOT / "examples" / "open3d_ml"
 BEGIN, END = "<!-- models -->", "<!-- /models -->"
 MADE = "# Made by `python dev.py generate`; changes here are lost."
 
-_DENSE, _RATIO = 8192, 4  # points of a ground truth; the ratio of a model that takes any
-_GENTLER = 0.1  # of the learning rate that the weights were trained with
-_FROM_THE_START = {"steps": 20_000, "batch": 2, "lr": 1e-3, "warmup": 200, "validate_every": 1000}
+_RATIO = 4  # of a model that takes any
 
 
 # -- pages
@@ -80,12 +76,12 @@ def model_table(up: str = "") -> str:
 
 
 def _row(cls: Any, page: str) -> str:
-    names = [checkpoint.name for checkpoint in checkpoints(cls)] or [cls.name]
+    names = [checkpoint.name for checkpoint in checkpoints_of(cls)] or [cls.name]
     own = names[0].rpartition("-x")[0]  # the others are said shortly: `pointlie-x4`, `-x8`
     short = [name.removeprefix(own) if own and name.startswith(f"{own}-x") else name for name in names[1:]]
     label = ", ".join(f"`{name}`" for name in [names[0], *short])
     remark = " (default)" if {*names} & _defaults() else ""
-    if is_learned(cls) and not checkpoints(cls):
+    if is_learned(cls) and not checkpoints_of(cls):
         remark = " (no weights yet)"
     ratios = ", ".join(f"x{ratio}" for ratio in cls.ratios) or "any ratio"
     cells = [f"[{label}]({page}){remark}", ", ".join(tasks_of(cls)), ratios, cls.kind, cls.summary, _source(cls)]
@@ -104,15 +100,6 @@ def _defaults() -> set[str]:
     return {inspect.signature(verb).parameters["model"].default for verb in verbs}
 
 
-def checkpoints(cls: Any) -> list[Resolved]:
-    """The trained checkpoints of a class that have a name, by ratio."""
-    if not is_learned(cls):
-        return []
-    found = [resolve(name, paths=False) for name in list_models()]
-    own = [one for one in found if one.kind == "checkpoint" and one.model_class is cls]
-    return sorted(own, key=lambda one: (one.ratio or 0, one.name))
-
-
 # -- configurations for Open3D-ML
 
 
@@ -127,13 +114,9 @@ def open3d_config(cls: Any) -> str:
         what, pipeline = f"Samples a cloud to 1/{ratio} of its points, and recovers it.", "PointCloudRecovery"
     else:
         what, pipeline = f"Samples a cloud to 1/{ratio} of its points.", "PointCloudSampling"
-    lines = [MADE, f"# {cls.name}: {cls.summary}", f"# {what}"]
-    if learned:
-        lines += [*_HINT, "dataset:", "  name: TrainingFile", "  dataset_path: runs/train.npz"]
-        lines += [f"  num_points: {round(_DENSE / float(ratio))} # of a test's input", f"  ratio: {ratio}{_TRUTH}"]
-    else:
-        lines += ["dataset:", "  name: CloudFolder", f"  dataset_path: {_SAMPLE}"]
-        lines += [f"  ratio: {ratio}{_THINNED}"] if pipeline == "PointCloudUpsampling" else []
+    lines = [MADE, f"# {cls.name}: {cls.summary}", f"# {what}", *(_TRAINING_FILE if learned else [])]
+    lines += ["dataset:", "  name: CloudFolder", f"  dataset_path: {_SAMPLE}"]
+    lines += [f"  ratio: {ratio}{_THINNED}"] if pipeline == "PointCloudUpsampling" else []
     lines += ["  test_result_folder: runs/open3d_ml/test", "model:", f"  name: {cls.__name__}"]
     lines += [_ckpt_path(weights)] if learned else []
     lines += ["pipeline:", f"  name: {pipeline}"]
@@ -144,10 +127,10 @@ def open3d_config(cls: Any) -> str:
 
 
 _SAMPLE = "examples/data/sculpture.ply # a folder, or a file"
-_TRUTH = " # ground-truth points for each of them"
 _THINNED = " # the cloud is the ground truth, and is sampled for the input; leave it out if the cloud is the input"
-_HINT = [
-    "# These commands make the training file (add meshes of your own, or folders of them):",
+_TRAINING_FILE = [
+    "# To train on many shapes, write name: TrainingFile, dataset_path: runs/train.npz. These commands make the file",
+    "# (add meshes of your own, or folders of them):",
     "#   mkdir runs",
     "#   pcsr data build --generated 60 -o runs/train.npz",
 ]
@@ -155,7 +138,7 @@ _HINT = [
 
 def _usual(cls: Any) -> Resolved | None:
     """The checkpoint for the ratio that the class has by default, else the first one."""
-    own = checkpoints(cls)
+    own = checkpoints_of(cls)
     return next((one for one in own if one.ratio == _parameter(cls, "ratio")), own[0] if own else None)
 
 
@@ -172,20 +155,8 @@ def _ckpt_path(weights: Resolved | None) -> str:
 
 
 def _training(weights: Resolved | None) -> list[str]:
-    """Gentle settings, as in `pcsr finetune`, if training starts from published weights."""
-    settings: Mapping[str, Any] = _FROM_THE_START
-    if weights is not None:
-        assert weights.config is not None
-        known = weights.config["about"].get("settings") or {}
-        lr = _GENTLER * known.get("lr", _FROM_THE_START["lr"])
-        settings = {**GENTLE, "batch": known.get("batch", _FROM_THE_START["batch"]), "lr": lr}
-    lines = [f"    {key}: {_number(value)}" for key, value in settings.items() if key != "save_every"]
-    return ["  training: # the same keys as in a configuration of pcsr train", *lines]
-
-
-def _number(value: float) -> str:
-    """Without an exponent, which YAML would take for a text."""
-    return f"{value:.8f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value).lower()
+    steps = "1000 # 20 for a trial" if weights is not None else "20000"
+    return ["  training: # docs/training.md explains these and other keys", f"    steps: {steps}"]
 
 
 # -- the generated files

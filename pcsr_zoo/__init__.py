@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from .catalog import list_models, model_info
     from .cloud import Cloud
     from .io import read, write
-    from .zoo import LoadedModel, load, recover, sample, upsample
+    from .loaded import LoadedModel
+    from .zoo import load, recover, sample, upsample
 
 _WHERE = {
     "Cloud": "cloud",
-    "LoadedModel": "zoo",
+    "LoadedModel": "loaded",
     "list_models": "catalog",
     "load": "zoo",
     "model_info": "catalog",

@@ -95,6 +95,13 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
+def checkpoints_of(model_class: Any) -> list[Resolved]:
+    """The named checkpoints of a model class, by ratio and name."""
+    found = (resolve(name, paths=False) for name in list_models())
+    own = [one for one in found if one.kind == "checkpoint" and one.model_class is model_class]
+    return sorted(own, key=lambda one: (one.ratio or 0, one.name))
+
+
 def resolve(name: Any, *, transfer: Transfer | None = None, paths: bool = True) -> Resolved:
     """Find the model of a name. Weights are not read; only checkpoints named by address are downloaded.
 

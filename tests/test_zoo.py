@@ -60,6 +60,16 @@ def test_the_ratio_chooses_the_checkpoint_of_a_family(ratio, chosen):
     assert family.member(None).name == "pointlie-x8"  # the default ratio of the class
 
 
+def test_a_family_places_the_checkpoints_that_it_has_and_those_to_come():
+    family = load("pointlie")
+    first = family.member(4)
+    assert load(family, device="cpu", dtype="float64") is family
+    for member in (first, family.member(8)):
+        assert {value.dtype for value in member.model.network.parameters()} == {torch.float64}
+    with pytest.raises(OptionError, match="'banana'"):
+        load("pointlie", device="banana")
+
+
 def test_a_family_does_what_its_checkpoints_do():
     family, cloud = load("pointlie"), Cloud(torus_cloud(160))
     few = family.sample(cloud, 16)
@@ -73,6 +83,7 @@ def test_a_family_does_what_its_checkpoints_do():
     for call in (lambda: family.upsample(POINTS, 4), lambda: upsample(POINTS, n=480, model=PointLIE)):
         np.testing.assert_array_equal(call(), load("pointlie-x4").upsample(POINTS, 4))
     assert (family.tasks, family.ratio, family.config, family.weights) == (load("pointlie-x8").tasks, None, None, None)
+    np.testing.assert_array_equal(family.upsample(POINTS, n=np.int64(1920)), load("pointlie-x16").upsample(POINTS, 16))
     for ratio in (0, -1, 0.5, float("nan"), "much"):
         with pytest.raises(OptionError, match="ratio"):
             family.upsample(POINTS, ratio)

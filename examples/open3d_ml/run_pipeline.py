@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
-from pcsr_zoo.errors import OptionError, PcsrError
+from pcsr_zoo.errors import OptionError, PcsrError, suggestion
 from pcsr_zoo.open3d_ml import register
+from pcsr_zoo.training.config import parse_yaml
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, dict[str, str]]:
@@ -28,9 +30,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, dict[str, st
     parser.add_argument("framework", choices=["torch"], help="deep learning framework")
     parser.add_argument("-c", "--cfg_file", required=True, help="path to the config file")
     parser.add_argument("--split", choices=["train", "test"], default="train", help="default: train")
-    parser.add_argument(
-        "--device", choices=["cpu", "cuda"], default="cuda", help="default: cuda, or cpu if no CUDA device is found"
-    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda if there is a CUDA device, else cpu")
     parser.add_argument("--dataset_path", help="instead of the path in the file")
     parser.add_argument("--ckpt_path", help="name or folder of a checkpoint, instead of the one in the file")
     parser.add_argument("--main_log_dir", help="folder for logs and checkpoints")
@@ -46,18 +46,35 @@ def main(arguments: list[str] | None = None) -> Any:
     register()
     import open3d.ml as ml3d
 
+    parse_yaml(Path(args.cfg_file).read_text(encoding="utf-8"), args.cfg_file)  # an error names its line
     cfg = ml3d.utils.Config.load_from_file(args.cfg_file)
-    Pipeline = ml3d.utils.get_module("pipeline", cfg.pipeline.name, args.framework)
-    Model = ml3d.utils.get_module("model", cfg.model.name, args.framework)
-    Dataset = ml3d.utils.get_module("dataset", cfg.dataset.name)
+    for kind in ("dataset", "pipeline", "model"):
+        if not isinstance(cfg.cfg_dict.get(kind), dict):
+            raise OptionError(f"{args.cfg_file}: the section '{kind}' is missing")
     of_dataset, of_pipeline, of_model = ml3d.utils.Config.merge_cfg_file(cfg, args, changes)
     for section in (of_dataset, of_pipeline, of_model):
         section.setdefault("seed", args.seed)
 
+    def class_of(kind: str, section: dict[str, Any], framework: str | None = None) -> Any:
+        """The class that a section names; OptionError if there is none."""
+        known = getattr(ml3d.utils, kind.upper()).module_dict
+        known, name = known[framework] if framework else known, section.get("name")
+        if name not in known:
+            raise OptionError(f"{args.cfg_file}: no {kind} '{name}'; {suggestion(name, known)}")
+        return known[name]
+
+    Pipeline = class_of("pipeline", of_pipeline, args.framework)
+    Model = class_of("model", of_model, args.framework)
+    Dataset = class_of("dataset", of_dataset)
     model = Model(**of_model)
-    if args.split == "train" and not model.is_learned:
-        raise OptionError(f"{args.cfg_file}: {cfg.model.name} has no parameters to train; use --split test")
-    pipeline = Pipeline(model, Dataset(**of_dataset), **of_pipeline)
+    if args.split == "train" and not getattr(model, "is_learned", True):
+        raise OptionError(f"{args.cfg_file}: {of_model.name} has no parameters to train; use --split test")
+    try:
+        dataset = Dataset(**of_dataset)
+    except (AttributeError, KeyError, TypeError) as error:  # how Open3D-ML's data sets report a missing key
+        fault = str(error).replace("'ConfigDict' object has no attribute", "it needs the key")
+        raise OptionError(f"{args.cfg_file}: section 'dataset': {of_dataset.name}: {fault}") from error
+    pipeline = Pipeline(model, dataset, **of_pipeline)
     return pipeline.run_test() if args.split == "test" else pipeline.run_train()
 
 

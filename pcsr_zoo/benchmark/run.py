@@ -26,7 +26,7 @@ from .._version import __version__
 from ..datasets.pugan import PUGANShape, PUGANTestSet
 from ..datasets.pugan_tasks import TASKS, Points, Task, add_noise, get_task, shape_rng
 from ..errors import CloudError, OptionError
-from ..metrics.conventions import evaluate, get_convention
+from ..metrics.conventions import get_convention, table_row
 from ..zoo import LoadedModel, load
 from .names import split_model
 from .report import markdown_table, read_results, write_benchmarks_md, write_results
@@ -188,11 +188,8 @@ def _run_shape(
             f"{name} returned an array of shape {prediction.shape} for {shape.name} in task {task.id}"
             f" instead of ({task.n_out}, 3)"
         )
-    found = evaluate(prediction, truth, shape.surface, convention, per_point=True)
-    values: dict[str, Any] = {"cd": found["cd"] * 1e3, "hd": found["hd"] * 1e3, "p2f": None, "p2f_std": None}
-    if "p2f_mean" in found:
-        values |= {"p2f": found["p2f_mean"] * 1e3, "p2f_std": found["p2f_std"] * 1e3}
-    return {**values, "seconds": seconds}, found["per_point"]["p2f"] if "p2f_mean" in found else None
+    row, distances = table_row(prediction, truth, shape.surface, convention)
+    return {**row, "seconds": seconds}, distances
 
 
 def _mean_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

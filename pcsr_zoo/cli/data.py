@@ -9,6 +9,7 @@ import click
 from .app import common_options, session
 from .complete import complete_path
 from .files import check_target
+from .options import with_seed
 from .progress import progress_bar
 
 
@@ -40,7 +41,7 @@ def data() -> None:
 @click.option(
     "--generated", type=click.IntRange(min=0), default=0, show_default=True, help="Number of generated shapes to add."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@with_seed
 @click.option(
     "--held-out",
     type=click.FloatRange(min=0, max=1, max_open=True),

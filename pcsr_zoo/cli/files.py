@@ -91,7 +91,7 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
         UsageError: -o names one file for several inputs or has an unknown format; or two outputs have the same path.
         FileError: the output folder cannot be created.
     """
-    from ..io import WRITE_SUFFIXES
+    from ..io import WRITE_SUFFIXES, results_among
 
     sources = expand(inputs)
     several = len(sources) > 1 or any(Path(name).is_dir() for name in inputs)
@@ -109,10 +109,14 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
                 param_hint="-o",
             )
     output = Output(given, tag, folder, overwrite)
-    # A folder may contain outputs of an earlier run, which are not inputs.
     listed = {Path(name) for name in inputs}
-    results = {os.path.abspath(output.path(source)) for source in sources}
-    sources = [source for source in sources if source in listed or _undrawn(source) not in results]
+    results = results_among(sources) - listed
+    if tag.startswith("recovered"):  # samples are the results that it takes
+        results = {path for path in results if "_sampled_" not in path.stem}
+    if results:
+        more = f" and {len(results) - 1} more" if len(results) > 1 else ""
+        session().say(f"left out {min(results)}{more}: results of other files here; name a file to use it")
+        sources = [source for source in sources if source not in results]
     taken: dict[Path, Path] = {}
     for source in sources:
         other = taken.setdefault(output.path(source), source)
@@ -123,12 +127,6 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
     if folder and given is not None:
         make_folder(Path(given))
     return sources, output
-
-
-def _undrawn(path: Path) -> str:
-    """The absolute path without the ending of a draw: a_recovered_draw2.ply becomes a_recovered.ply."""
-    stem, mark, number = path.stem.rpartition("_draw")
-    return os.path.abspath(path.with_name(stem + path.suffix) if mark and number.isdecimal() else path)
 
 
 def file_size(path: Path) -> int:

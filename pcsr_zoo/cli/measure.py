@@ -12,20 +12,15 @@ from .choices import check_model, check_name
 from .complete import complete_model, complete_path
 from .files import check_target
 from .inspect import to_json
+from .options import with_convention, with_mesh, with_seed
 from .progress import progress_bar
-
-CONVENTION = "pugan-2019"
 
 
 @click.command(short_help="Compare a cloud with its ground truth.")
 @click.argument("prediction", shell_complete=complete_path, metavar="PRED")
 @click.argument("ground_truth", shell_complete=complete_path, metavar="GT")
-@click.option(
-    "--mesh", shell_complete=complete_path, metavar="MESH", help="The true surface, in the same frame: adds P2F."
-)
-@click.option(
-    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
-)
+@with_mesh
+@with_convention
 @click.option("--emd", is_flag=True, help="Add the earth mover's distance; requires equal numbers of points.")
 @click.option("--uniformity", is_flag=True, help="Add PU-GAN's uniformity.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with values that are not times 1000.")
@@ -53,6 +48,7 @@ def evaluate(
     from ..io.mesh import read_mesh
     from ..metrics.conventions import CONVENTIONS
     from ..metrics.conventions import evaluate as compare
+    from ..metrics.nearest import nearest_distances
 
     check_name(convention, CONVENTIONS, "--convention", "convention")
     found = read(Path(prediction)).validate(prediction)
@@ -61,11 +57,20 @@ def evaluate(
     with named(prediction):
         result = compare(found, truth, mesh=surface, convention=convention, emd=emd, uniformity=uniformity)
     meaning = {key: text for key, text in units(convention).items() if key in result}
+    there, back = nearest_distances(found, truth), nearest_distances(truth, found)
+    plain = {"mean": (there.mean() + back.mean()) / 2, "largest": max(there.max(), back.max())}
     if as_json:
         files = {"prediction": prediction, "ground_truth": ground_truth, "mesh": mesh}
-        click.echo(to_json({**files, **result, "units": meaning}))
+        raw = {f"{key}_distance": float(value) for key, value in plain.items()}
+        meaning |= dict.fromkeys(
+            raw, "to the nearest point of the other cloud, both directions; in the unit of the files"
+        )
+        click.echo(to_json({**files, **raw, **result, "units": meaning}))
         return
-    click.echo(f"{prediction} against {ground_truth}, convention {convention}; all values are times 1000")
+    numbers = ", ".join(f"{key} {value:.4g}" for key, value in plain.items())
+    click.echo(f"{prediction} against {ground_truth}")
+    click.echo(f"  distance to the nearest point: {numbers} (in the unit of the files, both directions)")
+    click.echo(f"Metrics of papers, times 1000, convention {convention}:")
     for key, text in meaning.items():
         value = result[key]
         if isinstance(value, dict):
@@ -98,10 +103,8 @@ def _thousandfold(value: float) -> str:
     metavar="NAME",
     help="A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.",
 )
-@click.option(
-    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@with_convention
+@with_seed
 @click.option(
     "--json", "json_file", shell_complete=complete_path, metavar="FILE", help="Write all results, including each shape."
 )

@@ -13,6 +13,7 @@ from ..errors import FileError, PcsrError
 from .app import common_options, session
 from .complete import complete_path
 from .files import check_target, expand
+from .options import with_drawn_points
 
 UPS = ("auto", "x", "y", "z", "-x", "-y", "-z")
 
@@ -79,9 +80,7 @@ def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     help="Diameter of a point in pixels; by default it follows from the spacing.",
 )
 @click.option("--background", default="white", show_default=True, metavar="COLOR", help="Name of a color, or #rrggbb.")
-@click.option(
-    "--points", type=click.IntRange(min=1), metavar="N", help="Number of points to draw from a mesh [default: 8192]."
-)
+@with_drawn_points
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 @common_options
 def render(

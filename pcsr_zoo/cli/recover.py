@@ -13,6 +13,7 @@ from .app import common_options, session
 from .choices import check_amount, check_device, check_size, load_model
 from .complete import complete_model, complete_path
 from .files import for_each, plan_outputs, tell_drawn
+from .options import with_device, with_output, with_seed, with_temperature
 from .progress import progress_bar
 
 
@@ -27,14 +28,8 @@ from .progress import progress_bar
     metavar="NAME",
     help="A model, the folder of a checkpoint, or hf:OWNER/REPO. By default the model in the recovery note, or jetnet.",
 )
-@click.option(
-    "-o",
-    "--output",
-    shell_complete=complete_path,
-    metavar="OUT",
-    help="Output file, whose suffix sets the format, or folder.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
+@with_output
+@with_seed
 @click.option(
     "--draws",
     type=click.IntRange(min=1),
@@ -43,15 +38,8 @@ from .progress import progress_bar
     metavar="K",
     help="Number of results, from the seeds SEED, SEED + 1, ...",
 )
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    metavar="T",
-    help="Factor on the standard deviation of what a generative model draws; 0 gives the mean.",
-)
-@click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu].")
+@with_temperature
+@with_device
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @common_options
 def recover(
@@ -103,7 +91,10 @@ def recover(
             key = str(found.address or found.name)
             loaded = remembered[key] = remembered.get(key) or load(found, device=device)
         if (ratio, n, loaded.ratio, note_of(cloud.metadata)) == (None, None, None, None):
-            raise OptionError(f"{source}: no recovery note in this file; add -x or -n")
+            raise OptionError(
+                f"{source}: no recovery note, which has the model and the number of points; {_where(source)}add -x "
+                "or -n, and -m if another model sampled it"
+            )
         check_size(len(cloud), n, "recover", drawn=False)
         for draw, target in enumerate(targets):
             with progress_bar(source.name if draws == 1 else f"{source.name}, draw {draw + 1} of {draws}") as progress:
@@ -116,6 +107,14 @@ def recover(
             )
 
     for_each(sources, one)
+
+
+def _where(source: Path) -> str:
+    """Advice on the file with the note, for formats that cannot store it themselves."""
+    from ..io import stores_note
+    from ..io.side_notes import side_note_path
+
+    return "" if stores_note(source) else f"bring {side_note_path(source).name} along, or "
 
 
 def _numbered(path: Path, draws: int) -> list[Path]:

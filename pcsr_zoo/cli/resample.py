@@ -13,6 +13,7 @@ from .app import common_options, session
 from .choices import check_amount, check_bits, check_model, check_size, load_model
 from .complete import complete_model, complete_path
 from .files import file_size, for_each, plan_outputs, tell_drawn
+from .options import with_device, with_drawn_points, with_output, with_seed
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,13 +27,7 @@ def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
             click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN..."),
             click.option("-x", "--ratio", type=float, metavar="R", help=ratio),
             click.option("-n", "n", type=int, metavar="N", help="Number of points of the result."),
-            click.option(
-                "-o",
-                "--output",
-                shell_complete=complete_path,
-                metavar="OUT",
-                help="Output file, whose suffix sets the format, or folder.",
-            ),
+            with_output,
             click.option(
                 "-m",
                 "--model",
@@ -42,16 +37,9 @@ def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
                 metavar="NAME",
                 help="A model (see pcsr models), the folder of a checkpoint, or hf:OWNER/REPO.",
             ),
-            click.option(
-                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers."
-            ),
-            click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu]."),
-            click.option(
-                "--points",
-                type=click.IntRange(min=1),
-                metavar="N",
-                help="Number of points to draw from a mesh [default: 8192].",
-            ),
+            with_seed,
+            with_device,
+            with_drawn_points,
             click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
             common_options,
         )
@@ -138,6 +126,7 @@ def _resample(
     overwrite: bool,
 ) -> None:
     from ..io import read, write
+    from ..io.side_notes import side_note_path
 
     loaded = load_model(model, task, device)
     sources, out = plan_outputs(inputs, output, tag, overwrite)
@@ -161,17 +150,17 @@ def _resample(
         session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model})")
         if task == "sample":
             session().say("  " + _sizes(source, cloud, target, len(result)))
+            if (beside := side_note_path(target)).is_file():
+                session().say(f"  {beside}: the recovery note; keep it beside {target.name}")
 
     for_each(sources, one)
 
 
 def _sizes(source: Path, cloud: Any, target: Path, left: int) -> str:
-    """Bytes and bits per point of both files; those of the small file also per point of the input."""
-    after, per_input = file_size(target), 8 * file_size(target) / len(cloud)
-    if "mesh" in cloud.metadata:  # its file has no such points
-        return f"{after:,} bytes, {8 * after / left:.2f} bits per point, {per_input:.2f} per point of the input"
+    """Bytes of the files, and what the small one takes per point of the input."""
+    after = file_size(target)
+    per_input = f"{8 * after / len(cloud):.2f} bits per input point"
+    if "mesh" in cloud.metadata:  # its file has no points to compare with
+        return f"{after:,} bytes, {per_input}"
     before = file_size(source)
-    return (
-        f"{before:,} -> {after:,} bytes, {8 * before / len(cloud):.2f} -> {8 * after / left:.2f} bits per point, "
-        f"{per_input:.2f} per point of the input"
-    )
+    return f"{before:,} -> {after:,} bytes ({after / before:.0%}), {per_input}"

@@ -13,7 +13,7 @@ from .choices import check_amount, check_bits, check_device, check_model, check_
 from .complete import complete_model, complete_path
 from .files import check_target
 from .inspect import to_json
-from .measure import CONVENTION
+from .options import with_convention, with_device, with_drawn_points, with_mesh, with_seed, with_temperature
 from .progress import progress_bar
 
 
@@ -34,27 +34,14 @@ from .progress import progress_bar
 )
 @click.option("--bits", type=int, metavar="B", help="Round samples to a grid of 2^B steps, and store them compressed.")
 @click.option("--snap", is_flag=True, help="Keep input points only, even if the model moves points.")
-@click.option(
-    "--mesh", shell_complete=complete_path, metavar="MESH", help="The true surface, in the same frame: adds P2F."
-)
-@click.option(
-    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
-)
+@with_mesh
+@with_convention
 @click.option("--emd", is_flag=True, help="Add the earth mover's distance (up to 10,000 points).")
 @click.option("--uniformity", is_flag=True, help="Add PU-GAN's uniformity.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    metavar="T",
-    help="Factor on the standard deviation of what a generative model draws.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
-@click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu].")
-@click.option(
-    "--points", type=click.IntRange(min=1), metavar="N", help="Number of points to draw from a mesh [default: 8192]."
-)
+@with_temperature
+@with_seed
+@with_device
+@with_drawn_points
 @click.option(
     "--picture",
     shell_complete=complete_path,

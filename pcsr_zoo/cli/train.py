@@ -169,6 +169,8 @@ def _conclude(outcome: Any) -> None:
         f"{outcome.folder}: {outcome.steps} steps in {time_text(outcome.hours)}, best after step {outcome.step}"
         f"{f' ({figures})' if figures else ''}{skipped}"
     )
+    if outcome.step:
+        session().say(f"To use it: -m {outcome.folder}, for example pcsr upsample scan.ply -x 4 -m {outcome.folder}")
 
 
 def _is_first() -> bool:

@@ -11,6 +11,7 @@ import click
 from .app import common_options, session
 from .choices import check_device
 from .complete import complete_model
+from .options import with_device, with_seed
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ _MAJOR, _MINOR = 0.7, 0.3  # radii of the torus, whose farthest points have dist
 @click.command("try", short_help="Run a model on a small built-in cloud.")
 @click.argument("name", shell_complete=complete_model, metavar="NAME")
 @click.option("-x", "--ratio", type=click.FloatRange(min=1), metavar="R", help="Ratio [default: the model's, or 4].")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers.")
-@click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu].")
+@with_seed
+@with_device
 @common_options
 def try_(name: str, ratio: float | None, seed: int, device: str | None) -> None:
     """Run a model on 2,048 points of a torus, and measure the distance of its points to the true surface.

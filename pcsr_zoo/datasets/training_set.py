@@ -20,7 +20,7 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,12 @@ def is_held_out(name: str, fraction: float) -> bool:
 def held_out_number(name: str) -> int:
     """The first 64 bits of the sha256 of a shape's name: small numbers are held out first."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+
+def hold_out(shapes: Sequence[PackedShape], count: int) -> list[PackedShape]:
+    """The shapes with `count` of them held out: those with the smallest `held_out_number`."""
+    chosen = sorted(range(len(shapes)), key=lambda index: held_out_number(shapes[index].info.name))[:count]
+    return [replace(one, info=replace(one.info, held_out=index in chosen)) for index, one in enumerate(shapes)]
 
 
 def is_training_file(path: str | os.PathLike[str]) -> bool:

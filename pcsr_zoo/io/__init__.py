@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,9 +26,21 @@ from .side_notes import read_side_note, write_side_note
 from .text import read_text, write_text
 from .trimesh import Mesh
 
-__all__ = ["READ_SUFFIXES", "WRITE_SUFFIXES", "describe", "find_clouds", "open_cloud", "read", "read_mesh", "write"]
+__all__ = [
+    "READ_SUFFIXES",
+    "WRITE_SUFFIXES",
+    "describe",
+    "find_clouds",
+    "open_cloud",
+    "read",
+    "read_mesh",
+    "results_among",
+    "stores_note",
+    "write",
+]
 
 _log = logging.getLogger("pcsr_zoo")
+_RESULT = re.compile(r"(.+?)_(?:(?:sampled_)?[xn][\d.]+|recovered(?:_[xn][\d.]+)?(?:_draw\d+)?)")
 
 
 class _Format(NamedTuple):
@@ -146,6 +159,18 @@ def find_clouds(path: str | PathLike[str]) -> list[Path]:
     if not found:
         raise FileError(f"the folder {path} has no file with one of the suffixes {' '.join(READ_SUFFIXES)}")
     return found
+
+
+def stores_note(path: Path) -> bool:
+    """Whether files of this suffix store a recovery note themselves, not in a second file."""
+    entry = _FORMATS.get(path.suffix.lower())
+    return entry is not None and entry.has_room
+
+
+def results_among(paths: Collection[Path]) -> set[Path]:
+    """The files with the name of a result of `pcsr` from another of these files: a_x4.ply, a_recovered.ply."""
+    stems = {(path.parent, path.stem) for path in paths}
+    return {path for path in paths if (found := _RESULT.fullmatch(path.stem)) and (path.parent, found[1]) in stems}
 
 
 def describe(path: str | PathLike[str]) -> dict[str, object]:

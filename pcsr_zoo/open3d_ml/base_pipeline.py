@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,10 +14,11 @@ from ..checkpoints.folder import is_checkpoint
 from ..devices import as_device
 from ..errors import OptionError
 from ..metrics.conventions import get_convention
+from ..training.settings import Settings
 from .bases import BasePipeline
 from .logfile import log_file
 from .models import ZooModel
-from .options import as_seed, refuse_unused
+from .options import as_seed, check_ratio, refuse_unused
 from .testing import run_all
 
 log = logging.getLogger(__name__)
@@ -30,14 +32,15 @@ class ZooPipeline(BasePipeline):
         dataset: for `run_test` and `run_train`: any data set of Open3D-ML's kind.
         name: of the pipeline.
         main_log_dir: logs, measurements and trained weights are written to <main_log_dir>/<model>_<data set>_torch.
-        device: "cpu", "cuda", "cuda:1", ...; by default CUDA if there is any. "cuda" is the CPU if there is none.
+        device: "cpu", "cuda", "cuda:1", ...; by default CUDA if there is any, else the CPU.
         ratio: how many times denser (for sampling: sparser) the result is. By default the ratio that the weights were
             trained for, else 4.
         n: number of points of the result instead of the ratio; not for the other two methods.
         seed: seed of the random numbers, a number or a NumPy generator.
         convention: of the distances that `run_test` measures, an id of `pcsr_zoo.metrics.CONVENTIONS`.
-        training: settings of `run_train`; see `pcsr_zoo.training.settings.Settings`.
-        split, device_ids: passed by Open3D-ML's scripts; not used, and more than one device is refused.
+        training: settings of `run_train`; see there and `pcsr_zoo.training.settings.Settings`.
+        split, device_ids: passed by Open3D-ML's scripts; not used, and more than one device is refused. With
+            `device_ids`, "cuda", the default of these scripts, is the CPU if there is no CUDA device.
         others: options of the class; see there.
 
     Raises:
@@ -74,7 +77,17 @@ class ZooPipeline(BasePipeline):
         refuse_unused(type(self).__name__, {**several, **others}, known)
         if ratio is not None and n is not None:
             raise OptionError(f"{type(self).__name__} takes a ratio or n, not both; leave one out")
+        check_ratio(type(self).__name__, ratio, "how many times denser, or sparser, the result is")
+        Settings.of(training, "training")
         model.require(self.task)
+        if device is not None:
+            try:
+                device = as_device(device)
+            except OptionError as error:
+                if device != "cuda" or device_ids is None:
+                    raise
+                log.warning("%s", error)
+                device = "cpu"
         super().__init__(
             model=model,
             dataset=dataset,
@@ -89,10 +102,10 @@ class ZooPipeline(BasePipeline):
             training=training,
             **{**dict.fromkeys(self.own_options), **others},
         )
-        if str(device) not in ("None", "cpu", "cuda"):  # Open3D-ML would use the first GPU, or the CPU
+        if device is not None:  # Open3D-ML would use the first GPU for each
             import torch
 
-            self.device = torch.device(as_device(device))
+            self.device = torch.device(device)
         Path(self.cfg.logs_dir).mkdir(parents=True, exist_ok=True)
         self.seed = as_seed(seed, self.rng)
 
@@ -144,7 +157,8 @@ class ZooPipeline(BasePipeline):
     def prepare(self) -> None:
         """Put the model on the device. Random weights are replaced by those of `load_ckpt`, or refused."""
         if self.model.is_untrained:
-            self.load_ckpt()
+            if (folder := self.load_ckpt()) is not None:
+                log.warning("no ckpt_path is given: using the latest weights of this log folder, %s", folder)
             self.model.require_trained()
         self.model.to(self.device)
         self.model.eval()
@@ -155,9 +169,9 @@ class ZooPipeline(BasePipeline):
         """What `run_test` gives to `solve` for an item of the data set, and the ground truth (M, 3) or None."""
         raise NotImplementedError
 
-    def solve(self, given: dict[str, Any], truth: Any) -> dict[str, Any]:
-        """The result of `run_test` for what `test_case` returned."""
-        return self.run_inference(given)
+    def solve(self, given: dict[str, Any], truth: Any) -> list[dict[str, Any]]:
+        """The clouds of a test for what `test_case` returned; the last one is the result."""
+        return [self.run_inference(given)]
 
     def run_test(self) -> dict[str, Any]:
         """Run the test split: save each result with the data set, and measure it if there is a ground truth.
@@ -174,6 +188,7 @@ class ZooPipeline(BasePipeline):
         self.prepare()
         with log_file(self.cfg.logs_dir, "test") as path:
             log.info("DEVICE : %s", self.device)
+            log.info("Weights: %s", self.model.weights_used())
             self.metric_test = run_all(self, self.dataset, path.with_suffix(".json"))
         return self.metric_test
 
@@ -186,6 +201,12 @@ class ZooPipeline(BasePipeline):
         with log_file(self.cfg.logs_dir, "train", self.rank):
             log.info("DEVICE : %s", self.device)
             return run_train(self)
+
+    @cached_property
+    def training_start(self) -> str | None:
+        """The checkpoint that `run_train` fine-tunes, also if it is called again; None trains the model's weights."""
+        found: str | None = self.model.weights_used()["checkpoint"]
+        return found
 
     @property
     def training_dir(self) -> Path:

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..cloud import Cloud
-from ..errors import OptionError
+from ..datasets import pugan
+from ..datasets.patches import NONE, draw
+from ..datasets.pugan_tasks import get_task
+from ..datasets.training_set import TrainingSet, is_training_file
+from ..errors import FileError, OptionError
 from ..io import WRITE_SUFFIXES, find_clouds, read, write
 from .bases import BaseDataset, BaseDatasetSplit
 from .convert import GROUND_TRUTH, MESH, result_cloud, to_data
-from .options import as_seed, refuse_unused
+from .options import as_seed, check_ratio, refuse_unused
 
 _ALIASES = {"train": "training", "val": "validation", "valid": "validation", "testing": "test"}
 
@@ -64,6 +68,7 @@ class ZooDataset(BaseDataset):
     ) -> None:
         known = ["dataset_path", "name", *own, "test_result_folder", "result_format", "seed"]
         refuse_unused(type(self).__name__, unknown, known)
+        check_ratio(type(self).__name__, own.get("ratio"), "points of the ground truth for each input point")
         if dataset_path is None:
             raise OptionError(f"{type(self).__name__} needs a dataset_path")
         if f".{result_format}" not in WRITE_SUFFIXES:
@@ -129,7 +134,8 @@ class CloudFolder(ZooDataset):
     """Clouds of your own, in any format that `pcsr_zoo.read` supports.
 
     All clouds are in the test split and in the training split, unless these have folders of their own. Clouds for
-    training should be dense: `run_train` takes them as `pcsr finetune` does, and holds out a tenth for validation.
+    training should be dense. As with `pcsr finetune`, they are sampled to the size of the smallest, and a tenth of
+    them, at least one, is held out for validation.
 
     Args:
         dataset_path: a folder, or one file.
@@ -155,9 +161,8 @@ class CloudFolder(ZooDataset):
         num_points: int | None = None,
         **others: Any,
     ) -> None:
-        own: dict[str, Any] = {"train_dir": train_dir, "test_dir": test_dir, "ratio": ratio}
-        own |= {"input_sampler": input_sampler, "num_points": num_points}
-        super().__init__(dataset_path, name, own, **others)
+        own = {"input_sampler": input_sampler, "num_points": num_points, "train_dir": train_dir, "test_dir": test_dir}
+        super().__init__(dataset_path, name, {**own, "ratio": ratio}, **others)
         train, test = (find_clouds(Path(self.cfg.dataset_path, part)) for part in (train_dir, test_dir))
         self.splits = {"training": train, "test": test, "all": sorted({*train, *test})}
 
@@ -210,10 +215,14 @@ class TrainingFile(ZooDataset):
         ratio: float = 4,
         **others: Any,
     ) -> None:
-        from ..datasets import TrainingSet
-
         super().__init__(dataset_path, name, {"num_points": num_points, "ratio": ratio}, **others)
-        self.training_set = TrainingSet.load(self.cfg.dataset_path)
+        if not is_training_file(dataset_path):
+            fault = "is not a training file (.npz)" if Path(dataset_path).exists() else "does not exist"
+            raise FileError(
+                f"{dataset_path} {fault}; `pcsr data build --generated 60 -o FILE.npz` makes a training file; for "
+                "clouds or a folder of them, use CloudFolder"
+            )
+        self.training_set = TrainingSet.load(dataset_path)
 
     def get_split_list(self, split: str) -> Sequence[Any]:
         data = self.training_set
@@ -231,8 +240,6 @@ class TrainingFile(ZooDataset):
         return Path(self.cfg.dataset_path)
 
     def read_item(self, item: Any) -> dict[str, Any]:
-        from ..datasets.patches import NONE, draw
-
         cfg = self.cfg
         drawn = draw(
             self.training_set, item, self.seed, 1, "cloud", cfg.num_points, cfg.ratio, shapes=[item], augmentation=NONE
@@ -269,9 +276,6 @@ class PUGANTestSet(ZooDataset):
         shapes: Sequence[str] | None = None,
         **others: Any,
     ) -> None:
-        from ..datasets import pugan
-        from ..datasets.pugan_tasks import get_task
-
         super().__init__(dataset_path, name, {"task": task, "shapes": shapes}, **others)
         self.task = get_task(task)
         test_set = pugan.PUGANTestSet(self.cfg.dataset_path, shapes)

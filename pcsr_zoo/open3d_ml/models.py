@@ -19,7 +19,7 @@ from ..zoo import LoadedModel, load
 from .bases import BaseModel
 from .convert import one_cloud, to_cloud, to_data
 from .options import as_seed, refuse_unused
-from .weights import checkpoints_of, fingerprint, load_learned
+from .weights import choices, fingerprint, load_learned
 
 RATIO = 4.0  # of a model that works at any ratio
 
@@ -32,7 +32,7 @@ class ZooModel(BaseModel):
             weights are loaded at once, and the constructor arguments are those of the checkpoint.
         allow_untrained: run inference even with random weights, for experiments.
         recipe: options of the model's training examples and loss.
-        is_resume: False: `run_train` starts anew where an interrupted training could be continued.
+        is_resume: False: `run_train` starts again, and does not continue the training that is in the log folder.
         seed: seed of untrained weights, a number or a NumPy generator.
         name, device, mode: passed by Open3D-ML's scripts; the pipeline has the device, and `mode` must be None.
         arguments: constructor arguments of `zoo_class`.
@@ -110,6 +110,12 @@ class ZooModel(BaseModel):
         """Whether the parameters are still the random ones."""
         return self.is_learned and self._initial == fingerprint(self)
 
+    def weights_used(self) -> dict[str, str | None]:
+        """{"checkpoint": the folder of the weights, "weights": their "sha256:..."}, see `testing.run_all`."""
+        resolved, weights = self.loaded.resolved, self.loaded.weights
+        unchanged = resolved.config is not None and resolved.weights == weights
+        return {"checkpoint": str(resolved.folder) if unchanged else None, "weights": weights}
+
     def require(self, task: str) -> None:
         """Raise an OptionError that names models for the task if this model cannot do it."""
         if task not in tasks_of(self.zoo_class):
@@ -122,7 +128,7 @@ class ZooModel(BaseModel):
         """Raise an OptionError if the weights are random and `allow_untrained` is not set."""
         if self.is_untrained and not self.cfg.allow_untrained:
             raise OptionError(
-                f"{type(self).__name__} has random weights: set ckpt_path to {checkpoints_of(self.zoo_class)}, or "
+                f"{type(self).__name__} has random weights: set ckpt_path to {choices(self.zoo_class)}, or "
                 "train it first; allow_untrained: true runs it all the same"
             )
 

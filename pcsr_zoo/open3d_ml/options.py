@@ -7,8 +7,10 @@ from numbers import Integral
 from typing import Any
 
 from ..errors import OptionError, suggestion
+from ..pipelines.arguments import as_ratio
 
 _TRAINING = "set '{}' in the section 'training' of the pipeline instead"
+_STEPS = f"{_TRAINING.format('steps')}; one step is one batch, so steps = epochs x examples / batch"
 _ONE_CLOUD = "clouds run one at a time; leave it out"
 _TORCHRUN = "for several devices, start the script with torchrun and leave it out"
 _NO_CACHE = "clouds are read when they are needed; leave it out"
@@ -16,9 +18,10 @@ _FIGURES = "figures for TensorBoard are written to 'training/logs' in the log fo
 
 # Keys of Open3D-ML's configurations and scripts that are not used here -> what to do instead.
 _INSTEAD = {
-    **dict.fromkeys(("adam_lr", "learning_rate", "optimizer"), _TRAINING.format("lr")),
+    **dict.fromkeys(("adam_lr", "learning_rate"), _TRAINING.format("lr")),
+    "optimizer": f"{_TRAINING.format('lr')}; 'schedule' says how it decreases",
     **dict.fromkeys(("lr_decays", "scheduler_gamma"), _TRAINING.format("schedule")),
-    **dict.fromkeys(("max_epoch", "max_epochs", "steps_per_epoch_train"), _TRAINING.format("steps")),
+    **dict.fromkeys(("max_epoch", "max_epochs", "steps_per_epoch_train"), _STEPS),
     "batch_size": _TRAINING.format("batch"),
     "grad_clip_norm": _TRAINING.format("clip"),
     "momentum": _TRAINING.format("betas"),
@@ -42,6 +45,14 @@ def refuse_unused(owner: str, given: Mapping[str, Any], known: Collection[str]) 
         if key in _INSTEAD:
             raise OptionError(f"{owner} does not use '{key}': {_INSTEAD[key]}")
         raise OptionError(f"{owner} has no option '{key}'; {suggestion(key, known)}")
+
+
+def check_ratio(owner: str, ratio: Any, meaning: str) -> None:
+    """Raise an OptionError that names `owner` and says what its option `ratio` means, if it is below 1 or no number."""
+    try:
+        as_ratio(1 if ratio is None else ratio, "a larger ratio stands for more points")
+    except OptionError as error:
+        raise OptionError(f"{owner}, option 'ratio', {meaning}: {error}") from None
 
 
 def as_seed(seed: Any, rng: Any) -> int:

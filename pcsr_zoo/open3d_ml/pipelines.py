@@ -24,9 +24,9 @@ class PointCloudUpsampling(ZooPipeline):
     def test_case(self, data: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         return data, data.get(GROUND_TRUTH)
 
-    def solve(self, given: dict[str, Any], truth: Any) -> dict[str, Any]:
+    def solve(self, given: dict[str, Any], truth: Any) -> list[dict[str, Any]]:
         if truth is None:
-            return self.run_inference(given)
+            return super().solve(given, truth)
         size, wanted, cfg = len(given["point"]), len(truth), self.cfg
         if wanted <= size:
             raise OptionError(
@@ -39,20 +39,20 @@ class PointCloudUpsampling(ZooPipeline):
                 f"the pipeline's {name} {value:g} does not make the {wanted} points of the ground truth of the "
                 f"{size} of the input; leave out {name}: a test makes as many points as the ground truth has"
             )
-        return self.upsample(given, n=wanted)
+        return [self.upsample(given, n=wanted)]
 
 
 class _OfDenseClouds(ZooPipeline):
     def test_case(self, data: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        """The ground truth, or `point` if there is none, is the cloud to sample and to compare with."""
+        """The cloud to sample and to compare with: the ground truth, then `point` is ignored; without one, `point`."""
         truth = data.get(GROUND_TRUTH)
         dense = data if truth is None else {"point": truth, "feat": None, MESH: data.get(MESH)}
         return dense, dense["point"]
 
 
 class PointCloudSampling(_OfDenseClouds):
-    """Makes a cloud sparser. `run_test` samples the ground truth, or `point` if there is none, and measures how well
-    the sampled points cover it.
+    """Makes a cloud sparser. `run_test` samples the ground truth, in which case `point` is ignored, or `point` if there
+    is no ground truth, and measures how well the sampled points cover that cloud.
 
     Args:
         snap, bits: see `pcsr_zoo.sample`.
@@ -64,8 +64,8 @@ class PointCloudSampling(_OfDenseClouds):
 
 
 class PointCloudRecovery(_OfDenseClouds):
-    """Makes a sampled cloud dense again. `run_test` samples the ground truth, or `point` if there is none, and recovers
-    as many points as it has; published tables call this task PCSR.
+    """Makes a sampled cloud dense again. `run_test` samples the ground truth, in which case `point` is ignored, or
+    `point` if there is no ground truth, and recovers as many points; published tables call this task PCSR.
 
     Args:
         sampler: the zoo's name of a sampler, such as `fps`, for `sample` and `run_test`. By default the model itself;
@@ -89,11 +89,12 @@ class PointCloudRecovery(_OfDenseClouds):
         result: dict[str, Any] = self.sampler(data, "sample", ratio, **{"seed": self.seed, **options})
         return result
 
-    def solve(self, given: dict[str, Any], truth: Any) -> dict[str, Any]:
+    def solve(self, given: dict[str, Any], truth: Any) -> list[dict[str, Any]]:
         if self.sampler is not None or "sample" in self.model.tasks:
-            return self.recover(self.sample(given), n=len(truth))
-        few = _sampler("fps")(given, "sample", self.cfg.ratio or self.model.loaded.ratio, seed=self.seed)
-        return self.recover(few, n=len(truth))
+            few = self.sample(given)
+        else:
+            few = _sampler("fps")(given, "sample", self.cfg.ratio or self.model.loaded.ratio, seed=self.seed)
+        return [few, self.recover(few, n=len(truth))]
 
 
 def _sampler(name: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from .._version import __version__
 from ..errors import OptionError, PcsrError
 from ..io.atomic import atomic_path
-from ..metrics.conventions import evaluate
+from ..metrics.conventions import table_row
 from .convert import MESH
 from .foreign import get_split, read_item, save_result
 
@@ -32,8 +32,10 @@ def run_all(pipeline: Any, dataset: Any, report: Path) -> dict[str, Any]:
         A dictionary with these keys; cd, hd and p2f are multiplied by 1000, in the frame of the convention.
 
         - convention, pipeline, model, dataset, package.
-        - per_shape[name]: points_in, points_out, seconds and, with a ground truth, cd, hd, p2f, p2f_std (p2f None
-          without a mesh).
+        - checkpoint, weights: the folder of the weights and "sha256:..." of them; None without a network, and
+          checkpoint is None for weights that were changed since they were loaded.
+        - per_shape[name]: points_in, points_out, seconds; of a recovery, points_sampled; with a ground truth, cd, hd,
+          p2f, p2f_std (p2f None without a mesh).
         - cd, hd, seconds: means over the shapes; None if nothing was measured. p2f, p2f_std: over all points.
         - shapes, measured, p2f_shapes: the number of shapes, of those with a ground truth, and of those with a mesh.
 
@@ -62,6 +64,7 @@ def run_all(pipeline: Any, dataset: Any, report: Path) -> dict[str, Any]:
         "pipeline": type(pipeline).__name__,
         "model": type(pipeline.model).__name__,
         "dataset": dataset.name,
+        **pipeline.model.weights_used(),
         "package": f"pcsr-zoo {__version__}",
         "shapes": len(rows),
         "measured": len(measured),
@@ -72,7 +75,8 @@ def run_all(pipeline: Any, dataset: Any, report: Path) -> dict[str, Any]:
         "p2f_std": None if pooled is None else float(pooled.std() * 1e3),
         "seconds": _mean(list(rows.values()), "seconds"),
     }
-    log.info("Overall (%s, times 1000): %s", summary["convention"], _line(summary))
+    unit = f" ({summary['convention']}, distances times 1000)" if measured else ""
+    log.info("Overall%s: %s", unit, _line(summary))
     summary["per_shape"] = rows
     with atomic_path(report) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8", newline="\n")
@@ -84,17 +88,18 @@ def _one(pipeline: Any, data: dict[str, Any], distances: list[np.ndarray]) -> tu
     """The row of one item, and the result."""
     given, truth = pipeline.test_case(data)
     start = time.perf_counter()
-    result = pipeline.solve(given, truth)
+    *between, result = pipeline.solve(given, truth)
     seconds = time.perf_counter() - start
-    row: dict[str, Any] = {"points_in": len(given["point"]), "points_out": len(result["point"]), "seconds": seconds}
+    row: dict[str, Any] = {"points_in": len(given["point"])}
+    if between:  # a recovery samples first
+        row["points_sampled"] = len(between[0]["point"])
+    row |= {"points_out": len(result["point"]), "seconds": seconds}
     if truth is None:
         return row, result
-    found = evaluate(result["point"], truth, data.get(MESH), pipeline.cfg.convention, per_point=True)
-    row |= {"cd": found["cd"] * 1e3, "hd": found["hd"] * 1e3, "p2f": None, "p2f_std": None}
-    if "p2f_mean" in found:
-        row |= {"p2f": found["p2f_mean"] * 1e3, "p2f_std": found["p2f_std"] * 1e3}
-        distances.append(found["per_point"]["p2f"])
-    return row, result
+    measured, of_points = table_row(result["point"], truth, data.get(MESH), pipeline.cfg.convention)
+    if of_points is not None:
+        distances.append(of_points)
+    return row | measured, result
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float | None:
@@ -103,5 +108,5 @@ def _mean(rows: list[dict[str, Any]], key: str) -> float | None:
 
 def _line(row: dict[str, Any]) -> str:
     numbers = [f"{key} {row[key]:.3f}" for key in ("cd", "hd", "p2f", "seconds") if row.get(key) is not None]
-    counts = [f"{row['points_in']} -> {row['points_out']} points"] if "points_in" in row else []
-    return ", ".join(counts + numbers)
+    counts = " -> ".join(str(row[key]) for key in ("points_in", "points_sampled", "points_out") if key in row)
+    return ", ".join([f"{counts} points", *numbers] if counts else numbers)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import OptionError
 from ..io import write
+from ..training.settings import Settings
 from .convert import GROUND_TRUTH, to_cloud
 from .datasets import ZooDataset
 from .foreign import get_split, read_item
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 
 def run_train(pipeline: Any) -> Any:
     """Train the model, starting from its weights, and load the best weights into it.
+
+    Weights of a checkpoint are fine-tuned with the defaults of `pcsr_zoo.training.finetune`; the warm-up takes at most
+    a tenth of the steps. Other weights are trained with the defaults of `pcsr_zoo.training.train`.
 
     The trainer writes to `pipeline.training_dir`: a checkpoint with the best weights by validation, which
     `pcsr_zoo.load` takes, figures for TensorBoard, and the state. An interrupted training in this folder is continued,
@@ -36,22 +40,29 @@ def run_train(pipeline: Any) -> Any:
     """
     import torch
 
-    from ..training.api import train
+    from ..training.api import GENTLE, finetune, train
 
-    model, dataset = pipeline.model, pipeline.dataset
+    model, dataset, folder = pipeline.model, pipeline.dataset, pipeline.training_dir
     model.require_parameters()
     if dataset is None:
         raise OptionError(f"{type(pipeline).__name__} has no data set to train on; pass one as 'dataset'")
-    outcome = train(
-        model.zoo,
-        training_file(dataset, pipeline.training_dir / "data", log.info),
-        pipeline.training_dir,
-        recipe=model.cfg.recipe or {},
-        settings={"seed": pipeline.seed, **(pipeline.cfg.training or {})},
-        device=str(pipeline.device),
-        restart=not model.cfg.is_resume,
-        report=log.info,
-    )
+    start = pipeline.training_start
+    if start is not None and Path(start).resolve() == folder.resolve():
+        raise OptionError(
+            f"ckpt_path is {start}, the folder that this training writes to; set main_log_dir to another folder, or, "
+            "to continue that training, ckpt_path to the weights that it started from"
+        )
+    data = training_file(dataset, folder / "data", log.info)
+    settings = {"seed": pipeline.seed, **(pipeline.cfg.training or {})}
+    options: dict[str, Any] = {"recipe": model.cfg.recipe or {}, "device": str(pipeline.device), "report": log.info}
+    options["restart"] = not model.cfg.is_resume
+    if start is None:
+        log.info("Training starts from the model's weights, which are not those of a checkpoint")
+        outcome = train(model.zoo, data, folder, settings=settings, **options)
+    else:
+        log.info("Training starts from the checkpoint %s", start)
+        most = Settings.of({**GENTLE, **settings}).steps // 10
+        outcome = finetune(start, data, folder, settings={"warmup": min(GENTLE["warmup"], most), **settings}, **options)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # the first process may still be writing
     model.load_weights(outcome.folder)
@@ -61,7 +72,8 @@ def run_train(pipeline: Any) -> Any:
 def training_file(dataset: Any, folder: Path, report: Callable[[str], None]) -> Path:
     """The training file of a data set. If it has none, one is made in `folder` of the clouds of the training split.
 
-    As with `pcsr finetune`, a tenth of the clouds is held out for validation.
+    As with `pcsr finetune`, all clouds are sampled to the size of the smallest, and a tenth of them, at least one, is
+    held out for validation.
 
     Raises:
         OptionError: the data set is not for training, or has no training split.

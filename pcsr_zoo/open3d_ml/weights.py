@@ -7,19 +7,17 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ..catalog import list_models, resolve
-from ..errors import OptionError
+from ..catalog import checkpoints_of
+from ..errors import FileError, OptionError
 from ..models.base import Learned
 from ..zoo import LoadedModel, load
 
 _PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth", ".pth.tar")
 
 
-def checkpoints_of(zoo_class: Any) -> str:
-    """The named checkpoints of a class, for messages."""
-    found = (resolve(name, paths=False) for name in list_models())
-    names = [one.name for one in found if one.kind == "checkpoint" and one.model_class is zoo_class]
-    return " or ".join([*names, "the folder of a checkpoint"])
+def choices(zoo_class: Any) -> str:
+    """What ckpt_path can be for a class, for messages."""
+    return " or ".join([*(one.name for one in checkpoints_of(zoo_class)), "the folder of a checkpoint"])
 
 
 def load_learned(checkpoint: Any, zoo_class: Any, arguments: dict[str, Any]) -> LoadedModel:
@@ -32,25 +30,28 @@ def load_learned(checkpoint: Any, zoo_class: Any, arguments: dict[str, Any]) -> 
 
     Raises:
         OptionError: there is no such checkpoint, it has another class or other arguments, or it is a pickle.
-        FileError: the folder is missing or broken.
+        FileError: the file or folder is missing or broken.
     """
     if not issubclass(zoo_class, Learned):
         raise OptionError(f"'{zoo_class.name}' has no parameters and takes no checkpoint; leave ckpt_path empty")
     if str(checkpoint).endswith(_PICKLES):
+        if not Path(checkpoint).exists():
+            raise FileError(f"ckpt_path: {checkpoint} does not exist; give {choices(zoo_class)}")
         raise OptionError(
             f"ckpt_path: {checkpoint} is a pickle, which can run any code when it is loaded, so it is not loaded. Give "
-            f"{checkpoints_of(zoo_class)}. docs/open3d-ml.md shows how to convert weights of the same network"
+            f"{choices(zoo_class)}. docs/open3d-ml.md shows how to convert a file that this "
+            f"package's {zoo_class.__name__} wrote"
         )
     if Path(str(checkpoint)).is_file():
-        raise OptionError(f"ckpt_path: {checkpoint} is a file; give {checkpoints_of(zoo_class)}")
+        raise OptionError(f"ckpt_path: {checkpoint} is a file; give {choices(zoo_class)}")
     loaded = load(checkpoint, allow_untrained=True)
     if loaded.config is None:
-        raise OptionError(f"ckpt_path: '{checkpoint}' has no trained weights; give {checkpoints_of(zoo_class)}")
+        raise OptionError(f"ckpt_path: '{checkpoint}' has no trained weights; give {choices(zoo_class)}")
     model = loaded.model
     if type(model) is not zoo_class:
         raise OptionError(
             f"ckpt_path: '{checkpoint}' is a checkpoint of {type(model).__name__}, not of {zoo_class.__name__}; give "
-            f"{checkpoints_of(zoo_class)}"
+            f"{choices(zoo_class)}"
         )
     for key, value in arguments.items():
         theirs = model.arguments.get(key, value)

@@ -63,8 +63,8 @@ def _remembered_amount(size: int, note: dict[str, Any] | None, model: Any) -> tu
     if note is None:
         if (ratio := getattr(model, "ratio", None)) is None:
             raise OptionError(
-                "the cloud has no recovery note; give a ratio (-x) or a count n (-n). pcsr sample writes the note, and "
-                "some programs remove it when they edit the file"
+                "the cloud has no recovery note, which sampling adds and other programs may remove; give a ratio or a "
+                "count n"
             )
         return None, ratio
     if note["points"] > _MOST * note["sampled"]:  # damaged, or meant to exhaust the memory

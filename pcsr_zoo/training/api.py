@@ -201,7 +201,8 @@ def _run(
     count = sum(p.numel() for part in recipe.networks().values() for p in part.parameters())
     say(
         f"{output}: {learned.name} ({count:,} parameters), "  # type: ignore[attr-defined]
-        f"{len(data.train)} training shapes, {settings.steps} steps, batch {settings.batch}, {about['hardware']}"
+        f"{len(data.train)} training and {len(data.held_out)} held-out shapes, {settings.steps} steps, "
+        f"batch {settings.batch}, {about['hardware']}"
     )
     if settings.warmup > settings.steps:
         say(
@@ -253,9 +254,11 @@ def _check_split(data: TrainingSet, path: Path, say: Report) -> None:
 
 
 def _compare(outcome: Outcome, say: Report) -> None:
-    for name, before in outcome.before.items():
+    """Report the gain on the held-out shapes: the first score, which decides, and then the others."""
+    for number, (name, before) in enumerate(outcome.before.items()):
         after = outcome.figures.get(name, before)
-        change = f" ({100 * (after / before - 1):+.1f} %)" if before else ""
-        say(f"{name}: {before:.5g} before, {after:.5g} after{change}")
+        change = f", {100 * (after / before - 1):+.1f} %" if before else ""
+        rule = "; smaller is better, and this score decides" if number == 0 else ""
+        say(f"held-out {name}: {before:.5g} before, {after:.5g} after{change}{rule}")
     if outcome.step == 0:
-        say("no step improved the validation score, so the initial weights are kept")
+        say("no step improved the score, so the initial weights are kept")

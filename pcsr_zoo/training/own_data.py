@@ -18,7 +18,7 @@ from ..datasets.build import POINTS, build
 from ..datasets.meshes import MESH_SUFFIXES, check_not_test
 from ..datasets.patches import even_subset
 from ..datasets.quantize import pack_normals, pack_positions
-from ..datasets.training_set import PackedShape, TrainingSet, is_training_file, write_training_set
+from ..datasets.training_set import PackedShape, TrainingSet, hold_out, is_training_file, write_training_set
 from ..errors import FileError, OptionError, PcsrError
 from ..io.files import file_sha256
 from .scans import FEWEST, cut_scan, pack_scan
@@ -83,7 +83,7 @@ def training_file(
 
 
 def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> Sources:
-    """Sort input files, and the files of input folders, by type.
+    """Sort input files, and the files of input folders, by type. In folders, results of `pcsr` are left out.
 
     Args:
         inputs: files and folders.
@@ -93,7 +93,7 @@ def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> S
     Raises:
         FileError: a path is missing, has an unknown type, or belongs to a test set; or a folder has no such files.
     """
-    from ..io import READ_SUFFIXES
+    from ..io import READ_SUFFIXES, results_among
 
     out = Sources()
     if not inputs:
@@ -106,6 +106,8 @@ def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> S
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in READ_SUFFIXES and file.is_file())
             if without is not None:
                 files = [file for file in files if without.resolve() not in file.resolve().parents]
+            results = results_among(files)
+            files = [file for file in files if file not in results]
             if not files:
                 raise FileError(f"{path}: no meshes or point clouds in this folder ({', '.join(READ_SUFFIXES)})")
         else:
@@ -162,7 +164,7 @@ def _shapes(sources: Sources, report: Callable[[str], None], seed: int) -> tuple
         except PcsrError as error:
             if path in sources.listed:
                 raise
-            report(f"left out {error}")
+            report(f"left out: {error}")
             continue
         count = len(np.unique(cloud.positions, axis=0))
         if count < FEWEST:
@@ -227,6 +229,4 @@ def _split(shapes: list[PackedShape]) -> list[PackedShape]:
     """Hold out a tenth of the shapes, at least one of two, unless the training files among the inputs have a split."""
     if len(shapes) == 1 or any(shape.info.held_out for shape in shapes):
         return shapes
-    names = sorted((shape.info.name for shape in shapes), key=lambda name: hashlib.sha256(name.encode()).digest())
-    chosen = names[: max(1, round(HELD_OUT * len(names)))]
-    return [replace(shape, info=replace(shape.info, held_out=shape.info.name in chosen)) for shape in shapes]
+    return hold_out(shapes, max(1, round(HELD_OUT * len(shapes))))

@@ -91,7 +91,7 @@ def test_an_address_that_is_none_or_may_move_makes_a_damaged_note(hub, small, ad
     cloud = read(small)
     cloud.metadata["pcsr"] = {**cloud.metadata["pcsr"], "address": address}
     before = len(hub.requests)
-    with pytest.raises(OptionError, match="-x"):
+    with pytest.raises(OptionError, match="ratio"):
         recover(cloud, model="jet")
     text = json.dumps(cloud.metadata["pcsr"], separators=(",", ":"), sort_keys=True)
     content = small.read_bytes()

@@ -309,6 +309,11 @@ def test_evaluate_against_the_definition(bunny):
     assert result["cd"] == pytest.approx(cd)
     assert result["hd"] == pytest.approx(hd)
     assert f"cd: {1000 * cd:.4g}" in out
+    away = np.linalg.norm(moved[:, None] - points[None], axis=-1)
+    there, back = away.min(axis=1), away.min(axis=0)
+    assert result["mean_distance"] == pytest.approx((there.mean() + back.mean()) / 2)
+    assert result["largest_distance"] == pytest.approx(max(there.max(), back.max()))
+    assert f"mean {result['mean_distance']:.4g}, largest {result['largest_distance']:.4g}" in out
     half = json.loads(run("evaluate", other, bunny, "--json", "--convention", "half-2024")[1])
     assert half["cd"] == pytest.approx(cd / 2)
 

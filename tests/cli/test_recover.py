@@ -67,10 +67,8 @@ def test_sample_prints_the_sizes_of_the_files(scan, suffix):
     if suffix == ".xyz":  # the note beside it counts
         after += os.stat(f"{small}.pcsr.json").st_size
     said = out.splitlines()[1].strip()
-    assert said == (
-        f"{before:,} -> {after:,} bytes, {before / 100:.2f} -> {8 * after / 100:.2f} bits per point, "
-        f"{after / 100:.2f} per point of the input"
-    )
+    assert said == f"{before:,} -> {after:,} bytes ({after / before:.0%}), {8 * after / 800:.2f} bits per input point"
+    assert (f"{small}.pcsr.json" in out) == (suffix == ".xyz")  # the file that must be kept beside it
 
 
 def test_a_mesh_has_no_bits_per_point(tmp_path):
@@ -78,7 +76,7 @@ def test_a_mesh_has_no_bits_per_point(tmp_path):
     (tmp_path / "tetra.off").write_text(f"OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n{faces}")
     out, _ = run("sample", tmp_path / "tetra.off", "-x", 4, "--points", 160)
     size = os.stat(tmp_path / "tetra_sampled_x4.ply").st_size
-    said = f"{size:,} bytes, {8 * size / 40:.2f} bits per point, {size / 20:.2f} per point of the input"
+    said = f"{size:,} bytes, {8 * size / 160:.2f} bits per input point"
     assert out.splitlines()[1].strip() == said
 
 

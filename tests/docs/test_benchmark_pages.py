@@ -50,7 +50,11 @@ def test_every_measured_and_every_published_row_is_on_one_page():
             measured[task, name] = cells[1:4]
     for path in (ROOT / "hub_configs").glob("*/config.json"):
         for row in json.loads(path.read_text(encoding="utf-8"))["about"]["measured"]:
-            numbers = [f"{row['cd']:.3f}", f"{row['hd']:.2f}", f"{row['p2f']:.2f}"]
+            spread = row.get("spread") or {}
+            numbers = [
+                f"{row[key]:.{digits}f}" + (f" ± {spread[key]:.{digits}f}" if spread else "")
+                for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))
+            ]
             assert expected.setdefault((row["task"], f"`{row['model']}`"), numbers) == numbers
     for task in tasks:
         for other in published_rows(task):

@@ -59,7 +59,7 @@ def test_rows_of_the_models_pages_are_measured_ones(page):
             assert tuple(values) in rows[task, model.strip("`*")], (model, task)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/recovery.md"])
+@pytest.mark.parametrize("page", ["README.md"])
 def test_overviews_have_measured_figures(page):
     """Cells like .169 / 1.54 / 0.67 in columns of tasks, or .169 in a column "`up4` CD" of a task and a metric.
 

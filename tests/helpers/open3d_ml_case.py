@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from pcsr_zoo import Cloud, read, write
 from pcsr_zoo.datasets.patches import NONE, draw
 from pcsr_zoo.datasets.training_set import pack_shape, write_training_set
 from pcsr_zoo.errors import DependencyError
@@ -133,3 +135,18 @@ def make(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         return get("pipeline", name, model, dataset, main_log_dir=str(tmp_path / "logs"), device="cpu", **options)
 
     return pipeline
+
+
+@pytest.fixture
+def clouds(tmp_path: Any) -> Any:
+    """A folder with two clouds, one of them with colors."""
+    folder = tmp_path / "clouds"
+    folder.mkdir()
+    colors = np.random.default_rng(0).integers(0, 256, (400, 3)).astype(np.uint8)
+    write(Cloud(sphere(400) * 3 + 1e5, {"colors": colors}), folder / "ball.ply")
+    write(Cloud(sphere(300, 1) * [1, 2, 3]), folder / "egg.xyz")
+    return folder
+
+
+def results(data: Any, name: str, suffix: str = "ply") -> Cloud:
+    return read(Path(data.cfg.test_result_folder, data.name, f"{name}.{suffix}"))

@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 import torch
 
+import pcsr_zoo
 from pcsr_zoo.datasets.patches import NONE, draw
 from pcsr_zoo.datasets.training_set import pack_shape, write_training_set
 from pcsr_zoo.models.base import Context, Learned, Upsampler
 from pcsr_zoo.models.registry import register_model
 from pcsr_zoo.training import Recipe, train
+
+QUICK = {"batch": 4, "warmup": 2, "lr": 1e-2, "ema": 0.8, "workers": 0, "log_every": 5}
 
 
 class Net(torch.nn.Module):
@@ -176,6 +179,30 @@ def main() -> None:
         report=lambda line: print(line, flush=True),
         progress=progress if rank == "0" else None,
     )
+
+
+def weights(folder):
+    return {name: value.clone() for name, value in pcsr_zoo.load(folder).model.network.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def sphere(n, seed=0, radius=3.0, center=(500_000.0, 4_600_000.0, 100.0)):
+    """Points at UTM coordinates, with the normals of a sphere."""
+    normals = np.random.default_rng(seed).normal(size=(n, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return radius * normals + np.array(center), normals
+
+
+def cube(path):
+    """Twelve triangles."""
+    corners = [(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
+    faces = "1 2 4 3, 5 7 8 6, 1 5 6 2, 3 4 8 7, 1 3 7 5, 2 6 8 4"
+    lines = [f"v {x} {y} {z}" for x, y, z in corners] + [f"f {face}" for face in faces.split(", ")]
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 if __name__ == "__main__":

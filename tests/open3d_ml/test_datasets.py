@@ -68,6 +68,8 @@ def test_bad_options_are_told(folder, tmp_path):
         dataset("CloudFolder", folder).get_split("val")
     with pytest.raises(OptionError, match=r"'input_smapler'.*input_sampler"):
         dataset("CloudFolder", folder, input_smapler="fps")
+    with pytest.raises(OptionError, match=r"CloudFolder.*'ratio'.*0\.5"):
+        dataset("CloudFolder", folder, ratio=0.5)
     with pytest.raises(OptionError, match="'use_cache'"):
         dataset("CloudFolder", folder, use_cache=True)
 
@@ -147,6 +149,14 @@ def test_an_item_of_a_training_file_is_a_shape_and_a_thinner_one(tmp_path):
     np.testing.assert_allclose(
         item["normals"], item["point"] / np.linalg.norm(item["point"], axis=1)[:, None], atol=0.1
     )
+
+
+def test_what_is_no_training_file_leads_to_one_or_to_the_other_data_set(folder):
+    for path in (folder, folder / "a.ply", folder / "gone.npz"):
+        with pytest.raises(FileError, match=rf"{path.name}.*pcsr data build.*CloudFolder"):
+            dataset("TrainingFile", path)
+    with pytest.raises(OptionError, match=r"TrainingFile.*'ratio'.*0\.5"):
+        dataset("TrainingFile", folder, ratio=0.5)
 
 
 # -- PU-GAN -------------------------------------------------------------------------------------------------------

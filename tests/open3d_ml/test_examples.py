@@ -122,13 +122,28 @@ def test_the_scripts_own_examples_work(script, data, tmp_path):
         (["-c", str(EXAMPLES / "jet.yml")], r"Error: .*jet\.yml: .*--split test"),
         (["-c", str(EXAMPLES / "pugan-test-set.yml"), "--split", "test"], "Error: PUGANTestSet.*dataset_path"),
         (["-c", "gone.yml"], "Error: .*gone.yml"),
+        (["-c", "short.yml"], "Error: short.yml: .*'pipeline'"),
+        (["-c", "broken.yml"], r"Error: broken\.yml, line 3: "),
+        (["-c", str(EXAMPLES / "jet.yml"), "--model.name", "JetNett"], r"Error: .*jet\.yml: .*'JetNett'.*\bJetNet\b"),
+        (["-c", str(EXAMPLES / "jet.yml"), "--dataset.name", "Cloud"], "Error: .*'Cloud'.*CloudFolder"),
+        (
+            ["-c", str(EXAMPLES / "jet.yml"), "--dataset.name", "Custom3D", "--split", "test"],
+            "Error: .*'dataset'.*Custom3D.*'train_dir'",
+        ),
+        (
+            ["-c", str(EXAMPLES / "jetnet.yml"), "--dataset_path", "none", "--dataset.ratio", "0.5"],
+            "CloudFolder.*'ratio'",
+        ),
     ],
 )
 def test_the_script_ends_in_one_line(monkeypatch, tmp_path, words, message):
+    (tmp_path / "short.yml").write_text("dataset: {name: CloudFolder}\n")
+    (tmp_path / "broken.yml").write_text("dataset:\n  name: [CloudFolder\nmodel: {}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_pipeline.py", "torch", "--main_log_dir", str(tmp_path / "logs"), *words])
-    with pytest.raises(SystemExit, match=message):  # Python prints the text, and its exit status is 1
+    with pytest.raises(SystemExit, match=message) as caught:  # Python prints the text, and its exit status is 1
         runpy.run_path(str(EXAMPLES / "run_pipeline.py"), run_name="__main__")
+    assert "\n" not in str(caught.value)
 
 
 def test_any_script_of_open3d_mls_runs_with_the_zoo_registered(tmp_path, monkeypatch, capsys):
@@ -146,17 +161,38 @@ def test_any_script_of_open3d_mls_runs_with_the_zoo_registered(tmp_path, monkeyp
     assert capsys.readouterr().out == f"Jet {[str(stock), 'Jet']}\n"
 
 
-def test_a_training_example_trains_some_steps(script, data, tmp_path):
-    """Few and small ones; the folder that comes of it can be loaded and is used by a test."""
-    trainable = [
-        path.name for path in FILES if ml3d.utils.Config.load_from_file(str(path)).dataset.name == "TrainingFile"
-    ]
-    for name in trainable:
-        few = ["--pipeline.training.steps", "2", "--pipeline.training.batch", "1", "--pipeline.training.workers", "0"]
-        outcome = run(script, name, data, tmp_path, "--split", "train", *few, "--dataset.num_points", "64")
-        model = pcsr_zoo.load(outcome.folder)
-        assert is_learned(model.model)
-        config = json.loads(Path(outcome.folder, "config.json").read_text())
-        assert config["about"]["settings"]["steps"] == 2
-        report = run(script, name, data, tmp_path, "--split", "test", "--dataset.num_points", "64")
-        assert report["measured"] == 1
+LEARNED = [path for path in FILES if "training" in ml3d.utils.Config.load_from_file(str(path)).pipeline]
+FEW = ["--pipeline.training.steps", "2", "--pipeline.training.workers", "0"]
+
+
+@pytest.mark.parametrize("path", LEARNED, ids=lambda path: path.stem)
+def test_a_training_example_trains_as_it_is(path, script, tmp_path, monkeypatch):
+    """In two steps, on a part of the bundled cloud; the folder that comes of it can be loaded and is used by a test."""
+    monkeypatch.chdir(tmp_path)
+    Path("examples/data").mkdir(parents=True)
+    write(pcsr_zoo.read(EXAMPLES.parent / "data" / "sculpture.ply")[:1100], "examples/data/sculpture.ply")
+    words = ["torch", "-c", str(path), "--device", "cpu", "--split"]
+    outcome = script.main([*words, "train", *FEW])
+    assert is_learned(pcsr_zoo.load(outcome.folder).model)
+    about = json.loads(Path(outcome.folder, "config.json").read_text())["about"]
+    start = ml3d.utils.Config.load_from_file(str(path)).model.ckpt_path
+    theirs = json.loads((EXAMPLES.parents[1] / "hub_configs" / start / "config.json").read_text())
+    assert (about["settings"]["steps"], about["settings"]["warmup"]) == (2, 0)
+    assert about["settings"]["lr"] == pytest.approx(theirs["about"]["settings"]["lr"] / 10)
+    assert (about["parent_sha256"], about["recipe"]) == (theirs["sha256"], theirs["about"]["recipe"])
+    report = script.main([*words, "test", "--ckpt_path", str(outcome.folder)])
+    assert (report["measured"], report["checkpoint"]) == (1, str(outcome.folder))
+    assert report["weights"] == pcsr_zoo.load(outcome.folder).weights
+
+
+def test_a_name_can_be_changed_too(script, data, tmp_path):
+    """The data set that the comment of the files describes, and another model and pipeline."""
+    data["CloudFolder"] = data["TrainingFile"]
+    words = ["--dataset.name", "TrainingFile", "--dataset.num_points", "64"]
+    outcome = run(script, "jetnet.yml", data, tmp_path, "--split", "train", *words, *FEW)
+    assert outcome.folder.parent.name == "JetNet_TrainingFile_torch"
+    report = run(script, "jetnet.yml", data, tmp_path, "--split", "test", *words)
+    assert (report["dataset"], report["measured"]) == ("TrainingFile", 1)
+    words += ["--model.name", "Midpoint", "--pipeline.name", "PointCloudRecovery"]
+    report = run(script, "jet.yml", data, tmp_path, "--split", "test", *words)
+    assert (report["model"], report["pipeline"]) == ("Midpoint", "PointCloudRecovery")

@@ -17,7 +17,7 @@ import pcsr_zoo
 from pcsr_zoo import Cloud, list_models, load
 from pcsr_zoo.cards.card import save_with_card
 from pcsr_zoo.catalog import resolve
-from pcsr_zoo.errors import CloudError, OptionError
+from pcsr_zoo.errors import CloudError, FileError, OptionError
 from pcsr_zoo.models import registry
 from pcsr_zoo.open3d_ml import open3d_class, register, visualizer_data
 
@@ -221,6 +221,8 @@ def test_open3d_mls_way_of_saving_works(shift, tmp_path):  # noqa: F811
     assert len(b(sphere(20), ratio=2)["point"]) == 40
     with pytest.raises(OptionError, match=r"ckpt\.pth.*pickle.*the folder of a checkpoint"):
         shift(ckpt_path=tmp_path / "ckpt.pth")
+    with pytest.raises(FileError, match=r"gone\.pth"):
+        shift(ckpt_path=tmp_path / "gone.pth")
 
 
 def test_models_can_be_pickled(shift):  # noqa: F811

@@ -63,31 +63,31 @@ def test_all_blocks_run_in_order(tmp_path, monkeypatch):
 
 
 def test_each_option_that_the_page_calls_refused_is_refused():
-    """Those of the second table, each in its section; those of the first table are tested where they are used."""
+    """Those of the last list; those of the other lists are tested where they are used."""
     from pcsr_zoo.errors import OptionError
     from pcsr_zoo.open3d_ml.options import refuse_unused
 
-    table = PAGE.read_text(encoding="utf-8").partition("| Open3D-ML's option | here |")[2].partition("\n## ")[0]
-    names = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])]
+    rows = PAGE.read_text(encoding="utf-8").partition("Instead of Open3D-ML's:")[2].partition("\n## ")[0]
+    names = [name for row in rows.splitlines() for name in re.findall(r"`(\w+)`", row.partition(": ")[0])]
     assert len(names) == 15
     for name in names:
         with pytest.raises(OptionError, match=f"'{name}'"):
             refuse_unused("it", {name: 1}, [])
 
 
-def test_the_page_lists_the_options_of_every_class():
+def test_the_page_lists_the_options_of_every_class_and_their_defaults():
     import inspect
 
     from pcsr_zoo.open3d_ml.base_pipeline import ZooPipeline
-    from pcsr_zoo.open3d_ml.datasets import DATASETS
+    from pcsr_zoo.open3d_ml.datasets import DATASETS, ZooDataset
     from pcsr_zoo.open3d_ml.models import ZooModel
     from pcsr_zoo.open3d_ml.pipelines import PIPELINES
 
-    table = PAGE.read_text(encoding="utf-8").partition("| section | options |")[2].partition("\n\n")[0]
-    rows = {
-        head.strip(" `"): set(re.findall(r"`(\w+)", rest))
-        for head, rest in re.findall(r"^\|(.+?)\|(.+)\|$", table, re.M)
-    }
+    text = PAGE.read_text(encoding="utf-8").partition("\n## Options\n")[2].partition("\nAn option that is not used")[0]
+    rows: dict[str, dict[str, str]] = {}
+    for head, items in re.findall(r"^`(.+)`:\n\n((?:[- ] .+\n)+)", text, re.M):
+        found = re.findall(r"^- ((?:`\w+`(?: \(.+?\))?(?:, )?)+)", items, re.M)
+        rows[head] = dict(pair for names in found for pair in re.findall(r"`(\w+)`(?: \((.+?)\))?", names))
     passed = {"self", "model", "dataset", "name", "split", "device_ids", "mode", "args", "others", "options", "unknown"}
     passed |= {"arguments", "own"}
 
@@ -95,8 +95,16 @@ def test_the_page_lists_the_options_of_every_class():
         return set(inspect.signature(cls).parameters) - passed
 
     for cls in DATASETS:
-        assert options(cls) == rows[f"dataset: {cls.__name__}"]
+        assert options(cls) == rows[f"dataset: {cls.__name__}"].keys()
     for cls in PIPELINES:
-        assert (options(cls) - options(ZooPipeline)) | set(cls.own_options) == rows[cls.__name__] - {"fps"}
-    assert options(ZooPipeline) == rows["pipeline"]
-    assert options(ZooModel) - {"seed", "device"} == rows["model"]
+        assert (options(cls) - options(ZooPipeline)) | set(cls.own_options) == rows[cls.__name__].keys()
+    assert options(ZooPipeline) == rows["pipeline"].keys()
+    assert options(ZooModel) - {"seed", "device"} == rows["model"].keys()
+    assert options(ZooDataset) - {"dataset_path"} == rows["each of these data sets"].keys() - {"name"}
+    owners = {"model": ZooModel, "pipeline": ZooPipeline, "each of these data sets": ZooDataset}
+    for head, cls in (owners | {f"dataset: {cls.__name__}": cls for cls in DATASETS}).items():
+        for name, parameter in inspect.signature(cls).parameters.items():
+            if name in rows[head] and name != "name" and parameter.default not in (None, "", parameter.empty):
+                default = parameter.default
+                told = rows[head][name].strip("`")
+                assert told == (str(default).lower() if isinstance(default, bool) else str(default))

@@ -1,9 +1,7 @@
-"""Pipelines under the real Open3D-ML: inference, tests over a data set, checkpoints."""
+"""Pipelines under the real Open3D-ML: inference and checkpoints."""
 
 from __future__ import annotations
 
-import json
-import logging
 from functools import partial
 from pathlib import Path
 
@@ -11,26 +9,15 @@ import numpy as np
 import pytest
 import torch
 from halving import halving  # noqa: F401
-from open3d_ml_case import get, make, require_open3d_ml, shift, sphere, write_spheres  # noqa: F401
+from open3d_ml_case import clouds, get, make, require_open3d_ml, results, shift, sphere, write_spheres  # noqa: F401
 from scipy.spatial.distance import cdist
 
 import pcsr_zoo
-from pcsr_zoo import Cloud, read, write
+from pcsr_zoo import read
 from pcsr_zoo.checkpoints.folder import read_config
 from pcsr_zoo.errors import CloudError, FileError, OptionError
 
 require_open3d_ml()
-
-
-@pytest.fixture
-def clouds(tmp_path) -> Path:
-    """A folder with two clouds, one of them with colors."""
-    folder = tmp_path / "clouds"
-    folder.mkdir()
-    colors = np.random.default_rng(0).integers(0, 256, (400, 3)).astype(np.uint8)
-    write(Cloud(sphere(400) * 3 + 1e5, {"colors": colors}), folder / "ball.ply")
-    write(Cloud(sphere(300, 1) * [1, 2, 3]), folder / "egg.xyz")
-    return folder
 
 
 # -- inference ----------------------------------------------------------------------------------------------------
@@ -161,11 +148,18 @@ def test_options_that_are_not_used_are_errors(make, option, value, instead):  # 
 def test_wrong_values_are_errors(make, clouds):  # noqa: F811
     with pytest.raises(OptionError, match=r"ratio.*\bn\b"):
         make("PointCloudUpsampling", ratio=2, n=30)
+    with pytest.raises(OptionError, match=r"PointCloudUpsampling.*'ratio'.*0\.5"):
+        make("PointCloudUpsampling", ratio=0.5)
+    with pytest.raises(OptionError, match=r"training: .*'stesp'.*steps"):
+        make("PointCloudUpsampling", training={"stesp": 3})
     with pytest.raises(OptionError, match=r"'pugna'.*pugan-2019"):
         make("PointCloudUpsampling", convention="pugna")
     Pipeline = type(make("PointCloudUpsampling"))
     with pytest.raises(OptionError, match="'cuba'"):
         Pipeline(get("model", "Jet"), device="cuba")
+    if not torch.cuda.is_available():
+        with pytest.raises(OptionError, match="'cuda'"):
+            Pipeline(get("model", "Jet"), device="cuda")
 
 
 def test_bad_points_are_told_with_their_row(make):  # noqa: F811
@@ -173,112 +167,6 @@ def test_bad_points_are_told_with_their_row(make):  # noqa: F811
     points[7, 1] = np.nan
     with pytest.raises(CloudError, match="row 7"):
         make("PointCloudUpsampling").run_inference({"point": points})
-
-
-# -- tests over a data set ----------------------------------------------------------------------------------------
-
-
-def plain_distances(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """CD and HD of the convention "plain" by their definitions: in the frame of b, halved mean and maximum."""
-    center = b.mean(axis=0)
-    distance = cdist(a, b) / np.linalg.norm(b - center, axis=1).max()
-    forward, backward = distance.min(axis=1), distance.min(axis=0)
-    return (forward.mean() + backward.mean()) / 2, max(forward.max(), backward.max())
-
-
-def results(data, name: str, suffix: str = "ply") -> Cloud:
-    return read(Path(data.cfg.test_result_folder, data.name, f"{name}.{suffix}"))
-
-
-def test_upsampling_is_measured_on_what_was_saved(make, clouds, tmp_path, caplog):  # noqa: F811
-    data = get("dataset", "CloudFolder", clouds, ratio=4, test_result_folder=str(tmp_path / "out"))
-    pipeline = make("PointCloudUpsampling", dataset=data, convention="plain")
-    with caplog.at_level(logging.INFO, logger="pcsr_zoo"):
-        report = pipeline.run_test()
-    for name, size in (("ball", 400), ("egg", 300)):
-        result, truth = results(data, name), read(next(clouds.glob(f"{name}.*")))
-        row = report["per_shape"][name]
-        assert (row["points_in"], row["points_out"], len(result)) == (size // 4, size, size)
-        cd, hd = plain_distances(result.positions, truth.positions)
-        assert row["cd"] == pytest.approx(1e3 * cd, rel=1e-6)
-        assert row["hd"] == pytest.approx(1e3 * hd, rel=1e-6)
-    assert results(data, "ball").attributes["colors"].dtype == np.uint8
-    assert report["convention"] == "plain"
-    assert report["cd"] == pytest.approx(np.mean([row["cd"] for row in report["per_shape"].values()]))
-    assert (report["shapes"], report["measured"], report["p2f_shapes"], report["p2f"]) == (2, 2, 0, None)
-    logs = Path(pipeline.cfg.logs_dir)
-    assert logs.name == "Jet_CloudFolder_torch"
-    (text,), (saved,) = logs.glob("log_test_*.txt"), logs.glob("log_test_*.json")
-    assert json.loads(saved.read_text()) == report
-    assert "Overall (plain" in text.read_text()
-    assert f"{report['cd']:.3f}" in text.read_text()
-    assert all(data.is_tested(data.get_split("test").get_attr(i)) for i in range(2))
-
-
-def test_without_a_ground_truth_results_are_saved_and_nothing_is_measured(make, clouds, tmp_path):  # noqa: F811
-    data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"), result_format="npz")
-    report = make("PointCloudUpsampling", dataset=data, ratio=2).run_test()
-    assert report["cd"] is None
-    assert report["measured"] == 0
-    assert report["per_shape"].keys() == {"ball", "egg"}
-    assert len(results(data, "egg", "npz")) == 600
-
-
-def test_sampling_is_measured_against_the_dense_cloud(make, clouds, tmp_path):  # noqa: F811
-    data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"))
-    report = make("PointCloudSampling", "FPS", data, ratio=4, convention="plain").run_test()
-    dense, thin = read(clouds / "ball.ply").positions, results(data, "ball").positions
-    assert len(thin) == 100
-    assert (cdist(thin, dense).min(axis=1) == 0).all()
-    assert report["per_shape"]["ball"]["cd"] == pytest.approx(1e3 * plain_distances(thin, dense)[0], rel=1e-6)
-
-
-def test_recovery_samples_and_recovers_the_dense_cloud(make, clouds, tmp_path):  # noqa: F811
-    data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"))
-    report = make("PointCloudRecovery", dataset=data, sampler="voxel", ratio=8, convention="plain", seed=2).run_test()
-    dense = read(clouds / "ball.ply")
-    thin = pcsr_zoo.sample(dense, 8, model="voxel", seed=2)
-    wanted = pcsr_zoo.upsample(thin, n=400, model="jet", seed=2)
-    assert np.array_equal(results(data, "ball").positions, wanted.positions)
-    assert report["per_shape"]["ball"]["hd"] == pytest.approx(
-        1e3 * plain_distances(wanted.positions, dense.positions)[1], rel=1e-6
-    )
-    with pytest.raises(OptionError, match=r"sampler.*\bJet .*\bFPS\b"):
-        make("PointCloudRecovery", dataset=data, sampler="jet").run_test()
-
-
-def test_a_training_file_is_tested_on_its_held_out_shapes(make, tmp_path):  # noqa: F811
-    data = get(
-        "dataset",
-        "TrainingFile",
-        write_spheres(tmp_path / "t.npz"),
-        num_points=128,
-        ratio=4,
-        test_result_folder=str(tmp_path / "out"),
-    )
-    report = make("PointCloudUpsampling", "Midpoint", data, convention="plain").run_test()
-    held_out = {shape.name.replace("/", "_") for shape in data.training_set.shapes if shape.held_out}
-    assert report["per_shape"].keys() == held_out
-    split = data.get_split("test")
-    item, name = split.get_data(0), split.get_attr(0)["name"]
-    assert report["per_shape"][name]["cd"] == pytest.approx(
-        1e3 * plain_distances(results(data, name).positions, item["gt"])[0], rel=1e-6
-    )
-
-
-def test_a_broken_item_is_named(make, clouds):  # noqa: F811
-    (clouds / "egg.xyz").write_text("1 2\n")
-    data = get("dataset", "CloudFolder", clouds)
-    with pytest.raises(FileError, match=r"egg: .*egg\.xyz"):
-        make("PointCloudUpsampling", dataset=data).run_test()
-
-
-def test_a_truth_as_small_as_the_input_is_no_test_of_upsampling(make, clouds):  # noqa: F811
-    data = get("dataset", "CloudFolder", clouds, ratio=1)
-    with pytest.raises(OptionError, match=r"ball: .*PointCloudRecovery"):
-        make("PointCloudUpsampling", dataset=data).run_test()
-    with pytest.raises(OptionError, match="dataset"):
-        make("PointCloudUpsampling").run_test()
 
 
 # -- checkpoints --------------------------------------------------------------------------------------------------
@@ -305,7 +193,7 @@ def test_a_saved_checkpoint_is_found_again(make, shift):  # noqa: F811
         second.load_ckpt(str(folder.with_name("ckpt_00003")))
 
 
-def test_random_weights_are_not_used(make, shift, clouds, tmp_path):  # noqa: F811
+def test_random_weights_are_not_used(make, shift, clouds, tmp_path, caplog):  # noqa: F811
     """Better ones are, where there are some; else the error says how to give them."""
     points = sphere(30)
     data = get("dataset", "CloudFolder", clouds, test_result_folder=str(tmp_path / "out"))
@@ -324,7 +212,9 @@ def test_random_weights_are_not_used(make, shift, clouds, tmp_path):  # noqa: F8
     trained = make("PointCloudUpsampling", shift(seed=2))
     trained.save_ckpt(0)
     pipeline = make("PointCloudUpsampling", shift(seed=3))
+    caplog.clear()
     assert np.array_equal(pipeline.run_inference(points)["point"], pipeline.model(points)["point"])
+    assert "ckpt_00000" in caplog.text
     assert torch.equal(pipeline.model.network.shift, trained.model.network.shift)
 
     pipeline = make("PointCloudUpsampling", shift(seed=3))
@@ -348,24 +238,3 @@ def test_models_without_a_network_have_no_checkpoints(make):  # noqa: F811
     assert pipeline.load_ckpt() is None
     with pytest.raises(OptionError, match="Jet "):
         pipeline.save_ckpt(1)
-
-
-def test_a_test_of_upsampling_makes_as_many_points_as_the_ground_truth(make, clouds):  # noqa: F811
-    """A ratio or count in the configuration that says otherwise is an error."""
-    data = get("dataset", "CloudFolder", clouds, ratio=5)
-    for size in ({}, {"ratio": 5}):
-        report = make("PointCloudUpsampling", "Midpoint", data, **size).run_test()
-        assert report["per_shape"]["ball"]["points_out"] == 400
-    for size in ({"ratio": 8}, {"n": 500}):
-        with pytest.raises(OptionError, match=f"ball.*{next(iter(size))} {next(iter(size.values()))}"):
-            make("PointCloudUpsampling", "Midpoint", data, **size).run_test()
-
-
-def test_a_test_without_items_says_why(make, tmp_path, monkeypatch):  # noqa: F811
-    data = get("dataset", "TrainingFile", write_spheres(tmp_path / "t.npz"), num_points=64)
-    data.training_set.held_out = []
-    with pytest.raises(OptionError, match=r"t\.npz.*--held-out"):
-        make("PointCloudUpsampling", "Midpoint", data).run_test()
-    monkeypatch.setattr(type(data), "get_split_list", lambda self, split: [])
-    with pytest.raises(OptionError, match="'TrainingFile'"):
-        make("PointCloudUpsampling", "Midpoint", data).run_test()

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from open3d_ml_case import require_open3d_ml, sphere
 
 from pcsr_zoo import Cloud, read, write
@@ -76,6 +77,7 @@ def start(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "a.yml").write_text(CONFIG)
+    (tmp_path / "script.pth").touch()
     (tmp_path / "clouds").mkdir()
     write(Cloud(sphere(1600)), tmp_path / "clouds" / "ball.ply")
 
@@ -87,8 +89,9 @@ def start(tmp_path, monkeypatch):
     return command
 
 
-def test_what_the_script_passes_by_itself_is_accepted(start, tmp_path):
+def test_what_the_script_passes_by_itself_is_accepted(start, tmp_path, caplog):
     start("--split", "test")
+    assert torch.cuda.is_available() or "'cuda'" in caplog.text  # it passes cuda where nobody asked for it
     assert len(read(tmp_path / "out" / "CloudFolder" / "ball.ply")) == 200
     start("--split", "test", "--device", "cpu", "--ckpt_path", "pointlie-x4", "--dataset_path", "clouds/ball.ply")
     assert len(read(tmp_path / "out" / "CloudFolder" / "ball.ply")) == 400
@@ -104,7 +107,8 @@ def test_what_the_script_passes_by_itself_is_accepted(start, tmp_path):
         (["--pipeline.optimizer.lr", "4"], "'optimizer'.*'lr'"),
         (["--dataset.use_cache", "true"], "'use_cache'"),
         (["--model.num_layers", "4"], "'num_layers'"),
-        (["--ckpt_path", "logs/ckpt_00010.pth"], r"ckpt_00010\.pth.*pickle"),
+        (["--ckpt_path", "script.pth"], r"script\.pth.*pickle"),
+        (["--ckpt_path", "logs/ckpt_00010.pth"], r"ckpt_00010\.pth.*pointlie-x8"),
         (["--pipeline.training.stesp", "4"], "'stesp'.*steps"),
     ],
 )

@@ -47,7 +47,8 @@ def test_training_finds_the_shift_and_leaves_a_checkpoint(make, shift, training_
     assert about["settings"]["seed"] == 4
     assert list(Path(outcome.folder, "logs").glob("events.out.tfevents*")), "no figures for TensorBoard"
     (text,) = Path(pipeline.cfg.logs_dir).glob("log_train_*.txt")
-    assert text.is_file()
+    assert "step 150 of 150" in text.read_text()
+    assert pipeline.run_train().step == outcome.step  # nothing is left to do
 
     later = make("PointCloudUpsampling", shift(), data)
     points = sphere(20)
@@ -63,6 +64,9 @@ def test_training_goes_on_from_what_is_there(make, shift, training_npz, tmp_path
     before = pipeline.model.network.shift.detach().clone()
     pipeline.run_train()
     torch.testing.assert_close(pipeline.model.network.shift.detach(), before)
+    assert pipeline.run_train().resumed == 2  # the same training, although the model has the trained weights now
+    with pytest.raises(OptionError, match=r"ckpt_path.*main_log_dir"):
+        make("PointCloudUpsampling", shift(ckpt_path=pipeline.training_dir), data, training=settings).run_train()
     other = make("PointCloudUpsampling", shift(width=3), data, training={**settings, "lr": 1e-3})
     with pytest.raises(TrainingError):
         other.run_train()

@@ -87,7 +87,7 @@ def test_a_part_of_a_sample_becomes_the_same_part(caplog):
 )
 def test_a_damaged_note_is_no_note(note):
     cloud = Cloud(POINTS[:40], metadata={"pcsr": note})
-    with pytest.raises(OptionError, match=r"\(-x\) .* \(-n\)"):
+    with pytest.raises(OptionError, match="ratio"):
         recover(cloud)
     assert len(recover(cloud, 2, model="midpoint")) == 80
 

@@ -101,7 +101,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         context.progress("sampling", 0.0)
         if len(points) > n * self.ratio:
             points = points[farthest_point_sample(points, int(n * self.ratio))]
-        network = self._on(context)  # not in inference mode, where a move would make its parameters untrainable
+        network = self._on(context)  # outside of inference mode, or its parameters could not be trained
         with torch.inference_mode():
             sampled = network(self._tensor(points, context), n)
         context.progress("sampling", 1.0)

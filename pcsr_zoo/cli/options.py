@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import click
+
+from .complete import complete_path
+
+CONVENTION = "pugan-2019"
+
+with_seed = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers."
+)
+with_device = click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cpu].")
+with_output = click.option(
+    "-o",
+    "--output",
+    shell_complete=complete_path,
+    metavar="OUT",
+    help="Output file, whose suffix sets the format, or folder.",
+)
+with_drawn_points = click.option(
+    "--points", type=click.IntRange(min=1), metavar="N", help="Number of points to draw from a mesh [default: 8192]."
+)
+with_temperature = click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="T",
+    help="Factor on the standard deviation of what a generative model draws; 0 gives the mean.",
+)
+with_mesh = click.option(
+    "--mesh", shell_complete=complete_path, metavar="MESH", help="The true surface, in the same frame: adds P2F."
+)
+with_convention = click.option(
+    "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
+)
