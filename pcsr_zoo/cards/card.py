@@ -10,6 +10,7 @@ The card reads these keys of "about", all of them optional; other keys are liste
     parent      the checkpoint that this one was fine-tuned from
     measured    rows of the benchmark, see `measured`
     ablations   rows of other trainings or other uses, see `ablations`
+    validation  figures on held-out shapes: {name: value}
     failures    known failures, a list of texts
     paper, ours which parts of the method the paper describes, and which pcsr-zoo adds
 """
@@ -41,7 +42,7 @@ _OWN = "Custom checkpoint of the model `{model}`; load it by its path."
 _ON_HUB = "Custom checkpoint of the model `{model}`; load it by its Hub address."
 _FOLDER = "or the path of the folder of this file"
 _NO_EFFECT = ("save_every", "save_seconds", "log_every", "workers")  # settings that do not change the weights
-_OWN_PLACE = ("license", "summary", "data", "settings", "measured", "ablations", "failures", "ours", "paper")
+_OWN_PLACE = ("license", "summary", "data", "settings", "measured", "ablations", "validation", "failures", "ours", "paper")
 
 
 def data_facts(shapes: Iterable[ShapeInfo]) -> list[dict[str, Any]]:
@@ -87,6 +88,7 @@ def update_card(
     results: Sequence[Mapping[str, Any]] = (),
     failures: Sequence[str] | None = None,
     ablations: Mapping[str, Mapping[str, Any]] | None = None,
+    validation: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Store benchmark results and known failures in a checkpoint's config.json, and render README.md again.
 
@@ -97,6 +99,7 @@ def update_card(
         failures: the new list of known failures; None keeps the present list.
         ablations: a result of `run_benchmark` for each description of what was changed. Older rows of the same
             description are replaced.
+        validation: the new figures on held-out shapes, see `training.validation`; None keeps the present ones.
 
     Returns:
         The new configuration.
@@ -115,6 +118,8 @@ def update_card(
     if ablations:
         rows = [row for label, result in ablations.items() for row in ablation_rows(label, result)]
         about["ablations"] = merge_ablations(about.get("ablations") or [], rows)
+    if validation is not None:
+        about["validation"] = dict(validation)
     config = json.loads(to_json({**config, "about": about}))
     try:
         cls = checkpoint_class(folder, config)
@@ -166,6 +171,7 @@ def render_card(
         "## Results",
         results_table(about.get("measured") or [], getattr(model_class, "published", {})),
         *(["## What brings the quality", ablation_table(about["ablations"])] if about.get("ablations") else []),
+        *_validation(about, getattr(model_class, "figures", {}), name if ours else loaded),
         "## Known failures",
         "\n".join(f"- {' '.join(text.split())}" for text in failures),
         "## Training",
@@ -180,6 +186,18 @@ def render_card(
         f"sha256 of `model.safetensors`: `{config['sha256']}`",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _validation(about: Mapping[str, Any], meanings: Mapping[str, str], name: str) -> list[str]:
+    """The section of the figures on held-out shapes; nothing if there are none."""
+    figures, file = about.get("validation"), about.get("data_file")
+    if not isinstance(figures, Mapping) or not isinstance(file, Mapping):
+        return []
+    lines = ["| figure | value | meaning |", "|---|--:|---|"]
+    lines += [f"| {key} | {_text(value)} | {meanings.get(key, '')} |" for key, value in figures.items()]
+    where = f"the {held} held-out shapes" if (held := file.get("held_out")) else "the training shapes"
+    said = f"These weights on {where} of the training file; the first figure decided which weights were kept:"
+    return ["## Validation", said, "\n".join(lines), f"```\npcsr validate {name} {_text(file.get('file'))}\n```"]
 
 
 def _citation(paper: Paper | None) -> str:

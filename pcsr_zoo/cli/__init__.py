@@ -17,6 +17,7 @@ from .recover import recover
 from .resample import sample, upsample
 from .roundtrip import roundtrip
 from .train import finetune, train
+from .validate import validate
 
 __all__ = ["main"]
 
@@ -43,6 +44,6 @@ def main(ctx: click.Context) -> None:
 
 for command in (
     *(upsample, sample, recover, roundtrip, info, models, render),
-    *(evaluate, benchmark, data, card, train, finetune, completion),
+    *(evaluate, benchmark, data, card, train, finetune, validate, completion),
 ):
     main.add_command(command)

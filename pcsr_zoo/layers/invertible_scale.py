@@ -33,6 +33,9 @@ class InvertibleScale(nn.Module):
         y = x * self.log_scale.exp()
         return y if self.shift is None else y + self.shift
 
-    def inverse(self, y: Tensor) -> Tensor:
-        """The features (..., C) that `forward` maps to y."""
-        return (y if self.shift is None else y - self.shift) * (-self.log_scale).exp()
+    def inverse(self, y: Tensor, learn: bool = True) -> Tensor:
+        """The features (..., C) that `forward` maps to y. Without `learn`, scale and shift get no gradient from it."""
+        factor, shift = (-self.log_scale).exp(), self.shift
+        if not learn:
+            factor, shift = factor.detach(), None if shift is None else shift.detach()
+        return (y if shift is None else y - shift) * factor

@@ -173,12 +173,14 @@ class Learned(Model):
         arguments: constructor arguments that JSON can hold; `cls(**arguments)` is the same model with random weights.
         network: the torch module, by default on the CPU and in evaluation mode.
         dtypes: floating-point types in which the network computes; the first one is used for training.
+        figures: what each figure of the recipe's validation means, for the card.
         trained: whether the weights come from a checkpoint or a training; `load` refuses random weights.
     """
 
     arguments: dict[str, Any]
     network: Any
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    figures: ClassVar[Mapping[str, str]] = {}
     trained: bool = False
 
     def recipe(self, **options: Any) -> Recipe:

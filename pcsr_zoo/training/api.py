@@ -175,7 +175,7 @@ def _run(
     recipe = _checked_recipe(learned, options, settings, fabric)
     data = TrainingSet.load(path)
     file = file_facts(path, data)
-    _check_split(data, path, say)
+    check_split(data, path, say)
     identity: dict[str, Any] = {
         "model": learned.name,  # type: ignore[attr-defined]
         "arguments": learned.arguments,
@@ -242,7 +242,7 @@ def _checked_recipe(learned: Learned, options: Mapping[str, Any], settings: Sett
     return recipe
 
 
-def _check_split(data: TrainingSet, path: Path, say: Report) -> None:
+def check_split(data: TrainingSet, path: Path, say: Report) -> None:
     """Check that there are training shapes. Without held-out shapes, validate on the training shapes."""
     if not len(data):
         raise OptionError(f"{path}: the file has no shapes; build it again (pcsr data build)")

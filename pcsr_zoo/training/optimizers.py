@@ -21,4 +21,4 @@ def make_optimizer(module: torch.nn.Module, part: str, settings: Settings) -> to
     ]
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     rate = settings.part_lr.get(part, settings.lr)
-    return kind([group for group in groups if group["params"]], lr=rate, betas=settings.betas)
+    return kind([group for group in groups if group["params"]], lr=rate, betas=settings.betas, fused=True)

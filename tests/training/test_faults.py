@@ -121,7 +121,7 @@ def test_files_of_an_unknown_kind_are_left_to_their_readers(tmp_path):
 def test_no_shapes():
     empty = TrainingSet({"frames": np.zeros((0, 4))}, [], {"points": 512})
     with pytest.raises(OptionError, match=r"none\.npz.*shapes"):
-        api._check_split(empty, "none.npz", print)
+        api.check_split(empty, "none.npz", print)
 
 
 # -- the state

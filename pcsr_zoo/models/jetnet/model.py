@@ -9,8 +9,8 @@ learned surface. The method is ours; `jet` names the work that it builds on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,15 @@ class JetNet(Learned, Upsampler):
     name = "jetnet"
     summary = "learned local surface: quadrics blended by a small network; any ratio, smooths noise"
     source = "ours"
+    figures: ClassVar[Mapping[str, str]] = {
+        "score": "distance, square and uncovered, weighted as in the loss",
+        "distance": "mean distance from moved positions to the surface, in point spacings",
+        "square": "mean square of this distance",
+        "uncovered": "mean square of the distance from the surface to the nearest moved position, in point spacings",
+        "noisy_distance": "distance, from noisy input",
+        "noisy_square": "square, from noisy input",
+        "noisy_uncovered": "uncovered, from noisy input",
+    }
 
     def __init__(
         self,

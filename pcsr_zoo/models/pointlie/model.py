@@ -9,7 +9,8 @@ as differences only and takes whole clouds in one pass, see `PointLIENetwork`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +44,20 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     paper = PAPER
     published = PUBLISHED
     moves = True
+    figures: ClassVar[Mapping[str, str]] = {
+        "score": "own; the mean of own and random where random points are part of the training",
+        "own": "CD x1000, both ways added, of a shape recovered from the samples of the network, with one draw of z",
+        "fps": "the same from farthest points",
+        "random": "the same from random points",
+        "zero": "the same as own, with z = 0",
+        "true": "the same as own, with the true z",
+        "moved": "mean distance from a sample to the nearest of the farthest points, in spacings of these",
+        "mean_far": "the mean of a channel of the true z: the one that is farthest from 0",
+        "std_low": "the standard deviation of a channel of the true z: the least",
+        "std": "the same: the median of the channels",
+        "std_high": "the same: the greatest",
+        "kurtosis": "the kurtosis of a channel of the true z: the median; a Gaussian has 3",
+    }
     min_points = 2
     dtypes = ("float32", "float64")
 

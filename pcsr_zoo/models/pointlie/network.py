@@ -35,7 +35,8 @@ class Sampled(NamedTuple):
 
 class PointLIENetwork(nn.Module):
     """s rescale layers, each with a decomposition and M point invertible blocks, and a scale and shift of each channel
-    of z (ours).
+    of z (ours). The latter are trained by the likelihood of z alone, which brings each channel to unit variance; what is
+    recovered does not train them.
 
     Positions are divided by the spacing of the sampled points, and the network receives them as differences only. So
     its result does not depend on where a cloud lies nor on its size, and a network that was trained on patches takes
@@ -130,7 +131,8 @@ class PointLIENetwork(nn.Module):
             unit: that of `Sampled`, for the exact inverse; by default the spacing of `points`, which is near it.
         """
         unit = spacing(points) if unit is None else unit
-        features = torch.cat([points / unit[:, None, None], self.normalization.inverse(latent)], dim=2)
+        latent = self.normalization.inverse(latent, learn=False)
+        features = torch.cat([points / unit[:, None, None], latent], dim=2)
         found = features
         for i in reversed(range(len(self.layers))):
             if i < len(self.layers) - 1:

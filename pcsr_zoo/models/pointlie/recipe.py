@@ -159,8 +159,8 @@ class PointLIERecipe(Recipe):
           `random`: from random points; each with one draw of z.
         - `zero`: from the same samples as `own` with z = 0, `true`: from the network's own samples with the true z.
         - `moved`: mean distance of the network's own samples to the nearest points of FPS(Q), in its point spacings.
-        - `std_low`, `std`, `std_high`, `kurtosis`: of the channels of the true z, the least, median and greatest
-          standard deviation, and the median kurtosis (3 for a Gaussian).
+        - `mean_far`, `std_low`, `std`, `std_high`, `kurtosis`: of the channels of the true z, the mean that is farthest
+          from 0, the least, median and greatest standard deviation, and the median kurtosis (3 for a Gaussian).
         """
         network: Any = networks["network"]
         sums: dict[str, list[Tensor]] = {}
@@ -201,7 +201,8 @@ class PointLIERecipe(Recipe):
 def _spread(latents: list[Tensor]) -> dict[str, float]:
     """Statistics of the channels of z over all shapes, see `PointLIERecipe.validate`."""
     z = torch.cat(latents).double()
-    std = z.std(dim=0)
-    kurtosis = ((z - z.mean(dim=0)) / std).pow(4).mean(dim=0)
+    mean, std = z.mean(dim=0), z.std(dim=0)
+    kurtosis = ((z - mean) / std).pow(4).mean(dim=0)
     low, middle, high = (float(value) for value in (std.min(), std.median(), std.max()))
-    return {"std_low": low, "std": middle, "std_high": high, "kurtosis": float(kurtosis.median())}
+    far = float(mean[mean.abs().argmax()])
+    return {"mean_far": far, "std_low": low, "std": middle, "std_high": high, "kurtosis": float(kurtosis.median())}

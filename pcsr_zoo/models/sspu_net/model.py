@@ -8,6 +8,7 @@ rendered, equals the sparse one. Processing whole clouds in one pass is ours, se
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,6 +48,12 @@ class SSPUNet(Learned, Upsampler):
         "up4": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
         "up4-random": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
         "up4-4096": PublishedRow("SSPU-Net", 0.16, 1.83, 3.72, "SSPU-Net (ACM MM 2021), table 1; its own test set"),
+    }
+    figures: ClassVar[Mapping[str, str]] = {
+        "score": "4 height + gap",
+        "height": "mean height of new points over the surface that the input samples, in point spacings",
+        "gap": "mean distance from a withheld input point to the dense cloud, in point spacings",
+        "truth_distance": "mean distance of the new points to the true surface, times 1000, in the unit frame",
     }
     min_points = 2
     dtypes = ("float32", "float64", "bfloat16", "float16")

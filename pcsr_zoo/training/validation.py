@@ -1,0 +1,58 @@
+"""The function `validate`, which `pcsr validate` calls."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from ..datasets.training_set import TrainingSet
+from ..errors import OptionError
+from ..models.base import ignore
+from ..zoo import load
+from .api import Report, check_split, recipe_of
+from .devices import make_fabric
+from .engine import step_seed
+from .options import make_recipe
+from .seeding import seeded
+
+
+def validate(
+    checkpoint: str | PathLike[str],
+    data: str | PathLike[str],
+    *,
+    seed: int = 0,
+    device: str | None = None,
+    report: Report | None = None,
+) -> dict[str, float]:
+    """The figures of a checkpoint on the held-out shapes of a training file.
+
+    With the file and the seed of its training, these are the figures that the training reported for these weights.
+
+    Args:
+        checkpoint: name, folder or address of a checkpoint.
+        data: a training file, see `pcsr data build`. Without held-out shapes, its training shapes are used.
+        seed: seed of the clouds and of what the model draws.
+        device: such as "cuda"; by default cuda if it is available.
+        report: receives messages.
+
+    Returns:
+        The figures by name, see `validate` of the model's recipe. The first one is the score, of which less is better.
+
+    Raises:
+        OptionError: the checkpoint has no network, or the device does not exist.
+        FileError: a file cannot be read.
+    """
+    import torch
+
+    loaded = load(checkpoint)
+    learned, folder, config = loaded.model, loaded.resolved.folder, loaded.config
+    if folder is None or config is None:
+        raise OptionError(f"'{checkpoint}' has no network, so there is nothing to validate")
+    recipe = make_recipe(learned, recipe_of(folder, config))
+    shapes = TrainingSet.load(data)
+    check_split(shapes, Path(data), report or ignore)
+    fabric = make_fabric(device, "32")
+    with seeded(fabric, step_seed(seed, 0, 0)), torch.no_grad():
+        networks = {part: module.to(fabric.device).eval() for part, module in recipe.networks().items()}
+        found = recipe.validate(networks, shapes, seed, fabric.device)
+    return {name: float(value) for name, value in found.items()}
