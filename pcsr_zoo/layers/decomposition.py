@@ -47,6 +47,8 @@ def decompose(
         n: the number of kept points, 1 <= n <= N.
         k: offsets of each kept point.
         space: the channels in which the nearest points are searched: "positions" for the first 3, "features" for all.
+            The others together weigh as much as the positions (ours). Otherwise they outweigh these where they are
+            many, and then most discarded points are in nobody's list.
         picks: (B, n), the indices of the kept points, if they are already known.
         start: index of the first kept point; by default the one farthest from the mean.
     """
@@ -60,8 +62,9 @@ def decompose(
     if size == n:
         return Decomposed(kept, kept.new_zeros(batch, n, k * channels), picks, picks[:, :, None].expand(batch, n, k))
     among = gather(features, others)
-    channel = slice(None) if space == "features" else slice(3)
-    local = nearest(among[:, :, channel], kept[:, :, channel], k)
+    weight = features.new_ones(channels if space == "features" else 3)
+    weight[3:] *= (3 / max(channels - 3, 1)) ** 0.5
+    local = nearest(among[:, :, : len(weight)] * weight, kept[:, :, : len(weight)] * weight, k)
     if local.shape[2] < k:
         local = torch.cat([local, local[:, :, -1:].expand(batch, n, k - local.shape[2])], dim=2)
     offsets = gather(among, local) - kept[:, :, None]

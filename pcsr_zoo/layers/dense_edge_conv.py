@@ -49,10 +49,11 @@ class DenseEdgeConv(nn.Module):
         return torch.cat([heard, features], dim=2)
 
     def _heard(self, own: Tensor, other: Tensor, graph: NeighborGraph) -> Tensor:
-        mine = own[:, :, None].split(self.growth, dim=3)
-        first = gather(other, graph.index) + mine[0]
+        mine = own[:, None].split(self.growth, dim=3)
+        around = graph.by_neighbor
+        first = gather(other, around.index) + mine[0]
         if self.offset is not None:
-            first = first + self.offset(graph.edges)
+            first = first + self.offset(around.edges)
         messages = [torch.relu(first)]
         for k, (layer, bias) in enumerate(zip(self.dense, mine[1:], strict=True)):
             layer_weight: Any = layer.weight
@@ -123,12 +124,8 @@ class DenseFeatures(nn.Module):
             assert x is not None
             return x
         assert graph is not None
-        around = in_parts(graph, lambda a, b: self._around(graph.part(a, b)))
+        around = surroundings(self.offset, graph)
         return around if x is None else x + around
-
-    def _around(self, graph: NeighborGraph) -> Tensor:
-        assert self.offset is not None
-        return greatest(torch.relu(self.offset(graph.edges)), graph)
 
 
 def in_parts(graph: NeighborGraph, work: Callable[[int, int], Tensor]) -> Tensor:
@@ -139,12 +136,38 @@ def in_parts(graph: NeighborGraph, work: Callable[[int, int], Tensor]) -> Tensor
     return torch.cat([work(begin, min(begin + _CHUNK, graph.size)) for begin in begins], dim=1)
 
 
+def surroundings(layer: nn.Linear, graph: NeighborGraph) -> Tensor:
+    """Max-pooling (B, N, C) of the weighted messages ReLU(layer(edge)) over the edges of a graph."""
+    kernel = torch.cat([layer.weight, layer.bias[:, None]], dim=1)
+
+    def heard(begin: int, end: int) -> Tensor:
+        # weights are not negative, and ReLU is monotonic: both may change places with others
+        said = nn.functional.linear(graph.part(begin, end).weighted_edges, kernel)
+        return torch.relu(_Greatest.apply(said))
+
+    return in_parts(graph, heard)
+
+
 def greatest(messages: Tensor, graph: NeighborGraph) -> Tensor:
-    """Max-pooling (B, N, C) of weighted messages (B, N, k, C) over the neighbors."""
-    if graph.weight is None:
-        return messages.max(dim=2).values
-    weight = graph.weight[..., None]
-    with torch.no_grad():
-        which = (messages * weight).max(dim=2, keepdim=True).indices
-    chosen = weight.expand(-1, -1, -1, messages.shape[3]).gather(2, which)  # gradients for the chosen ones alone
-    return (messages.gather(2, which) * chosen)[:, :, 0]
+    """Max-pooling (B, N, C) of weighted messages (B, k, N, C) over the neighbors."""
+    weight = graph.by_neighbor.weight
+    found: Tensor = _Greatest.apply(messages if weight is None else messages * weight[..., None])
+    return found
+
+
+class _Greatest(torch.autograd.Function):
+    """The maximum over dimension 1. On a CPU it is ten times faster than `max`, which also finds where it is.
+
+    Equal maxima get the same gradient each. Most of them are zeros after a ReLU, which pass no gradient on.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        best = x.amax(dim=1)
+        ctx.save_for_backward(x, best)
+        return best
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        x, best = ctx.saved_tensors
+        return (x - best[:, None]).sign_().add_(1).mul_(gradient[:, None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,8 +32,28 @@ class NeighborGraph:
     def size(self) -> int:
         return self.index.shape[1]
 
+    @cached_property
+    def by_neighbor(self) -> NeighborGraph:
+        """The same with the neighbors first: (B, k, N, ...). Sums and maxima over the neighbors are faster so."""
+        edges, weight = self.edges, self.weight
+        return NeighborGraph(
+            self.index.transpose(1, 2).contiguous(),
+            None if edges is None else edges.transpose(1, 2).contiguous(),
+            None if weight is None else weight.transpose(1, 2).contiguous(),
+        )
+
+    @cached_property
+    def weighted_edges(self) -> Tensor:
+        """(B, k, N, 5), the edges and 1, times the weights of the messages, with the neighbors first."""
+        edges, weight = self.by_neighbor.edges, self.by_neighbor.weight
+        assert edges is not None
+        extended = torch.cat([edges, edges.new_ones(*edges.shape[:3], 1)], dim=3)
+        return extended if weight is None else extended * weight[..., None]
+
     def part(self, begin: int, end: int) -> NeighborGraph:
         """The graph of points `begin` to `end - 1`."""
+        if (begin, end) == (0, self.size):
+            return self  # with what it has cached
         edges = None if self.edges is None else self.edges[:, begin:end]
         weight = None if self.weight is None else self.weight[:, begin:end]
         return NeighborGraph(self.index[:, begin:end], edges, weight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .dense_edge_conv import DenseFeatures, greatest, in_parts
+from .dense_edge_conv import DenseFeatures, surroundings
 from .graph import NeighborGraph, neighbor_graph
 
 FORMS = ("additive", "map")
@@ -45,11 +45,7 @@ class Surroundings(nn.Module):
 
     def forward(self, latent: Tensor, graph: NeighborGraph) -> Tensor:
         """latent (B, n, latent) and the graph of the points -> (B, n, out_channels)."""
-        around = in_parts(graph, lambda a, b: self._around(graph.part(a, b)))
-        return torch.cat([around, latent], dim=2)
-
-    def _around(self, graph: NeighborGraph) -> Tensor:
-        return greatest(torch.relu(self.offset(graph.edges)), graph)
+        return torch.cat([surroundings(self.offset, graph), latent], dim=2)
 
 
 class PIBlock(nn.Module):

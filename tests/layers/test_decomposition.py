@@ -26,9 +26,9 @@ def test_offsets_lead_to_the_nearest_discarded_points(space):
         others = [i for i in range(40) if i not in picks.tolist()]
         for i in range(20):
             own = features[b, picks[i]]
-            away = (features[b, others] - own)[:, :3].norm(dim=1)
-            if space == "features":
-                away = (features[b, others] - own).norm(dim=1)
+            away = (features[b, others] - own)[:, :3].square().sum(dim=1)
+            if space == "features":  # 9 channels beside the 3 positions, together with the weight of 3
+                away = away + (features[b, others] - own)[:, 3:].square().sum(dim=1) / 3
             near = [others[j] for j in away.argsort()[:3].tolist()]
             assert found.neighbors[b, i].tolist() == near
             torch.testing.assert_close(found.offsets[b, i], (features[b, near] - own).flatten())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcsr_zoo.layers import dense_edge_conv
-from pcsr_zoo.layers.dense_edge_conv import DenseEdgeConv, DenseFeatures
+from pcsr_zoo.layers.dense_edge_conv import DenseEdgeConv, DenseFeatures, greatest, surroundings
 from pcsr_zoo.layers.graph import NeighborGraph, neighbor_graph
 
 
@@ -83,3 +83,23 @@ def test_parts_give_what_the_whole_gives(monkeypatch):
     monkeypatch.setattr(dense_edge_conv, "_CHUNK", 16)
     with torch.no_grad():
         torch.testing.assert_close(features(x, graph), whole.detach())
+
+
+def test_surroundings_by_the_definition():
+    layer = torch.nn.Linear(4, 6).double()
+    graph = neighbor_graph(torch.randn(1, 30, 3).double(), 5)
+    assert graph.edges is not None
+    assert graph.weight is not None
+    said = surroundings(layer, graph)
+    for i in range(30):
+        messages = [graph.weight[0, i, k] * torch.relu(layer(graph.edges[0, i, k])) for k in range(6)]
+        torch.testing.assert_close(said[0, i], torch.stack(messages).amax(dim=0))
+
+
+def test_gradients_of_the_pooling():
+    points = torch.randn(1, 12, 3).double().requires_grad_()
+    layer = torch.nn.Linear(4, 3).double()
+    assert torch.autograd.gradcheck(lambda x: surroundings(layer, neighbor_graph(x, 4)), points)
+    messages = torch.randn(1, 5, 12, 3).double().requires_grad_()
+    graph = neighbor_graph(points.detach(), 4)
+    assert torch.autograd.gradcheck(lambda x: greatest(x, graph), messages)

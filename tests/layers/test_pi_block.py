@@ -149,6 +149,12 @@ def test_invertible_scale():
     scale(x).sum().backward()
     assert scale.logarithm.grad is not None
     torch.testing.assert_close(InvertibleScale([2.0], repeats=2)(x), 2 * x)
+    fixed = InvertibleScale([2.0, 0.5], shift=True)
+    y = torch.randn(5, 2, requires_grad=True)
+    torch.testing.assert_close(fixed.inverse(y, learn=False), fixed.inverse(y))
+    fixed.inverse(y, learn=False).sum().backward()
+    assert [parameter.grad for parameter in fixed.parameters()] == [None, None]
+    torch.testing.assert_close(y.grad[0], torch.tensor([0.5, 2.0]))
     moved = InvertibleScale([2.0, 0.5], shift=True)
     assert moved.shift is not None
     moved.shift.data += torch.tensor([1.0, -3.0])
