@@ -5,6 +5,8 @@ Each `hub_configs/NAME/train.yml` describes one training; its section `queue` ha
     priority    smaller numbers are trained first
     hours       what the training takes on one thread of a CPU
     tasks       tasks of the benchmark for the card
+    generated   how many generated shapes the training file has beside the meshes
+    samplers    also recover from the samples of these samplers, in the tasks that sample
 
 A training runs in `runs/weights/NAME` as its own process with one thread. The benchmark and the card follow it.
 Everything resumes: the same command continues a queue that was stopped or killed, and the weights are the same as
@@ -33,7 +35,6 @@ from pcsr_zoo.training.log import time_text
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS, RUNS = ROOT / "hub_configs", ROOT / "runs" / "weights"
-DATA = RUNS / "train.npz"
 BESIDE = ("jet", "midpoint")
 
 
@@ -46,6 +47,12 @@ class Job:
     hours: float
     tasks: tuple[str, ...]
     steps: int
+    generated: int = 60
+    samplers: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> Path:
+        return RUNS / f"meshes-and-{self.generated}.npz"
 
     @property
     def config(self) -> Path:
@@ -91,7 +98,7 @@ class Job:
         return set(self.tasks) <= {row["task"] for row in rows if row.get("weights") == current}
 
     def train_command(self) -> list[str]:
-        return [*_pcsr("train"), str(self.config), "-o", str(self.folder), "--set", f"data={DATA}"]
+        return [*_pcsr("train"), str(self.config), "-o", str(self.folder), "--set", f"data={self.data}"]
 
     def state(self) -> str:
         if self.trained:
@@ -105,8 +112,9 @@ def jobs() -> list[Job]:
     for path in sorted(CONFIGS.glob("*/train.yml")):
         values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         queue = values["queue"]
-        tasks = tuple(queue["tasks"])
-        found.append(Job(path.parent.name, queue["priority"], queue["hours"], tasks, values["training"]["steps"]))
+        name, tasks, steps = path.parent.name, tuple(queue["tasks"]), values["training"]["steps"]
+        more = queue.get("generated", 60), tuple(queue.get("samplers", ()))
+        found.append(Job(name, queue["priority"], queue["hours"], tasks, steps, *more))
     return sorted(found, key=lambda job: (job.priority, job.name))
 
 
@@ -119,25 +127,32 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **one, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
-def build_data(meshes: str | None) -> None:
-    """Make the training file, once."""
-    if DATA.is_file():
+def build_data(job: Job, meshes: str | None) -> None:
+    """Make the training file of a job, unless it exists."""
+    if job.data.is_file():
         return
     if meshes is None:
-        raise click.UsageError(f"{DATA} does not exist: give the table of the meshes by --meshes FILE.csv")
+        raise click.UsageError(f"{job.data} does not exist: give the table of the meshes by --meshes FILE.csv")
     RUNS.mkdir(parents=True, exist_ok=True)
-    options = ["-o", str(DATA), "--license-class", "permissive", "--generated", "60"]
+    options = ["-o", str(job.data), "--license-class", "permissive", "--generated", str(job.generated)]
     subprocess.run([*_pcsr("data"), "build", meshes, *options], env=_environment(), check=True)
 
 
 def measure(job: Job, data: str) -> None:
     """Run the benchmark for the card of a trained checkpoint, and write the card."""
     results = job.folder / "benchmark.json"
-    tasks = [word for task in job.tasks for word in ("--task", task)]
-    models = [word for name in (str(job.folder), *BESIDE) for word in ("--model", name)]
-    command = [*_pcsr("benchmark"), "--data", data, *tasks, *models, "--json", str(results), "--overwrite"]
-    subprocess.run(command, env=_environment(), check=True)
-    subprocess.run([*_pcsr("card"), str(job.folder), "--benchmark", str(results)], env=_environment(), check=True)
+    sampling = [task for task in job.tasks if task.startswith("pcsr")]
+    for tasks, models in (
+        (job.tasks, (str(job.folder), *BESIDE)),
+        (sampling, [f"{sampler}+{job.folder}" for sampler in job.samplers]),
+    ):
+        if not (tasks and models):
+            continue
+        chosen = [word for task in tasks for word in ("--task", task)]
+        chosen += [word for name in models for word in ("--model", name)]
+        command = [*_pcsr("benchmark"), "--data", data, *chosen, "--json", str(results), "--overwrite"]
+        subprocess.run(command, env=_environment(), check=True)
+        subprocess.run([*_pcsr("card"), str(job.folder), "--benchmark", str(results)], env=_environment(), check=True)
 
 
 def run(queue: list[Job], processes: int, hours: float | None, data: str | None) -> int:
@@ -206,7 +221,9 @@ def main(
             click.echo(f"{job.name:<18} about {time_text(job.hours):>7} of one thread   {job.state()}")
             click.echo(f"    python dev.py weights --only {job.name}    ({job.config.relative_to(ROOT)})")
         return
-    build_data(meshes)
+    for job in queue:
+        if not job.trained:
+            build_data(job, meshes)
     sys.exit(min(run(queue, processes, hours, data), 1))
 
 

@@ -57,7 +57,7 @@ def queue(data, tmp_path, monkeypatch) -> ModuleType:
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "CONFIGS", tmp_path / "configs")
     monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(module, "DATA", data)
+    monkeypatch.setattr(module.Job, "data", data)
     monkeypatch.setattr(module, "_environment", lambda: {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
     return module
 
