@@ -15,29 +15,23 @@ class InvertibleScale(nn.Module):
         initial: the factors at the start, positive.
         repeats: how many channels in a row share one factor: 3 for vectors in space.
         shift: whether there is a learned shift; otherwise it is 0.
-        speed: factor on the parameters. An optimizer such as Adam then changes scale and shift so many times faster.
     """
 
-    def __init__(self, initial: Sequence[float], repeats: int = 1, shift: bool = False, speed: float = 1.0) -> None:
+    def __init__(self, initial: Sequence[float], repeats: int = 1, shift: bool = False) -> None:
         super().__init__()
-        self.repeats, self.speed = repeats, speed
-        self.logarithm = nn.Parameter(torch.tensor(initial, dtype=torch.float32).log() / speed)
-        self.offset = nn.Parameter(torch.zeros(len(initial) * repeats)) if shift else None
+        self.repeats = repeats
+        self.logarithm = nn.Parameter(torch.tensor(initial, dtype=torch.float32).log())
+        self.shift = nn.Parameter(torch.zeros(len(initial) * repeats)) if shift else None
 
     @property
     def log_scale(self) -> Tensor:
         """The logarithm (C,) of the scale of each channel."""
-        return self.speed * self.logarithm.repeat_interleave(self.repeats)
-
-    @property
-    def shift(self) -> Tensor | None:
-        """The shift (C,) of each channel; None for zeros."""
-        return None if self.offset is None else self.speed * self.offset
+        return self.logarithm.repeat_interleave(self.repeats)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (..., C), mapped."""
-        y, shift = x * self.log_scale.exp(), self.shift
-        return y if shift is None else y + shift
+        y = x * self.log_scale.exp()
+        return y if self.shift is None else y + self.shift
 
     def inverse(self, y: Tensor, learn: bool = True) -> Tensor:
         """The features (..., C) that `forward` maps to y. Without `learn`, scale and shift get no gradient from it."""

@@ -155,9 +155,9 @@ def test_invertible_scale():
     fixed.inverse(y, learn=False).sum().backward()
     assert [parameter.grad for parameter in fixed.parameters()] == [None, None]
     torch.testing.assert_close(y.grad[0], torch.tensor([0.5, 2.0]))
-    moved = InvertibleScale([2.0, 0.5], shift=True, speed=10.0)
-    assert moved.offset is not None
-    moved.offset.data += torch.tensor([0.1, -0.3])
+    moved = InvertibleScale([2.0, 0.5], shift=True)
+    assert moved.shift is not None
+    moved.shift.data += torch.tensor([1.0, -3.0])
     torch.testing.assert_close(moved(x), x * torch.tensor([2.0, 0.5]) + torch.tensor([1.0, -3.0]))
     torch.testing.assert_close(moved.inverse(moved(x)), x)
 

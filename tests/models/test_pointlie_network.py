@@ -141,8 +141,8 @@ def test_the_normalization_of_z_counts_in_its_volume():
     network = small(2).double()
     with torch.no_grad():
         before = network(sphere(128), 32)
-        network.normalization.logarithm += 0.05
-        network.normalization.offset += 0.2
+        network.normalization.logarithm += 0.5
+        network.normalization.shift += 2.0
         after = network(sphere(128), 32)
     torch.testing.assert_close(after.volume - before.volume, torch.full_like(before.volume, 0.5), rtol=0, atol=1.0)
 

@@ -80,7 +80,7 @@ class PointLIENetwork(nn.Module):
             RescaleLayer(channels, blocks, k, 2.0 ** (-(scale - 1 - i) / 2), space, graph, form=form, **options)
             for i, channels in enumerate(self.channels[:-1])
         )
-        self.normalization = InvertibleScale([1.0] * self.latent_channels, shift=True, speed=10.0)
+        self.normalization = InvertibleScale([1.0] * self.latent_channels, shift=True)
 
     @property
     def latent_channels(self) -> int:
