@@ -28,8 +28,8 @@ LEGEND = """- CD, HD and P2F are times 1000; smaller is better. The convention i
   trained on them.
 - ± is the standard deviation from seed to seed, in tasks with random input.
 - `repeat` is the input, repeated; `jitter` adds noise of 0.01 of the radius to it; `thirds` and `thirds-owner` put new
-  points a third of the way to 4 neighbors, in the pipeline of patch networks, without a network; `floor` is another even sampling of
-  the same mesh, which shows the distance between two perfect results.
+  points a third of the way to 4 neighbors, in the pipeline of patch networks, without a network; `floor` is another
+  even sampling of the same mesh, which shows the distance between two perfect results.
 """
 
 

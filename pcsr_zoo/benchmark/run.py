@@ -7,8 +7,7 @@ references:
 - `repeat`: the input points, repeated.
 - `jitter`: the same, with Gaussian noise on all but the first copy. Its standard deviation is 0.01 of the cloud's
   radius and each coordinate is clipped at 0.03 of the radius, as in PU-GAN's augmentation.
-- `thirds`, `thirds-owner`: new points a third of the way to 4 neighbors, by the pipeline of patch networks. The two
-  merge the patches in different ways. A patch network must be better.
+- `thirds`, `thirds-owner`: new points a third of the way to 4 neighbors, in the pipeline of patch networks.
 - `floor`: another even sampling of the same mesh with the requested number of points. It shows the distance between two
   perfect results.
 """

@@ -27,7 +27,9 @@ class Fusion(nn.Module):
     def __init__(self, channels: int, copies: int) -> None:
         super().__init__()
         self.attention = SelfAttention(channels + _CODES)
-        self.mix = nn.Sequential(nn.Linear(channels + _CODES, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU())
+        self.mix = nn.Sequential(
+            nn.Linear(channels + _CODES, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU()
+        )
         self.register_buffer("codes", grid_codes(copies), persistent=False)
         self.codes: Tensor
 
@@ -73,7 +75,9 @@ class UpDownUp(nn.Module):
         super().__init__()
         self.copies = copies
         self.up, self.again = Fusion(channels, copies), Fusion(channels, copies)
-        self.down = nn.Sequential(nn.Linear(copies * channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.ReLU())
+        self.down = nn.Sequential(
+            nn.Linear(copies * channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.ReLU()
+        )
 
     def forward(self, features: Tensor, neighbors: Tensor) -> Tensor:
         up = self.up(self._repeated(features))

@@ -33,7 +33,9 @@ def register_model(cls: T) -> T:
         OptionError: the class has no name, or is not a model.
     """
     if not tasks_of(cls) or not isinstance(getattr(cls, "name", None), str):
-        raise OptionError(f"{cls.__name__} is not a model; derive it from Upsampler, PatchUpsampler or Sampler, and give it a name")
+        raise OptionError(
+            f"{cls.__name__} is not a model; derive it from Upsampler, PatchUpsampler or Sampler, and give it a name"
+        )
     _registered[cls.name] = cls  # type: ignore[attr-defined]
     return cls
 

@@ -100,7 +100,9 @@ def test_the_owner_is_the_patch_in_which_a_point_is_most_central():
     made = np.broadcast_to(patch, (*index.shape, 4, 3)).astype(np.float32)
     found = owned(made, index).reshape(500, 4, 3)
     for point in range(500):
-        ranks = {int(p): int(np.flatnonzero(index[p] == point)[0]) for p in np.flatnonzero((index == point).any(axis=1))}
+        ranks = {
+            int(p): int(np.flatnonzero(index[p] == point)[0]) for p in np.flatnonzero((index == point).any(axis=1))
+        }
         assert ranks[int(found[point, 0, 0])] == min(ranks.values())
         assert (found[point] == found[point, 0, 0]).all()
 

@@ -1,9 +1,8 @@
 """`sspu-geo`: upsampling that is trained without dense ground truth.
 
-Yifan Zhao, Le Hui, Jin Xie, "SSPU-Net: self-supervised point cloud upsampling via differentiable rendering", ACM MM
-2021. This is a re-implementation from the paper; its code was not published. New points lie between neighbors, at
-positions that the network predicts from the local shape. The losses ask that the dense cloud, when it is thinned or
-rendered, equals the sparse one. Processing whole clouds in one pass is ours, see `SSPUGeoNetwork`.
+New points lie between neighbors, at positions that the network predicts from the local shape. The losses ask that the
+dense cloud, when it is thinned or rendered, equals the sparse one. It is ours, and starts from SSPU-Net (Zhao et al.,
+ACM MM 2021): local frames and whole clouds in one pass take the place of patches, see `SSPUGeoNetwork`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import numpy as np
 
 from ..base import Context, Learned, Upsampler
 from ..sspu_net.paper import PAPER
+
 
 class SSPUGeo(Learned, Upsampler):
     """New points between each point and its neighbors.
@@ -26,8 +26,8 @@ class SSPUGeo(Learned, Upsampler):
     """
 
     name = "sspu-geo"
-    summary = "points between neighbors, trained without ground truth (SSPU-Net, re-implemented from the paper)"
-    source = "Zhao et al., ACM MM 2021"
+    summary = "points between neighbors in local frames, trained without ground truth (SSPU-Net's losses)"
+    source = "ours, after Zhao et al., ACM MM 2021"
     kind = "whole cloud"
     ratios = (4,)
     paper = PAPER

@@ -1,4 +1,4 @@
-"""The network of SSPU-Net, which makes r new points for each point (Zhao et al., ACM MM 2021, sec. 3.1, fig. 1)."""
+"""The network of `sspu-geo`, which makes r new points for each point, after SSPU-Net (Zhao et al., ACM MM 2021)."""
 
 from __future__ import annotations
 

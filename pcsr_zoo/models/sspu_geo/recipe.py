@@ -1,4 +1,4 @@
-"""Training of SSPU-Net on sparse clouds without ground truth (sec. 3.3).
+"""Training of `sspu-geo` on sparse clouds without ground truth, after SSPU-Net (Zhao et al., ACM MM 2021, sec. 3.3).
 
     L = shape EMD(FPS(D), S) + image L_ic(D, S) + hausdorff L_hd(D, S) + uniform L_un(D)
         + surface L_su(D, S) + cover L_co(D, S)

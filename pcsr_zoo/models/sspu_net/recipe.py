@@ -1,11 +1,12 @@
 """Training of SSPU-Net on patches of sparse clouds without ground truth (sec. 3.3, eq. 5 to 7).
 
-    L = shape sum_i |d_i - psi(d_i)|^2 + image (1 / m) sum_j |I_S,j - I_D,j|_F^2 + hausdorff L_hd(D, S) + uniform L_un(D)
+    L = shape sum_i |d_i - psi(d_i)|^2 + image (1 / m) sum_j |I_S,j - I_D,j|_F^2
+        + hausdorff L_hd(D, S) + uniform L_un(D)
 
 S is a patch of a sparse cloud with mean 0 and radius 1, which is also the input. D is its upsampled cloud, d_i are the
 points of FPS(D), psi is the bijection to S with the smallest sum of distances, and I are images of the differentiable
-rendering unit. The weights are the printed ones, 100, 30, 10 and 25, and the sums are those of the paper. L_un is that of
-PU-GAN, in patch radii; it is a mean over the disks of a size.
+rendering unit. The weights are the printed ones, 100, 30, 10 and 25, and the sums are those of the paper. L_un is that
+of PU-GAN, in patch radii; it is a mean over the disks of a size.
 
 The paper leaves open the size of the images, the number of cameras, the softness of the rendering, the size of the
 triangles, and the number of disks. Three more parts are ours:
@@ -14,8 +15,8 @@ triangles, and the number of disks. Three more parts are ours:
   weights, all new points are near one place, where assignments and disks mean nothing.
 - `warmup`: the weight of L_un then grows from 0, because its gradients are a thousand times too large as long as points
   lie on one another.
-- The triangles of D have the opacity 1 / r. With equal opacities, r times as many triangles make a darker image, and L_ic
-  prefers clouds with holes.
+- The triangles of D have the opacity 1 / r. With equal opacities, r times as many triangles make a darker image, and
+  L_ic prefers clouds with holes.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class SSPUNetRecipe(Recipe):
     ) -> None:
         if points < 32 or patches < 1 or cloud < points:
             raise OptionError(
-                f"points must be at least 32, patches at least 1, cloud at least points; got {points}, {patches}, {cloud}"
+                f"points must be at least 32, patches 1, cloud as many as points; got {points}, {patches}, {cloud}"
             )
         if min(shape, image, hausdorff, uniform) < 0 or shape + image + hausdorff + uniform == 0:
             raise OptionError("the weights of the loss must not be negative, and one of them must be positive")
@@ -117,11 +118,11 @@ class SSPUNetRecipe(Recipe):
             center = int(np.random.default_rng([seed, shape, patch, 7]).integers(len(cloud)))
             points = _normalized(cloud[surface_patch(cloud, center, self.points)]) @ random_rotation(rng).T
             made.append(points * np.exp(rng.uniform(*np.log(self.scale))))
-        cloud = torch.from_numpy(np.stack(made).astype(np.float32))
+        patches = torch.from_numpy(np.stack(made).astype(np.float32))
         views = np.random.default_rng([seed, step, 8]).permutation(len(self.cameras.center))
         return {
-            "cloud": cloud,
-            "spacing": spacing(cloud),
+            "cloud": patches,
+            "spacing": spacing(patches),
             "views": torch.from_numpy(views[: self.views or None].copy()).expand(count, -1),
         }
 

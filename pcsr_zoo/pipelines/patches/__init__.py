@@ -17,8 +17,8 @@ def upsample_in_patches(
 ) -> np.ndarray:
     """New points (count, 3) of a cloud, none of which is a point of the input.
 
-    A pass makes at most `model.ratio` times as many points as there are. A larger ratio takes several passes of the same
-    ratio each, whose input is the output of the pass before.
+    A pass makes at most `model.ratio` times as many points as there are. A larger ratio takes several passes of the
+    same ratio each, whose input is the output of the pass before.
 
     Args:
         model: a network of patches.

@@ -39,7 +39,9 @@ def expand(model: PatchUpsampler, points: np.ndarray, index: np.ndarray, context
         radius[radius == 0] = 1.0  # a patch of one point
         new = model.expand(patches / radius, context)
         if new.shape != (len(patches), *wanted[1:]):
-            raise PcsrError(f"'{model.name}' made {new.shape} of patches {patches.shape}; it declares ratio {model.ratio}")
+            raise PcsrError(
+                f"'{model.name}' made {new.shape} of patches {patches.shape}; it declares ratio {model.ratio}"
+            )
         made[begin : begin + batch] = new * radius[..., None] + center[:, None]
     context.progress("patches", 1.0)
     if not np.isfinite(made).all():

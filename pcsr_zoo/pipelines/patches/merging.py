@@ -10,17 +10,15 @@ from ...models.base import Context
 MERGES = ("fps", "owner")
 
 
-def merge(
-    made: np.ndarray, index: np.ndarray, count: int, how: str, context: Context, kept: np.ndarray
-) -> np.ndarray:
+def merge(made: np.ndarray, index: np.ndarray, count: int, how: str, context: Context, kept: np.ndarray) -> np.ndarray:
     """`count` points of those that were made.
 
     Args:
         made: (P, n, r, 3), the new points of each point of each patch.
         index: (P, n), the points of each patch, nearest to its seed first.
         count: number of points of the result, at most r times the number of points of the cloud.
-        how: "fps" for a farthest point sampling of all, or "owner" for those of the patch in which a point is nearest to
-            the seed, thinned by farthest point sampling if these are more than `count`.
+        how: "fps" for a farthest point sampling of all, or "owner" for those of the patch in which a point is
+            nearest to the seed, thinned by farthest point sampling if these are more than `count`.
         context: the settings of the run.
         kept: (K, 3), points that are already part of the result; K may be 0.
 
