@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..base import Context, Learned, Upsampler
-from ..sspu_net.paper import PAPER
+from ..sspu_net.paper import PAPER, PUBLISHED
 
 
 class SSPUGeo(Learned, Upsampler):
@@ -31,6 +31,7 @@ class SSPUGeo(Learned, Upsampler):
     kind = "whole cloud"
     ratios = (4,)
     paper = PAPER
+    published = PUBLISHED
     min_points = 2
     dtypes = ("float32", "float64", "bfloat16", "float16")
 
