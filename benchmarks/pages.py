@@ -23,8 +23,8 @@ _BLOCK = re.compile(r"(<!-- tables: ([^>]+) -->\n).*?(<!-- /tables -->)", re.DOT
 _FIRST = (
     "repeat",
     "jitter",
-    "thirds",
-    "thirds-owner",
+    "patch-thirds",
+    "patch-thirds-owner",
     "midpoint",
     "jet",
 )  # of the rows of a table; `floor` is the last
@@ -54,7 +54,7 @@ def overview(rows: list[dict[str, Any]]) -> str:
     shown = [
         row
         for row in rows
-        if "+" not in row["model"] and row["model"] not in ("repeat", "jitter", "thirds", "thirds-owner")
+        if "+" not in row["model"] and row["model"] not in ("repeat", "jitter", "patch-thirds", "patch-thirds-owner")
     ]
     tasks = [task for task in TASKS if any(row["task"] == task for row in shown)]
     known = {(row["model"], row["task"]): f"{row['cd']:.3f}" for row in shown}

@@ -7,7 +7,7 @@ references:
 - `repeat`: the input points, repeated.
 - `jitter`: the same, with Gaussian noise on all but the first copy. Its standard deviation is 0.01 of the cloud's
   radius and each coordinate is clipped at 0.03 of the radius, as in PU-GAN's augmentation.
-- `thirds`, `thirds-owner`: new points a third of the way to 4 neighbors, in the pipeline of patch networks.
+- `patch-thirds`, `patch-thirds-owner`: new points a third of the way to 4 neighbors, in the pipeline of patch networks.
 - `floor`: another even sampling of the same mesh with the requested number of points. It shows the distance between two
   perfect results.
 """
@@ -30,8 +30,8 @@ from ..errors import CloudError, OptionError
 from ..metrics.conventions import get_convention, table_row
 from ..zoo import LoadedModel, load
 from .names import split_model
+from .patch_thirds import THIRDS, thirds
 from .report import markdown_table, read_results, write_benchmarks_md, write_results
-from .thirds import THIRDS, thirds
 from .units import units
 
 __all__ = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from pcsr_zoo.benchmark.thirds import Thirds
+from pcsr_zoo.benchmark.patch_thirds import Thirds
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.errors import PcsrError
 from pcsr_zoo.geometry.fps import farthest_point_sample

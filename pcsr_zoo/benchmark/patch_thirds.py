@@ -11,13 +11,13 @@ from ..geometry.knn import KNN
 from ..models.base import Context, PatchUpsampler
 from ..pipelines.resample import upsample
 
-THIRDS = {"thirds": "fps", "thirds-owner": "owner"}  # reference -> how patches are merged
+THIRDS = {"patch-thirds": "fps", "patch-thirds-owner": "owner"}  # reference -> how patches are merged
 
 
 class Thirds(PatchUpsampler):
     """Four new points for each point of a patch, a third of the way to its 4 nearest neighbors."""
 
-    name = "thirds"
+    name = "patch-thirds"
     summary = "a third of the way to 4 neighbors"
     source = "reference"
     ratio = 4
