@@ -20,7 +20,14 @@ from pcsr_zoo.datasets.pugan_tasks import TASKS
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "BENCHMARKS.md", *sorted((ROOT / "benchmarks").glob("*.md")))
 _BLOCK = re.compile(r"(<!-- tables: ([^>]+) -->\n).*?(<!-- /tables -->)", re.DOTALL)
-_FIRST = ("repeat", "jitter", "midpoint", "jet")  # of the rows of a table; `floor` is the last
+_FIRST = (
+    "repeat",
+    "jitter",
+    "patch-thirds",
+    "patch-thirds-owner",
+    "midpoint",
+    "jet",
+)  # of the rows of a table; `floor` is the last
 
 
 def results() -> list[dict[str, Any]]:
@@ -44,7 +51,11 @@ def _place(model: str) -> tuple[int, int, str, int]:
 
 def overview(rows: list[dict[str, Any]]) -> str:
     """CD of each model in each task, without rows of SAMPLER+MODEL, `repeat` and `jitter`."""
-    shown = [row for row in rows if "+" not in row["model"] and row["model"] not in ("repeat", "jitter")]
+    shown = [
+        row
+        for row in rows
+        if "+" not in row["model"] and row["model"] not in ("repeat", "jitter", "patch-thirds", "patch-thirds-owner")
+    ]
     tasks = [task for task in TASKS if any(row["task"] == task for row in shown)]
     known = {(row["model"], row["task"]): f"{row['cd']:.3f}" for row in shown}
     lines = [f"| model | {' | '.join(f'`{task}`' for task in tasks)} |", "|---|" + "--:|" * len(tasks)]

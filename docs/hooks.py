@@ -3,7 +3,7 @@
 - The page of each family of models, `pcsr_zoo/models/FAMILY/page.md`, becomes models/NAME.md, and an entry of the
   section Models of the navigation.
 - Its section "Class" becomes a page of its own, models/NAME-classes.md: the reference of class, network, recipe.
-- `<!-- cards: sspu-net* -->` becomes a list of links to the model cards in hub_configs whose names match.
+- `<!-- cards: sspu-geo* -->` becomes a list of links to the model cards in hub_configs whose names match.
 - `<!-- commands -->` becomes the help of `pcsr` and a list of links to a page for each command, which the hook adds.
 - Links are written for the repository, relative to the file that they stand in. Here they lead to the same page of the
   site, or to a copy of the file, as of ../CONTRIBUTING.md.

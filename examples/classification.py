@@ -40,7 +40,7 @@ CLASSES = (
     *("half_shell", "ruled"),
 )
 SPARSE, RATIO = 128, 4
-UPSAMPLERS = ("midpoint", "jet", "jetnet", "sspu-net-x4")
+UPSAMPLERS = ("midpoint", "jet", "jetnet", "sspu-geo-x4")
 CELLS = 48  # cells along a side of the grid that converts solids to meshes
 DEVELOPMENT, REPORT = 1, 2  # seeds of the shapes for choosing the classifier, and of those in the table
 

@@ -27,8 +27,9 @@ LEGEND = """- CD, HD and P2F are times 1000; smaller is better. The convention i
 - The published learned models were trained on the 120 meshes of PU-147 or on other sets. No model of this package was
   trained on them.
 - ± is the standard deviation from seed to seed, in tasks with random input.
-- `repeat` is the input, repeated; `jitter` adds noise of 0.01 of the radius to it; `floor` is another even sampling of
-  the same mesh, which shows the distance between two perfect results.
+- `repeat` is the input, repeated. `jitter` adds noise of 0.01 of the radius to it. `patch-thirds` and
+  `patch-thirds-owner` put new points a third of the way to 4 neighbors, in the pipeline of patch networks, without a
+  network. `floor` is another even sampling of the same mesh; it shows the distance between two perfect results.
 """
 
 

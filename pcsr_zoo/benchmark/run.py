@@ -1,12 +1,13 @@
 """The benchmark: models and simple references on the tasks of PU-GAN's test shapes.
 
 A model is a name for `pcsr_zoo.load`, or `SAMPLER+MODEL` for the tasks that sample first (`fps+jet`, `random+jet`). In
-these tasks a model without a sampler in its name samples by itself if it can, and by `fps` otherwise. There are three
+these tasks a model without a sampler in its name samples by itself if it can, and by `fps` otherwise. There are
 references:
 
 - `repeat`: the input points, repeated.
 - `jitter`: the same, with Gaussian noise on all but the first copy. Its standard deviation is 0.01 of the cloud's
   radius and each coordinate is clipped at 0.03 of the radius, as in PU-GAN's augmentation.
+- `patch-thirds`, `patch-thirds-owner`: new points a third of the way to 4 neighbors, in the pipeline of patch networks.
 - `floor`: another even sampling of the same mesh with the requested number of points. It shows the distance between two
   perfect results.
 """
@@ -29,6 +30,7 @@ from ..errors import CloudError, OptionError
 from ..metrics.conventions import get_convention, table_row
 from ..zoo import LoadedModel, load
 from .names import split_model
+from .patch_thirds import THIRDS, thirds
 from .report import markdown_table, read_results, write_benchmarks_md, write_results
 from .units import units
 
@@ -43,7 +45,7 @@ __all__ = [
     "write_results",
 ]
 
-REFERENCES = ("repeat", "jitter", "floor")
+REFERENCES = ("repeat", "jitter", *THIRDS, "floor")
 FLOOR_SEED = 1_000_003  # added to the seed, so that the floor is independent of all inputs and ground truths
 
 
@@ -239,6 +241,8 @@ def _predict(
     _, model = split_model(name)
     if task.recovers:
         given = _array(_sampler(name, loaded).sample(given, n=task.n_in, seed=seed))
+    if model in THIRDS:
+        return thirds(model, given, task.n_out)
     if model not in ("repeat", "jitter"):
         verb = loaded[model].recover if task.recovers else loaded[model].upsample
         return _array(verb(given, n=task.n_out, seed=seed))

@@ -18,7 +18,7 @@ from ..metrics.conventions import CONVENTIONS
 from ..models.base import PublishedRow
 
 BESIDE = ("jet", "midpoint")  # the models without a network that every learned model is compared with
-_REFERENCES = ("repeat", "jitter", *BESIDE, "floor")
+_REFERENCES = ("repeat", "jitter", "patch-thirds", "patch-thirds-owner", *BESIDE, "floor")
 _NUMBERS = ("cd", "hd", "p2f", "p2f_std", "spread", "seeds", "shapes", "p2f_shapes", "seconds")
 
 Row = dict[str, Any]

@@ -101,13 +101,13 @@ def finetune(
     meshes, tables of meshes, dense scans in any format that pcsr reads, or folders of these. A tenth of the data is
     held out for validation; weights that are not better on it than CHECKPOINT are not kept.
 
-    Self-supervised models, such as sspu-net-x4, accept a single scan, also a sparse one. They train on some of its
+    Self-supervised models, such as sspu-geo-x4, accept a single scan, also a sparse one. They train on some of its
     regions and hold out others.
 
     \b
     Examples:
       pcsr finetune jetnet my_scans/ -o runs/mine
-      pcsr finetune sspu-net-x4 scan.ply -o runs/scan --steps 100
+      pcsr finetune sspu-geo-x4 scan.ply -o runs/scan --steps 100
     """
     from ..errors import OptionError
     from ..training.api import finetune as run

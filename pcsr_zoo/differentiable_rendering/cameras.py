@@ -40,6 +40,10 @@ class Cameras:
         """The cameras, rotated about the origin by a matrix (3, 3)."""
         return Cameras(self.center @ rotation.T, self.axes @ rotation.T, self.focal, self.near, self.far)
 
+    def only(self, which: Tensor) -> Cameras:
+        """Some of the cameras, by their indices (k,)."""
+        return Cameras(self.center[which], self.axes[which], self.focal, self.near, self.far)
+
     def to(self, like: Tensor) -> Cameras:
         """The cameras on the device and with the dtype of a tensor."""
         return Cameras(self.center.to(like), self.axes.to(like), self.focal, self.near, self.far)

@@ -24,6 +24,7 @@ from ..errors import OptionError
 
 _PAIRS = 1 << 19  # pairs of a triangle and a pixel in a part; gradients recompute parts if there are several
 _SHARPEST = 0.006  # gamma for which exp(+-1 / (2 gamma)) fits float32
+_LEAST = 1e-28  # smallest sum of weights that gives a color: with smaller ones, gradients overflow
 _FLAT = 1e-24  # edges of smaller squared length are treated as points
 
 Part = tuple[Tensor, Tensor, int]  # triangles (P,), first pixels of their windows (P, 2), width of the windows
@@ -39,6 +40,7 @@ def rasterize(
     sigma: float = 1e-4,
     gamma: float = 1e-2,
     cutoff: float = 1e-3,
+    opacity: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Silhouettes (count, size, size) and colors (count, size, size, C) on black.
 
@@ -52,6 +54,7 @@ def rasterize(
         sigma: softness of borders, a squared length in image coordinates (SoftRas: 1e-4).
         gamma: softness of occlusion, in nearness.
         cutoff: coverage below which a triangle has no effect.
+        opacity: the power of 1 - D_j in the silhouette. With 1 / r, r equal triangles cover as much as one.
 
     Raises:
         OptionError: an option is invalid.
@@ -67,8 +70,8 @@ def rasterize(
     for rows, corner, width in parts:
         given = (triangles, nearness, colors, image, rows, corner, width, size, len(sums), sigma, gamma, cutoff)
         sums = sums + (checkpoint(_sums, *given, use_reentrant=False) if again else _sums(*given))
-    silhouette = 1 - torch.exp(-sums[:-1, 0])
-    color = silhouette[:, None] * sums[:-1, 2:] / sums[:-1, 1:2].clamp(min=torch.finfo(sums.dtype).tiny)
+    silhouette = 1 - torch.exp(-opacity * sums[:-1, 0])
+    color = silhouette[:, None] * sums[:-1, 2:] / sums[:-1, 1:2].clamp(min=_LEAST)
     return silhouette.view(count, size, size), color.view(count, size, size, -1)
 
 

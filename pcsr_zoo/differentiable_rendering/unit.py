@@ -36,6 +36,7 @@ def render_clouds(
     gamma: float = 1e-2,
     cutoff: float = 1e-3,
     turning: bool = False,
+    opacity: float = 1.0,
 ) -> Pictures:
     """Images of clouds, differentiable with respect to their points.
 
@@ -47,7 +48,7 @@ def render_clouds(
         triangle: distance from the center of a point's triangle to its corners, a number or one for each cloud (B,).
         size: pixels along a side.
         colors: (B, N, C); by default, the brightness decreases with depth.
-        sigma, gamma, cutoff: see `rasterize`.
+        sigma, gamma, cutoff, opacity: see `rasterize`.
         turning: see `tangent_triangles`.
     """
     batch, views, number = len(points), len(cameras.center), points.shape[1]
@@ -74,6 +75,7 @@ def render_clouds(
         sigma,
         gamma,
         cutoff,
+        opacity,
     )
     grid = (batch, views, size, size)
     return Pictures(silhouette.view(grid), color.view(*grid, -1))

@@ -12,7 +12,13 @@ from ..differentiable_rendering.unit import render_clouds
 
 
 def image_loss(
-    a: Tensor, b: Tensor, cameras: Cameras, triangle: Tensor | float, size: int = 32, **softness: Any
+    a: Tensor,
+    b: Tensor,
+    cameras: Cameras,
+    triangle: Tensor | float,
+    size: int = 32,
+    opacity: float = 1.0,
+    **softness: Any,
 ) -> Tensor:
     """Mean squared difference over clouds, cameras, pixels and both images (silhouette, depth shading).
 
@@ -21,8 +27,9 @@ def image_loss(
     Args:
         a, b: (B, N, 3) and (B, M, 3), in the view of the cameras. Only `a` gets gradients.
         cameras, triangle, size, softness: see `render_clouds`; triangles of both clouds have one size, as in the paper.
+        opacity: of the triangles of `a`, see `rasterize`.
     """
-    ours = render_clouds(a, cameras, triangle, size, **softness)
+    ours = render_clouds(a, cameras, triangle, size, opacity=opacity, **softness)
     with torch.no_grad():
         theirs = render_clouds(b, cameras, triangle, size, **softness)
     outline = (ours.silhouette - theirs.silhouette).square().mean()

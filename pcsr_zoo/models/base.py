@@ -25,6 +25,7 @@ TASKS = ("sample", "upsample", "recover")
 KINDS = {
     "local": "processes the neighborhood of each candidate; clouds of any size, without patches",
     "whole cloud": "processes the whole cloud in one pass",
+    "patches": "processes overlapping patches of the cloud, whose results are merged",
     "subset": "selects points of the cloud",
 }
 
@@ -134,6 +135,28 @@ class Upsampler(Model):
         return points
 
 
+class PatchUpsampler(Model):
+    """A model that makes r new points for each point of a patch. All points of the result are new.
+
+    Attributes:
+        patch_size: points of a patch.
+        overlap: how many patches a point is in, on average.
+        merge: "fps" or "owner", see `pipelines.patches.merging`.
+        ratio: r.
+    """
+
+    kind: ClassVar[str] = "patches"
+    min_points: ClassVar[int] = 2
+    patch_size: ClassVar[int] = 256
+    overlap: ClassVar[float] = 3.0
+    merge: ClassVar[str] = "fps"
+    ratio: int
+
+    @abstractmethod
+    def expand(self, patches: np.ndarray, context: Context) -> np.ndarray:
+        """New points (B, n, r, 3) of patches (B, n, 3) with mean 0 and radius 1; n is smaller in small clouds."""
+
+
 class Sampler(Model):
     """A model that selects points of a cloud, or makes fewer points that represent it.
 
@@ -200,9 +223,10 @@ def class_of(model: Any) -> type:
 def tasks_of(model: Any) -> tuple[str, ...]:
     """The tasks of a model or a model class, in the order of `TASKS`; empty for anything that is not a model.
 
-    Every upsampler also recovers: it keeps the sampled points and adds others.
+    Every upsampler also recovers: it keeps the sampled points and adds others, or makes all points anew.
     """
-    kinds = {"sample": (Sampler,), "recover": (Recoverer, Upsampler), "upsample": (Upsampler,)}
+    upsamplers = (Upsampler, PatchUpsampler)
+    kinds = {"sample": (Sampler,), "recover": (Recoverer, *upsamplers), "upsample": upsamplers}
     return tuple(task for task in TASKS if issubclass(class_of(model), kinds[task]))
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from ..errors import OptionError, suggestion
 from . import __path__ as _FOLDERS
-from .base import Learned, Recoverer, Sampler, Upsampler, tasks_of
+from .base import Learned, PatchUpsampler, Recoverer, Sampler, Upsampler, tasks_of
 
 GROUP = "pcsr_zoo.models"
 
@@ -33,7 +33,9 @@ def register_model(cls: T) -> T:
         OptionError: the class has no name, or is not a model.
     """
     if not tasks_of(cls) or not isinstance(getattr(cls, "name", None), str):
-        raise OptionError(f"{cls.__name__} is not a model; derive it from Upsampler or Sampler, and give it a name")
+        raise OptionError(
+            f"{cls.__name__} is not a model; derive it from Upsampler, PatchUpsampler or Sampler, and give it a name"
+        )
     _registered[cls.name] = cls  # type: ignore[attr-defined]
     return cls
 
@@ -86,7 +88,7 @@ def families() -> dict[str, list[type]]:
 
 
 def _is_model_of(value: Any, module: str) -> bool:
-    contract = (Upsampler, Sampler, Recoverer, Learned)
+    contract = (Upsampler, PatchUpsampler, Sampler, Recoverer, Learned)
     return (
         isinstance(value, type) and issubclass(value, contract) and value.__module__ == module and "name" in vars(value)
     )

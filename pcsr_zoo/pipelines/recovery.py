@@ -11,7 +11,7 @@ from ..geometry.distinct import distinct_points
 from ..geometry.frames import UnitFrame
 from ..geometry.transfer import transfer_attributes
 from ..io.recovery_note import note_of, without_note
-from ..models.base import Context, Progress, Recoverer, Sampler, ignore
+from ..models.base import Context, PatchUpsampler, Progress, Recoverer, Sampler, ignore
 from .arguments import as_temperature, check_result, denser_count, require_distinct
 from .resample import upsample
 
@@ -39,10 +39,11 @@ def recover(
     count = denser_count(len(cloud), ratio, n, "recover")
     if isinstance(model, Recoverer):
         return _reconstruct(model, cloud, count, Context(seed, device, progress or ignore, temperature=temperature))
+    keep = not isinstance(model, PatchUpsampler)
     # The points of a `Sampler` are exact: it chose them for what it makes of them.
     noise = 0.0 if isinstance(model, Sampler) else None
     return upsample(
-        cloud, n=count, model=model, seed=seed, device=device, progress=progress, keep_input=True, noise=noise
+        cloud, n=count, model=model, seed=seed, device=device, progress=progress, keep_input=keep, noise=noise
     )
 
 

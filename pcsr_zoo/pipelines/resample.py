@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,16 +15,17 @@ from ..geometry.grid import Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
 from ..geometry.transfer import transfer_attributes
 from ..io.recovery_note import without_note
-from ..models.base import Context, Progress, Sampler, Upsampler, ignore
+from ..models.base import Context, PatchUpsampler, Progress, Sampler, Upsampler, ignore
 from ..models.densify import densify
 from .arguments import as_bits, check_result, denser_count, require_distinct, sparser_count
+from .patches import upsample_in_patches
 
 
 def upsample(
     cloud: Cloud,
     ratio: float | None = 4,
     *,
-    model: Upsampler,
+    model: Upsampler | PatchUpsampler,
     n: int | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -38,14 +40,20 @@ def upsample(
     points = frame.to_unit(cloud.positions)
     distinct = distinct_points(points)
     require_distinct(distinct, model)
-    if noise is None:
-        noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-    elif not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
-        raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
-    context = Context(seed, device, progress or ignore, noise if noise > CLEAN else 0.0)
-    keep = context.noise == 0.0 if keep_input is None else keep_input
-    base = points if keep else model.project(points, distinct, context)
-    new_points = densify(model, base, distinct, count - len(base), context)
+    context = Context(seed, device, progress or ignore)
+    if isinstance(model, PatchUpsampler):
+        keep = keep_input is True
+        base = points if keep else points[:0]
+        new_points = upsample_in_patches(model, distinct, count - len(base), context, base)
+    else:
+        if noise is None:
+            noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
+        elif not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
+            raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
+        context = replace(context, noise=noise if noise > CLEAN else 0.0)
+        keep = context.noise == 0.0 if keep_input is None else keep_input
+        base = points if keep else model.project(points, distinct, context)
+        new_points = densify(model, base, distinct, count - len(base), context)
     positions = np.concatenate([cloud.positions if keep else frame.from_unit(base), frame.from_unit(new_points)])
     context.progress("attributes", 0.0)
     return _carry(cloud, frame, points, positions, keep)

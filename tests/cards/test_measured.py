@@ -126,7 +126,7 @@ def test_the_papers_rows_and_the_citation_stand_in_the_cards():
     text = card(bundled()["pointlie-x8"])
     assert table(text, "pcsr8")["*PointLIE, published*"][1:4] == ["0.350", "4.68", "3.37"]  # table 1 of the paper
     assert "@inproceedings{zhao2021pointlie" in text
-    published = table(card(bundled()["sspu-net-x4"]), "up4")["*SSPU-Net, published*"]
+    published = table(card(bundled()["sspu-geo-x4"]), "up4")["*SSPU-Net, published*"]
     assert published[:4] == ["its own", "0.370", "3.47", "4.43"]
     assert "published*" not in card(bundled()["jetnet"])
     assert "There is no paper" in card(bundled()["jetnet"])

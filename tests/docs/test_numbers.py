@@ -52,7 +52,7 @@ PAGES = sorted((ROOT / "pcsr_zoo" / "models").glob("*/page.md"))
 def test_rows_of_the_models_pages_are_measured_ones(page):
     rows = known()
     shown = [table for table in tables(page.read_text(encoding="utf-8")) if table[0][:2] == ["model", "task"]]
-    assert shown
+    assert shown or "There are no weights yet" in page.read_text(encoding="utf-8")
     for heading, *lines in shown:
         assert heading == ["model", "task", "CD", "HD", "P2F"]
         for model, task, *values in lines:

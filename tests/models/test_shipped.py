@@ -40,7 +40,7 @@ def chamfer(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_names():
-    wanted = {"jetnet", "sspu-net-x4"} | {f"pointlie{kind}-x{ratio}" for kind in ("", "-geo") for ratio in (4, 8, 16)}
+    wanted = {"jetnet", "sspu-geo-x4"} | {f"pointlie{kind}-x{ratio}" for kind in ("", "-geo") for ratio in (4, 8, 16)}
     assert wanted <= set(NAMES)
     assert wanted <= set(pcsr_zoo.list_models())
     assert set(pcsr_zoo.list_models("pointlie-x*")) == {f"pointlie-x{ratio}" for ratio in (4, 8, 16)}

@@ -205,8 +205,8 @@ def test_random_weights_are_not_used(make, shift, clouds, tmp_path, caplog):  # 
     assert not list(tmp_path.glob("out/**/*.*"))
     allowed = shift(seed=1, allow_untrained=True)
     assert len(make("PointCloudUpsampling", allowed).run_inference(points)["point"]) == 120
-    with pytest.raises(OptionError, match=r"SSPUNet.*sspu-net-x4"):  # weights are not found by the class's name
-        make("PointCloudUpsampling", "SSPUNet").run_inference(points)
+    with pytest.raises(OptionError, match=r"SSPUGeo.*sspu-geo-x4"):  # weights are not found by the class's name
+        make("PointCloudUpsampling", "SSPUGeo").run_inference(points)
     with pytest.raises(OptionError, match=r"JetNet.*\bjetnet\b"):
         make("PointCloudUpsampling", "JetNet").run_inference(points)
     trained = make("PointCloudUpsampling", shift(seed=2))

@@ -234,7 +234,7 @@ def check_counts(model: str, seeds: range, most: int) -> None:
 
 
 FAST = ["jet", "midpoint", "jetnet", "pointlie-geo-x4"]
-SLOW = ["sspu-net-x4", "pointlie-x4", "pointlie-x8", "pointlie-x16"]
+SLOW = ["sspu-geo-x4", "pointlie-x4", "pointlie-x8", "pointlie-x16"]
 
 
 @pytest.mark.parametrize("model", FAST + SLOW)

@@ -110,38 +110,38 @@ def test_a_self_supervised_model_learns_from_the_regions_of_a_scan(scan, tmp_pat
     lines = []
     settings = {**SCAN, "steps": 2, "warmup": 0}
     recipe = {"hausdorff": 1.0}
-    outcome = finetune("sspu-net-x4", scan, tmp_path / "r", recipe=recipe, settings=settings, report=lines.append)
+    outcome = finetune("sspu-geo-x4", scan, tmp_path / "r", recipe=recipe, settings=settings, report=lines.append)
     assert outcome.steps == 2
     assert outcome.figures["score"] <= outcome.before["score"]
-    parent, about = read_config(pcsr_zoo.load("sspu-net-x4").resolved.folder), read_config(tmp_path / "r")["about"]
-    assert (about["parent"], about["parent_sha256"]) == ("sspu-net-x4", parent["sha256"])
+    parent, about = read_config(pcsr_zoo.load("sspu-geo-x4").resolved.folder), read_config(tmp_path / "r")["about"]
+    assert (about["parent"], about["parent_sha256"]) == ("sspu-geo-x4", parent["sha256"])
     assert (about["data_file"]["shapes"], about["data_file"]["held_out"], about["data_file"]["points"]) == (9, 1, 140)
     assert about["recipe"]["clouds"] == [140, 140]  # all points of a region
     assert (about["recipe"]["image"], about["recipe"]["hausdorff"]) == (0, 1.0)
     assert not any("no shape is held out" in line for line in lines)
     last = network(tmp_path / "r/last")
-    assert any(not torch.equal(value, last[name]) for name, value in network("sspu-net-x4").items())
+    assert any(not torch.equal(value, last[name]) for name, value in network("sspu-geo-x4").items())
     loaded = pcsr_zoo.load(tmp_path / "r")
-    assert loaded.name == "sspu-net-x4-finetuned"
+    assert loaded.name == "sspu-geo-x4-finetuned"
     assert loaded.upsample(sphere(60)[0], 4).shape == (240, 3)
-    again = finetune("sspu-net-x4", str(scan), tmp_path / "r", recipe=recipe, settings=settings, report=lines.append)
+    again = finetune("sspu-geo-x4", str(scan), tmp_path / "r", recipe=recipe, settings=settings, report=lines.append)
     assert again.resumed == 2
     assert sum("making a training file" in line for line in lines) == 1
 
 
 def test_a_scan_from_which_nothing_is_learned_leaves_the_weights_as_they_were(scan, tmp_path):
     settings = {**SCAN, "steps": 2, "lr": 0.02, "warmup": 0, "clip": 0, "ema": 0}
-    outcome = finetune("sspu-net-x4", scan, tmp_path / "r", settings=settings)
+    outcome = finetune("sspu-geo-x4", scan, tmp_path / "r", settings=settings)
     assert outcome.step == 0
     assert outcome.last["score"] > outcome.before["score"] == outcome.figures["score"]
-    before, after = network("sspu-net-x4"), network(tmp_path / "r")
+    before, after = network("sspu-geo-x4"), network(tmp_path / "r")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_scan_that_is_too_small_leaves_no_folder(tmp_path):
     pcsr_zoo.write(Cloud(sphere(500)[0]), tmp_path / "few.ply")
     with pytest.raises(CloudError, match=r"few\.ply.*500"):
-        finetune("sspu-net-x4", tmp_path / "few.ply", tmp_path / "r", settings={**SCAN, "steps": 2})
+        finetune("sspu-geo-x4", tmp_path / "few.ply", tmp_path / "r", settings={**SCAN, "steps": 2})
     assert not (tmp_path / "r").exists()
 
 

@@ -1,9 +1,8 @@
 """`sspu-net`: upsampling that is trained without dense ground truth.
 
-Yifan Zhao, Le Hui, Jin Xie, "SSPU-Net: self-supervised point cloud upsampling via differentiable rendering", ACM MM
-2021. This is a re-implementation from the paper; its code was not published. New points lie between neighbors, at
-positions that the network predicts from the local shape. The losses ask that the dense cloud, when it is thinned or
-rendered, equals the sparse one. Processing whole clouds in one pass is ours, see `SSPUNetwork`.
+SSPU-Net (Zhao et al., ACM MM 2021, see `paper`), re-implemented from the paper, whose authors published no code. New
+points are mixed from the features of a point and its neighbors. The losses ask that the dense cloud, when it is thinned
+or rendered, equals the sparse one. The network processes patches of 256 points.
 """
 
 from __future__ import annotations
@@ -13,97 +12,72 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..base import Context, Learned, Paper, PublishedRow, Upsampler
+from ..base import Context, Learned, PatchUpsampler
+from .paper import PAPER, PUBLISHED
 
-_TABLE_2 = "SSPU-Net (ACM MM 2021), table 2"
 
-
-class SSPUNet(Learned, Upsampler):
-    """New points between each point and its neighbors.
+class SSPUNet(Learned, PatchUpsampler):
+    """Makes r new points for each point of a patch.
 
     Args:
-        ratio: 2 or 4, the ratio of one pass. Larger ratios take several passes.
-        copies: candidates for each point, from which farthest point sampling selects, as in PU-GAN; by default twice
-            the ratio (ours). In the paper, it is the ratio.
-        width, growth, blocks, neighbors, hidden, expansion, cubic: see `SSPUNetwork`.
+        ratio: r, 2 or 4.
+        merge: how patches are merged, "fps" or "owner", see `pipelines.patches.merging`; the paper does not say.
+        width, growth, blocks, neighbors, hidden, expansion: see `SSPUNetwork`.
     """
 
     name = "sspu-net"
-    summary = "points between neighbors, trained without ground truth (SSPU-Net, re-implemented from the paper)"
+    summary = "new points of patches, trained without ground truth (SSPU-Net, re-implemented from the paper)"
     source = "Zhao et al., ACM MM 2021"
-    kind = "whole cloud"
     ratios = (4,)
-    paper = Paper(
-        method="SSPU-Net",
-        venue="ACM MM 2021",
-        bibtex="""@inproceedings{zhao2021sspunet,
-  title     = {{SSPU-Net}: Self-Supervised Point Cloud Upsampling via Differentiable Rendering},
-  author    = {Zhao, Yifan and Hui, Le and Xie, Jin},
-  booktitle = {Proceedings of the 29th ACM International Conference on Multimedia},
-  year      = {2021},
-  note      = {arXiv:2108.00454}
-}""",
-    )
-    published: ClassVar[dict[str, PublishedRow]] = {
-        "up4": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
-        "up4-random": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
-        "up4-4096": PublishedRow("SSPU-Net", 0.16, 1.83, 3.72, "SSPU-Net (ACM MM 2021), table 1; its own test set"),
-    }
+    paper = PAPER
+    published = PUBLISHED
     figures: ClassVar[Mapping[str, str]] = {
-        "score": "4 height + gap",
-        "height": "mean height of new points over the surface that the input samples, in point spacings",
-        "gap": "mean distance from a withheld input point to the dense cloud, in point spacings",
-        "truth_distance": "mean distance of the new points to the true surface, times 1000, in the unit frame",
+        "score": "cd",
+        "cd": "there + back",
+        "there": "mean squared distance from the new points of held-out patches to the true surface, x1000, radius 1",
+        "back": "the same from the true surface to the new points",
     }
-    min_points = 2
-    dtypes = ("float32", "float64", "bfloat16", "float16")
 
     def __init__(
         self,
         ratio: int = 4,
-        copies: int | None = None,
-        width: int = 96,
+        merge: str = "fps",
+        width: int = 64,
         growth: int = 12,
         blocks: int = 4,
-        neighbors: int = 12,
-        hidden: int = 96,
+        neighbors: int = 16,
+        hidden: int = 64,
         expansion: str = "neighbors",
-        cubic: bool = True,
     ) -> None:
         from ...errors import OptionError
         from .network import SSPUNetwork
 
         if ratio not in (2, 4):
             raise OptionError(f"ratio must be 2 or 4 for sspu-net, got {ratio}; larger ratios take several passes")
-        copies = 2 * ratio if copies is None else copies
-        if copies < ratio:
-            raise OptionError(f"copies must be at least the ratio, {ratio}, got {copies}")
-        self.arguments = {
-            "ratio": ratio,
-            "copies": copies,
+        if merge not in ("fps", "owner"):
+            raise OptionError(f"merge '{merge}' is unknown; use fps or owner")
+        options: dict[str, Any] = {
             "width": width,
             "growth": growth,
             "blocks": blocks,
             "neighbors": neighbors,
             "hidden": hidden,
             "expansion": expansion,
-            "cubic": cubic,
         }
-        self.max_step = float(ratio)  # type: ignore[misc]
-        self.network = SSPUNetwork(copies, width, growth, blocks, neighbors, hidden, expansion, cubic).eval()
+        self.ratio, self.merge = ratio, merge  # type: ignore[misc]
+        self.arguments = {"ratio": ratio, "merge": merge, **options}
+        self.network = SSPUNetwork(ratio, **options).eval()
 
     def recipe(self, **options: Any) -> Any:
         from .recipe import SSPUNetRecipe
 
-        return SSPUNetRecipe(self.network, int(self.arguments["ratio"]), **options)
+        return SSPUNetRecipe(self.network, **options)
 
-    def candidates(self, points: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
+    def expand(self, patches: np.ndarray, context: Context) -> np.ndarray:
         import torch
 
-        context.progress("network", 0.0)
         network = self.network.to(context.device)  # outside of inference mode, or its parameters could not be trained
+        kind = next(network.parameters()).dtype
         with torch.inference_mode():
-            given = torch.from_numpy(np.ascontiguousarray(points, np.float64))[None].to(context.device)
-            made = network(given).positions
-        context.progress("network", 1.0)
-        return made.flatten(0, 2).cpu().numpy()
+            made = network(torch.from_numpy(patches).to(context.device, kind))
+        return made.float().cpu().numpy()

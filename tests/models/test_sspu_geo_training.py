@@ -1,4 +1,4 @@
-"""How `sspu-net` is trained: what the loss sees, what it is made of, and that it teaches something."""
+"""How `sspu-geo` is trained: what the loss sees, what it is made of, and that it teaches something."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pcsr_zoo import load  # noqa: E402
 from pcsr_zoo.datasets.training_set import TrainingSet  # noqa: E402
 from pcsr_zoo.errors import OptionError, TrainingError  # noqa: E402
 from pcsr_zoo.losses.surface import heights  # noqa: E402
-from pcsr_zoo.models.sspu_net import recipe as sspu_net_recipe  # noqa: E402
-from pcsr_zoo.models.sspu_net.model import SSPUNet  # noqa: E402
+from pcsr_zoo.models.sspu_geo import recipe as sspu_geo_recipe  # noqa: E402
+from pcsr_zoo.models.sspu_geo.model import SSPUGeo  # noqa: E402
 from pcsr_zoo.training import train  # noqa: E402
 
 SMALL = {"width": 16, "growth": 4, "blocks": 2, "hidden": 16}
@@ -32,7 +32,7 @@ def data(tmp_path_factory) -> TrainingSet:
 
 def small(seed: int = 0, **options):
     torch.manual_seed(seed)
-    model = SSPUNet(**SMALL)
+    model = SSPUGeo(**SMALL)
     return model, model.recipe(**{**OPTIONS, **options})
 
 
@@ -53,13 +53,13 @@ def test_no_ground_truth_enters_the_loss(data, monkeypatch):
     drawn = []
 
     def poisoned(*args, **options):
-        batch = sspu_net_recipe_draw(*args, **options)
+        batch = sspu_geo_recipe_draw(*args, **options)
         names = [field.name for field in dataclasses.fields(batch) if field.name != "sparse"]
         drawn.append(batch.sparse.shape)
         return dataclasses.replace(batch, **{name: np.full(2, np.nan) for name in names})
 
-    sspu_net_recipe_draw = sspu_net_recipe.draw
-    monkeypatch.setattr(sspu_net_recipe, "draw", poisoned)
+    sspu_geo_recipe_draw = sspu_geo_recipe.draw
+    monkeypatch.setattr(sspu_geo_recipe, "draw", poisoned)
     loss, terms, gradients = run()
     assert torch.isfinite(loss)
     torch.testing.assert_close(loss, expected[0], rtol=0, atol=0)
@@ -111,7 +111,7 @@ def test_weights_are_the_papers_and_zero_leaves_a_term_out(data):
 def test_the_paper_to_the_letter(data):
     """All of S is given, D is what the network makes of it, and there are the four published terms."""
     torch.manual_seed(0)
-    model = SSPUNet(copies=4, **SMALL)
+    model = SSPUGeo(copies=4, **SMALL)
     recipe = model.recipe(**OPTIONS, given=1.0, keep=False, surface=0.0, cover=0.0)
     examples = recipe.examples(data, 0, 0, 0, 2)
     torch.testing.assert_close(examples["given"].sort(dim=1).values, examples["cloud"].sort(dim=1).values)
@@ -173,7 +173,7 @@ def test_validation_judges_by_points_that_were_left_out(data, monkeypatch):
     assert found["score"] == pytest.approx(4 * found["height"] + found["gap"])
     assert 0.1 < found["gap"] < 0.8
     # the truth is for the report alone
-    monkeypatch.setattr(sspu_net_recipe, "_to_truth", lambda *_: float("nan"))
+    monkeypatch.setattr(sspu_geo_recipe, "_to_truth", lambda *_: float("nan"))
     without = recipe.validate(recipe.networks(), data, 0, torch.device("cpu"))
     assert without["score"] == found["score"]
 
@@ -195,11 +195,11 @@ def test_options_that_make_no_sense(options, message):
 
 def test_arguments():
     with pytest.raises(OptionError, match=r"ratio.*16"):
-        SSPUNet(ratio=16)
+        SSPUGeo(ratio=16)
     with pytest.raises(OptionError, match="copies must be at least the ratio"):
-        SSPUNet(copies=2)
-    assert SSPUNet(ratio=2, **SMALL).max_step == 2
-    model = load(SSPUNet(ratio=2, **SMALL), allow_untrained=True)
+        SSPUGeo(copies=2)
+    assert SSPUGeo(ratio=2, **SMALL).max_step == 2
+    model = load(SSPUGeo(ratio=2, **SMALL), allow_untrained=True)
     assert len(model.upsample(np.random.default_rng(0).normal(size=(40, 3)), 16)) == 640
 
 
@@ -207,7 +207,7 @@ def test_a_training_file_of_small_clouds_is_taken(tmp_path):
     """A scan of fewer points than a patch asks for."""
     data = TrainingSet.load(write_toy_data(tmp_path / "few.npz", points=256))
     torch.manual_seed(0)
-    recipe = SSPUNet(**SMALL).recipe(pixels=12)
+    recipe = SSPUGeo(**SMALL).recipe(pixels=12)
     examples = recipe.examples(data, 0, 0, 0, 1)
     assert examples["cloud"].shape == (1, 256, 3)
     assert examples["given"].shape == (1, 128, 3)
@@ -231,20 +231,20 @@ def test_a_training_that_diverges_ends_with_the_advice_of_the_trainer(data, tmp_
     path = write_toy_data(tmp_path / "train.npz", points=2048)
     settings = {"steps": 40, "batch": 1, "lr": 1e6, "warmup": 0, "clip": 0, "ema": 0, "workers": 0, "validate_every": 5}
     with pytest.raises(TrainingError, match=r"training\.lr"):
-        train("sspu-net", path, tmp_path / "r", arguments=SMALL, recipe=OPTIONS, settings={**settings, "patience": 3})
+        train("sspu-geo", path, tmp_path / "r", arguments=SMALL, recipe=OPTIONS, settings={**settings, "patience": 3})
 
 
 def test_it_is_trained_in_bfloat16(data, tmp_path):
     path = write_toy_data(tmp_path / "train.npz", points=2048)
     settings = {"steps": 3, "batch": 1, "warmup": 0, "workers": 0, "precision": "bf16"}
-    outcome = train("sspu-net", path, tmp_path / "r", arguments=SMALL, recipe=OPTIONS, settings=settings)
+    outcome = train("sspu-geo", path, tmp_path / "r", arguments=SMALL, recipe=OPTIONS, settings=settings)
     assert outcome.skipped == 0
     assert np.isfinite(list(outcome.figures.values())).all()
 
 
 def test_the_network_is_moved_outside_of_inference_mode(monkeypatch):
     """Parameters that inference mode makes anew, on another device, could not be trained any more."""
-    model, modes = SSPUNet(**SMALL), []
+    model, modes = SSPUGeo(**SMALL), []
     move = model.network.to
 
     def to(*args, **options):

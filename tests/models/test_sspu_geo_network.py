@@ -18,13 +18,13 @@ from pcsr_zoo.layers.self_attention import SelfAttention  # noqa: E402
 from pcsr_zoo.losses.hausdorff import hausdorff_loss  # noqa: E402
 from pcsr_zoo.losses.image import image_loss  # noqa: E402
 from pcsr_zoo.losses.surface import cloud_normals, heights, surface_loss  # noqa: E402
-from pcsr_zoo.models.sspu_net.network import SSPUNetwork, cubic_below, own_frames  # noqa: E402
+from pcsr_zoo.models.sspu_geo.network import SSPUGeoNetwork, cubic_below, own_frames  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def network() -> SSPUNetwork:
+def network() -> SSPUGeoNetwork:
     torch.manual_seed(0)
-    network = SSPUNetwork(copies=5, width=16, growth=4, blocks=2, hidden=16).eval()
+    network = SSPUGeoNetwork(copies=5, width=16, growth=4, blocks=2, hidden=16).eval()
     for last in (network.beside[-1], network.above[-1]):
         torch.nn.init.normal_(last.weight, std=0.1)
     return network
@@ -159,7 +159,7 @@ def test_or_on_the_chords():
     places = []
     for cubic in (False, True):
         torch.manual_seed(0)
-        network = SSPUNetwork(copies=4, width=8, growth=4, blocks=1, hidden=8, cubic=cubic)
+        network = SSPUGeoNetwork(copies=4, width=8, growth=4, blocks=1, hidden=8, cubic=cubic)
         for last in (network.beside[-1], network.above[-1]):
             torch.nn.init.zeros_(last.weight)
         with torch.no_grad():
@@ -190,7 +190,7 @@ def test_frames_are_right_and_signs_follow_the_cloud():
 @pytest.mark.parametrize("options", [{"copies": 0}, {"neighbors": 3}, {"expansion": "magic"}])
 def test_arguments_that_make_no_sense(options):
     with pytest.raises(OptionError):
-        SSPUNetwork(**options)
+        SSPUGeoNetwork(**options)
 
 
 # -- losses -------------------------------------------------------------------------------------------------------
