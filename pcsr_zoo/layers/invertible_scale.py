@@ -35,7 +35,8 @@ class InvertibleScale(nn.Module):
 
     def inverse(self, y: Tensor, learn: bool = True) -> Tensor:
         """The features (..., C) that `forward` maps to y. Without `learn`, scale and shift get no gradient from it."""
-        factor, shift = (-self.log_scale).exp(), self.shift
+        factor = (-self.log_scale).exp()
+        shift: Tensor | None = self.shift
         if not learn:
             factor, shift = factor.detach(), None if shift is None else shift.detach()
         return (y if shift is None else y - shift) * factor

@@ -40,7 +40,7 @@ def test_what_cannot_be_validated(run, tmp_path):
     path, folder = run
     with pytest.raises(OptionError, match="midpoint"):
         validate("midpoint", path)
-    with pytest.raises(FileError, match="none.npz"):
+    with pytest.raises(FileError, match=r"none\.npz"):
         validate(folder, tmp_path / "none.npz")
 
 

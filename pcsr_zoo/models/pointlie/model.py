@@ -94,7 +94,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
             "neighbors": neighbors,
             "temperature": temperature,
         }
-        self.ratio = self.max_step = float(ratio)  # one inverse pass makes that many times more points
+        self.ratio = self.max_step = float(ratio)  # type: ignore[misc]  # one inverse pass makes that many times more points
         self.arguments = {"ratio": ratio, **options}
         self.network = PointLIENetwork(int(ratio).bit_length() - 1, **options).eval()
 

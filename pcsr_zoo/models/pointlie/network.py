@@ -35,8 +35,7 @@ class Sampled(NamedTuple):
 
 class PointLIENetwork(nn.Module):
     """s rescale layers, each with a decomposition and M point invertible blocks, and a scale and shift of each channel
-    of z (ours). The latter are trained by the likelihood of z alone, which brings each channel to unit variance; what is
-    recovered does not train them.
+    of z (ours). The latter are trained by the likelihood of z alone, which brings each channel to unit variance.
 
     Positions are divided by the spacing of the sampled points, and the network receives them as differences only. So
     its result does not depend on where a cloud lies nor on its size, and a network that was trained on patches takes
