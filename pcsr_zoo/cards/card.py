@@ -42,8 +42,10 @@ _OWN = "Custom checkpoint of the model `{model}`; load it by its path."
 _ON_HUB = "Custom checkpoint of the model `{model}`; load it by its Hub address."
 _FOLDER = "or the path of the folder of this file"
 _NO_EFFECT = ("save_every", "save_seconds", "log_every", "workers")  # settings that do not change the weights
-_OWN_PLACE = ("license", "summary", "data", "settings", "validation")
-_OWN_PLACE += ("measured", "ablations", "failures", "ours", "paper")
+_OWN_PLACE = (
+    *("license", "summary", "data", "settings", "validation"),
+    *("measured", "ablations", "failures", "ours", "paper"),
+)
 
 
 def data_facts(shapes: Iterable[ShapeInfo]) -> list[dict[str, Any]]:
