@@ -15,19 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pcsr_zoo.benchmark.report import LEGEND, markdown_table
-from pcsr_zoo.datasets.pugan_tasks import TASKS
+from pcsr_zoo.datasets.pugan_tasks import FROM_INPUT, TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "BENCHMARKS.md", *sorted((ROOT / "benchmarks").glob("*.md")))
 _BLOCK = re.compile(r"(<!-- tables: ([^>]+) -->\n).*?(<!-- /tables -->)", re.DOTALL)
-_FIRST = (
-    "repeat",
-    "jitter",
-    "patch-thirds",
-    "patch-thirds-owner",
-    "midpoint",
-    "jet",
-)  # of the rows of a table; `floor` is the last
+_FIRST = (*FROM_INPUT, "midpoint", "jet")  # of the rows of a table; `floor` is the last
 
 
 def results() -> list[dict[str, Any]]:
@@ -50,12 +43,8 @@ def _place(model: str) -> tuple[int, int, str, int]:
 
 
 def overview(rows: list[dict[str, Any]]) -> str:
-    """CD of each model in each task, without rows of SAMPLER+MODEL, `repeat` and `jitter`."""
-    shown = [
-        row
-        for row in rows
-        if "+" not in row["model"] and row["model"] not in ("repeat", "jitter", "patch-thirds", "patch-thirds-owner")
-    ]
+    """CD of each model in each task, without rows of SAMPLER+MODEL and of references made from the input."""
+    shown = [row for row in rows if "+" not in row["model"] and row["model"] not in FROM_INPUT]
     tasks = [task for task in TASKS if any(row["task"] == task for row in shown)]
     known = {(row["model"], row["task"]): f"{row['cd']:.3f}" for row in shown}
     lines = [f"| model | {' | '.join(f'`{task}`' for task in tasks)} |", "|---|" + "--:|" * len(tasks)]

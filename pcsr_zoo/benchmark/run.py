@@ -25,7 +25,7 @@ import numpy as np
 
 from .._version import __version__
 from ..datasets.pugan import PUGANShape, PUGANTestSet
-from ..datasets.pugan_tasks import TASKS, Points, Task, add_noise, get_task, shape_rng
+from ..datasets.pugan_tasks import REFERENCES, TASKS, Points, Task, add_noise, get_task, shape_rng
 from ..errors import CloudError, OptionError
 from ..metrics.conventions import get_convention, table_row
 from ..zoo import LoadedModel, load
@@ -45,7 +45,6 @@ __all__ = [
     "write_results",
 ]
 
-REFERENCES = ("repeat", "jitter", *THIRDS, "floor")
 FLOOR_SEED = 1_000_003  # added to the seed, so that the floor is independent of all inputs and ground truths
 
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..datasets.pugan_tasks import TASKS
+from ..datasets.pugan_tasks import REFERENCES, TASKS
 from ..errors import OptionError
 from ..metrics.conventions import CONVENTIONS
 from ..models.base import PublishedRow
 
 BESIDE = ("jet", "midpoint")  # the models without a network that every learned model is compared with
-_REFERENCES = ("repeat", "jitter", "patch-thirds", "patch-thirds-owner", *BESIDE, "floor")
+_REFERENCES = (*REFERENCES, *BESIDE)
 _NUMBERS = ("cd", "hd", "p2f", "p2f_std", "spread", "seeds", "shapes", "p2f_shapes", "seconds")
 
 Row = dict[str, Any]

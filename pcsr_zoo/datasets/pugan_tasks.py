@@ -178,6 +178,10 @@ _ALL += [_recovery(ratio) for ratio in (4, 8, 16)]
 _ALL += [_noisy(level) for level in (0.005, 0.01, 0.02)]
 TASKS: dict[str, Task] = {task.id: task for task in _ALL}
 
+# Rows without a model beside those of models, see `benchmark.run`; `floor` alone needs the mesh.
+FROM_INPUT = ("repeat", "jitter", "patch-thirds", "patch-thirds-owner")
+REFERENCES = (*FROM_INPUT, "floor")
+
 
 def get_task(task: str) -> Task:
     """The task of an id.

@@ -12,7 +12,7 @@ from .self_attention import SelfAttention
 
 _GRID = 0.2  # half the side of the square of grid codes, as in PU-GAN
 _OWN, _OTHERS = 0.7, 0.0  # initial alpha and beta: new points are a little closer to their own point
-_CODES = 2
+CODES = 2  # numbers in a grid code
 
 
 class Expanded(NamedTuple):
@@ -90,7 +90,7 @@ class Copies(nn.Module):
 
     def __init__(self, channels: int, copies: int, edge: int) -> None:
         super().__init__()
-        self.mix = nn.Linear(channels + _CODES + edge, channels)
+        self.mix = nn.Linear(channels + CODES + edge, channels)
         self.attention = SelfAttention(channels)
         self.register_buffer("codes", grid_codes(copies), persistent=False)
         self.codes: Tensor

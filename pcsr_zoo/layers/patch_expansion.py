@@ -9,11 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .neighbor_expansion import grid_codes
+from .neighbor_expansion import CODES, grid_codes
 from .picking import gather
 from .self_attention import SelfAttention
-
-_CODES = 2
 
 
 class Fusion(nn.Module):
@@ -26,9 +24,9 @@ class Fusion(nn.Module):
 
     def __init__(self, channels: int, copies: int) -> None:
         super().__init__()
-        self.attention = SelfAttention(channels + _CODES)
+        self.attention = SelfAttention(channels + CODES)
         self.mix = nn.Sequential(
-            nn.Linear(channels + _CODES, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU()
+            nn.Linear(channels + CODES, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU()
         )
         self.register_buffer("codes", grid_codes(copies), persistent=False)
         self.codes: Tensor

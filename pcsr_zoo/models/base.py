@@ -29,6 +29,9 @@ KINDS = {
     "subset": "selects points of the cloud",
 }
 
+# How a network's patches become one cloud, see `pipelines.patches.merging`.
+MERGES = ("fps", "owner")
+
 
 def ignore(*args: Any) -> None:
     """A callback for progress or reports that does nothing."""
@@ -141,7 +144,7 @@ class PatchUpsampler(Model):
     Attributes:
         patch_size: points of a patch.
         overlap: how many patches a point is in, on average.
-        merge: "fps" or "owner", see `pipelines.patches.merging`.
+        merge: one of `MERGES`.
         ratio: r.
     """
 

@@ -40,6 +40,8 @@ def upsample(
     points = frame.to_unit(cloud.positions)
     distinct = distinct_points(points)
     require_distinct(distinct, model)
+    if noise is not None and not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
+        raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
     context = Context(seed, device, progress or ignore)
     if isinstance(model, PatchUpsampler):
         keep = keep_input is True
@@ -48,8 +50,6 @@ def upsample(
     else:
         if noise is None:
             noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-        elif not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
-            raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
         context = replace(context, noise=noise if noise > CLEAN else 0.0)
         keep = context.noise == 0.0 if keep_input is None else keep_input
         base = points if keep else model.project(points, distinct, context)

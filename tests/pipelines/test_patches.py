@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from pcsr_zoo.benchmark.patch_thirds import Thirds
 from pcsr_zoo.cloud import Cloud
-from pcsr_zoo.errors import PcsrError
+from pcsr_zoo.errors import OptionError, PcsrError
 from pcsr_zoo.geometry.fps import farthest_point_sample
 from pcsr_zoo.models.base import Context
 from pcsr_zoo.pipelines.patches import upsample_in_patches
@@ -144,6 +144,11 @@ def test_input_that_is_kept(how):
     found = upsample(cloud, 4, model=Thirds(how), keep_input=True).positions
     np.testing.assert_array_equal(found[:400], cloud.positions)
     assert len(found) == 1600
+
+
+def test_a_noise_that_is_none_is_refused():
+    with pytest.raises(OptionError, match="noise"):
+        upsample(Cloud(sphere(300)), 4, model=Thirds(), noise=-1.0)
 
 
 def test_recovery_makes_all_points_anew():

@@ -7,12 +7,11 @@ or rendered, equals the sparse one. The network processes patches of 256 points.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from ..base import Context, Learned, PatchUpsampler
+from ..base import MERGES, Context, Learned, PatchUpsampler
 from .paper import PAPER, PUBLISHED
 
 
@@ -31,12 +30,6 @@ class SSPUNet(Learned, PatchUpsampler):
     ratios = (4,)
     paper = PAPER
     published = PUBLISHED
-    figures: ClassVar[Mapping[str, str]] = {
-        "score": "cd",
-        "cd": "there + back",
-        "there": "mean squared distance from the new points of held-out patches to the true surface, x1000, radius 1",
-        "back": "the same from the true surface to the new points",
-    }
 
     def __init__(
         self,
@@ -54,8 +47,8 @@ class SSPUNet(Learned, PatchUpsampler):
 
         if ratio not in (2, 4):
             raise OptionError(f"ratio must be 2 or 4 for sspu-net, got {ratio}; larger ratios take several passes")
-        if merge not in ("fps", "owner"):
-            raise OptionError(f"merge '{merge}' is unknown; use fps or owner")
+        if merge not in MERGES:
+            raise OptionError(f"merge '{merge}' is unknown; use {' or '.join(MERGES)}")
         options: dict[str, Any] = {
             "width": width,
             "growth": growth,

@@ -32,6 +32,7 @@ from ...datasets.generated.shapes import random_rotation
 from ...datasets.patches import surface_patch
 from ...differentiable_rendering.cameras import cameras_around
 from ...errors import OptionError
+from ...geometry.frames import UnitFrame
 from ...layers.picking import farthest_points, gather, spacing
 from ...losses.earth_mover import earth_mover_loss
 from ...losses.gaps import squared_gaps
@@ -43,8 +44,8 @@ from ..recipe import Examples, Recipe
 if TYPE_CHECKING:
     from ...datasets.training_set import TrainingSet
 
-_DISKS = 0.05  # disks of a size in L_un as a share of the points of D
 _VALIDATION_PATCHES = 8  # of each held-out shape
+_INNER = 0.9  # share of the patch radius that counts in validation
 
 
 class SSPUNetRecipe(Recipe):
@@ -55,7 +56,7 @@ class SSPUNetRecipe(Recipe):
         points: input points of a patch.
         patches: patches of each training shape; as in the paper, these are the same throughout the training.
         cloud: points of the sparse clouds that patches are cut from. They are drawn at random from the shapes.
-        scale: bounds of the random scale of a patch, see `start`; rotations are random.
+        scale: bounds of the random scale of a patch, which is also rotated at random.
         cameras, pixels: m, and the side length of the images.
         views: cameras that a step uses, drawn from the m at random; all with 0.
         triangle: size of the triangles, in point spacings of S.
@@ -100,7 +101,6 @@ class SSPUNetRecipe(Recipe):
         self.scale, self.cameras, self.pixels, self.views = scale, cameras_around(cameras, max(scale)), pixels, views
         self.triangle, self.start, self.warmup = triangle, start, warmup
         self.weights = {"shape": shape, "image": image, "hausdorff": hausdorff, "uniform": uniform}
-        self._known: tuple[Any, dict[tuple[int, int], np.ndarray]] = (None, {})
 
     def networks(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network}
@@ -116,7 +116,8 @@ class SSPUNetRecipe(Recipe):
             shape, patch = int(rng.choice(data.train)), int(rng.integers(self.patches))
             cloud = self._sparse(data, shape, seed)
             center = int(np.random.default_rng([seed, shape, patch, 7]).integers(len(cloud)))
-            points = _normalized(cloud[surface_patch(cloud, center, self.points)]) @ random_rotation(rng).T
+            points = cloud[surface_patch(cloud, center, self.points)]
+            points = UnitFrame.of(points).to_unit(points) @ random_rotation(rng).T
             made.append(points * np.exp(rng.uniform(*np.log(self.scale))))
         patches = torch.from_numpy(np.stack(made).astype(np.float32))
         views = np.random.default_rng([seed, step, 8]).permutation(len(self.cameras.center))
@@ -128,14 +129,8 @@ class SSPUNetRecipe(Recipe):
 
     def _sparse(self, data: TrainingSet, shape: int, seed: int) -> np.ndarray:
         """The sparse cloud (N, 3) of a shape, the same in all steps."""
-        if self._known[0] is not data:
-            self._known = (data, {})
-        found = self._known[1].get((shape, seed))
-        if found is None:
-            points = data.points(shape).astype(np.float64)
-            chosen = np.random.default_rng([seed, shape, 5]).permutation(len(points))[: self.cloud]
-            found = self._known[1][shape, seed] = points[chosen]
-        return found
+        points = data.points(shape).astype(np.float64)
+        return points[np.random.default_rng([seed, shape, 5]).permutation(len(points))[: self.cloud]]
 
     def loss(
         self, part: str, networks: Mapping[str, torch.nn.Module], examples: Examples, done: float
@@ -165,7 +160,7 @@ class SSPUNetRecipe(Recipe):
         if weights["uniform"]:
             area = size * side**2
             gap = (area / dense.shape[1]).sqrt()  # `uniform_loss` is in point spacings
-            terms["uniform"] = gap.mean() * uniform_loss(dense, area, seeds=_DISKS)
+            terms["uniform"] = gap.mean() * uniform_loss(dense, area)
         loss = sum((weights[name] * term for name, term in terms.items()), start=made.sum() * 0)
         return loss, {name: term.detach() for name, term in {**terms, "loss": loss}.items()}
 
@@ -175,35 +170,26 @@ class SSPUNetRecipe(Recipe):
     ) -> dict[str, float]:
         """Scores of patches of held-out shapes that were upsampled, against the true surface of the patch.
 
-        - `score`, `cd`: Chamfer distance (x1000, both ways added) to r times as many even points of the surface.
-        - `there`, `back`: its two directions, from the new points to the surface and back.
+        - `score`, `cd`: `there` + `back`, a Chamfer distance.
+        - `there`: mean squared distance from the new points to the surface, x1000. `back`: from the surface to the new
+          points. Where they end at the border of the patch, in the outer tenth of its radius, neither counts.
 
         All are in squares of the patch radius. They use the ground truth, which the training does not.
         """
-        sums: dict[str, list[float]] = {"cd": [], "there": [], "back": []}
+        sums: dict[str, list[float]] = {"there": [], "back": []}
         for k, shape in enumerate(data.held_out or data.train):
-            cloud = self._sparse(data, shape, seed)
-            truth = data.points(shape).astype(np.float64)
-            centers = np.random.default_rng([seed, k]).choice(len(cloud), _VALIDATION_PATCHES, replace=False)
-            for center in centers:
+            cloud, truth = self._sparse(data, shape, seed), data.points(shape).astype(np.float64)
+            for center in np.random.default_rng([seed, k]).choice(len(cloud), _VALIDATION_PATCHES, replace=False):
                 patch = cloud[surface_patch(cloud, int(center), self.points)]
-                middle = patch.mean(axis=0)
-                radius = float(np.linalg.norm(patch - middle, axis=1).max())
-                near = truth[np.linalg.norm(truth - middle, axis=1) < 0.9 * radius]  # the border is open
-                given = torch.from_numpy((patch - middle) / radius)[None].to(device, torch.float32)
-                whole = torch.from_numpy((near - middle) / radius)[None].to(device, torch.float32)
+                frame = UnitFrame.of(patch)
+                given, whole = (
+                    torch.from_numpy(frame.to_unit(points))[None].to(device, torch.float32) for points in (patch, truth)
+                )
                 made = networks["network"](given).flatten(1, 2)
-                inner = made[:, made[0].norm(dim=1) < 0.9]
-                back = squared_gaps(whole, made).mean()
-                all_truth = torch.from_numpy((truth - middle) / radius)[None].to(device, torch.float32)
-                there = squared_gaps(inner, all_truth).mean() if inner.shape[1] else back.new_tensor(torch.inf)
-                for name, value in (("cd", there + back), ("there", there), ("back", back)):
-                    sums[name].append(1000 * float(value))
+                inner, near = (points[:, points[0].norm(dim=1) < _INNER] for points in (made, whole))
+                there = squared_gaps(inner, whole).mean() if inner.shape[1] else torch.inf
+                sums["there"].append(1000 * float(there))
+                sums["back"].append(1000 * float(squared_gaps(near, made).mean()))
         means = {name: float(np.mean(values)) for name, values in sums.items()}
-        return {"score": means["cd"], **means}
-
-
-def _normalized(points: np.ndarray) -> np.ndarray:
-    """Points (N, 3) with mean 0 and radius 1."""
-    points = points - points.mean(axis=0)
-    return points / max(float(np.linalg.norm(points, axis=1).max()), 1e-9)
+        distance = means["there"] + means["back"]
+        return {"score": distance, "cd": distance, **means}

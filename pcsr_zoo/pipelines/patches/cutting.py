@@ -27,13 +27,10 @@ def cut(points: np.ndarray, size: int, overlap: float = 3.0) -> np.ndarray:
     tree = KNN(points)
     size = min(size, len(points))
     patches: list[np.ndarray] = []
-    missing = np.arange(len(points))
-    while len(missing):
+    covered = np.zeros(len(points), bool)
+    while len(missing := np.flatnonzero(~covered)):
         wanted = math.ceil(overlap * len(missing) / size) if size < len(points) else 1
         seeds = missing[farthest_point_sample(points[missing], min(wanted, len(missing)))]
         patches.append(tree.query(points[seeds], size)[1])
-        found = np.zeros(len(points), bool)
-        for index in patches:
-            found[index] = True
-        missing = np.flatnonzero(~found)
+        covered[patches[-1]] = True
     return np.concatenate(patches)

@@ -7,8 +7,6 @@ import numpy as np
 from ...geometry.fps import farthest_point_sample
 from ...models.base import Context
 
-MERGES = ("fps", "owner")
-
 
 def merge(made: np.ndarray, index: np.ndarray, count: int, how: str, context: Context, kept: np.ndarray) -> np.ndarray:
     """`count` points of those that were made.
