@@ -14,6 +14,7 @@ from pcsr_zoo.errors import OptionError
 from pcsr_zoo.layers.picking import farthest_points, gather
 from pcsr_zoo.losses.chamfer import chamfer_loss
 from pcsr_zoo.losses.earth_mover import earth_mover_loss
+from pcsr_zoo.metrics import chamfer_distance
 from pcsr_zoo.models.pointlie.model import PointLIE
 
 
@@ -157,6 +158,20 @@ def test_a_share_of_the_steps_is_fed_random_points(data):
         made().recipe(random=1.5)
 
 
+def test_a_share_of_the_steps_takes_whole_shapes(data):
+    """Whole tori are as wide as long and have a hole in their middle; patches of 256 of 1,024 points are neither."""
+    recipe = made().recipe(points=256, whole=0.25)
+    whole = []
+    for step in range(60):
+        dense = recipe.examples(data, step, 0, 0, 1)["dense"][0]
+        side = np.sort(np.linalg.svd(dense - dense.mean(dim=0), compute_uv=False))[::-1]  # two equal, one small
+        away = float((dense - dense.mean(dim=0)).norm(dim=1).min()) / float(dense.norm(dim=1).max())
+        whole.append(side[1] > 0.95 * side[0] and away > 0.3)
+    assert 5 < sum(whole) < 26
+    with pytest.raises(OptionError, match="whole"):
+        made().recipe(whole=-0.1)
+
+
 def test_validation(data):
     model = made()
     recipe = model.recipe(points=256)
@@ -164,8 +179,17 @@ def test_validation(data):
         figures = recipe.validate(recipe.networks(), data, 0, torch.device("cpu"))
         again = recipe.validate(recipe.networks(), data, 0, torch.device("cpu"))
         given = torch.from_numpy(draw(data, 0, 0, 1, "cloud", 256, 4.0, shapes=data.held_out, augmentation=NONE).dense)
-        z = model.network(given, 256).latent[0].double().numpy()
+        sampled = model.network(given, 256)
+        z = sampled.latent[0].double().numpy()
+        exact = model.network.recover(sampled.points, sampled.latent, 1024, sampled.unit)[0].numpy()
+        zero = model.network.recover(sampled.points, 0 * sampled.latent, 1024)[0].numpy()
     assert figures == again
+    for name, found in (("true", exact), ("zero", zero)):
+        found, truth = ((cloud - cloud.mean(axis=0)).astype(float) for cloud in (found, given[0].numpy()))
+        radius = np.linalg.norm(truth, axis=1).max()
+        expected = 1000 * chamfer_distance(found, truth) / radius**2
+        assert figures[name] == pytest.approx(expected, rel=1e-3)
+    assert 0 < figures["shift"] < 100
     assert figures["score"] == figures["own"] == pytest.approx(figures["fps"])  # untrained, its samples are those
     assert figures["moved"] == pytest.approx(0, abs=1e-6)
     assert figures["random"] != figures["own"]

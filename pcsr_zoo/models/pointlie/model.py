@@ -46,11 +46,12 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     moves = True
     figures: ClassVar[Mapping[str, str]] = {
         "score": "own; the mean of own and random where random points are part of the training",
-        "own": "CD x1000, both ways added, of a shape recovered from the samples of the network, with one draw of z",
+        "own": "CD x1000, each cloud at its own mean, of a shape recovered from the samples of the network, with one draw of z",
         "fps": "the same from farthest points",
         "random": "the same from random points",
         "zero": "the same as own, with z = 0",
         "true": "the same as own, with the true z",
+        "shift": "distance of the means of the shape and of own, in thousandths of the radius",
         "moved": "mean distance from a sample to the nearest of the farthest points, in spacings of these",
         "mean_far": "the mean of a channel of the true z: the one that is farthest from 0",
         "std_low": "the standard deviation of a channel of the true z: the least",
