@@ -164,8 +164,8 @@ class PointLIERecipe(Recipe):
         - `own`: from the network's own samples (FPS samples if it is not trained on its own), `fps`: from FPS samples,
           `random`: from random points; each with one draw of z.
         - `zero`: from the same samples as `own` with z = 0, `true`: from the network's own samples with the true z.
-        - `shift`: distance of the means of the shape and of `own`'s recovered cloud, in thousandths of the radius. It is
-          large if the density depends on where a surface faces.
+        - `shift`: distance of the means of the shape and of `own`'s recovered cloud, in thousandths of the radius. It
+          is large if the density depends on where a surface faces.
         - `moved`: mean distance of the network's own samples to the nearest points of FPS(Q), in its point spacings.
         - `mean_far`, `std_low`, `std`, `std_high`, `kurtosis`: of the channels of the true z, the mean that is farthest
           from 0, the least, median and greatest standard deviation, and the median kurtosis (3 for a Gaussian).
