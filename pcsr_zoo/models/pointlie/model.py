@@ -46,7 +46,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
     moves = True
     figures: ClassVar[Mapping[str, str]] = {
         "score": "own; the mean of own and random where random points are part of the training",
-        "own": "CD x1000, each cloud at its own mean, of a shape recovered from the network's samples and one draw of z",
+        "own": "CD x1000, clouds at their own means, of a shape recovered from the network's samples and one draw of z",
         "fps": "the same from farthest points",
         "random": "the same from random points",
         "zero": "the same as own, with z = 0",
