@@ -68,7 +68,7 @@ class PointLIERecipe(Recipe):
         two_way: bool = True,
         inputs: str = "own",
         random: float = 0.0,
-        sample: float = 1.0,
+        sample: float = 0.3,
         emd: float = 0.3,
         chamfer: float = 0.0,
         candidates: float = 2.0,
