@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from pcsr_zoo import LoadedModel, list_models, load, recover, sample, upsample
 from pcsr_zoo.errors import OptionError
+from pcsr_zoo.geometry.fps import farthest_point_sample
 from pcsr_zoo.models.base import Context, tasks_of
 from pcsr_zoo.models.pointlie.model import PointLIE
 from pcsr_zoo.models.pointlie.snapping import nearest_distinct
@@ -91,6 +92,15 @@ def test_it_places_as_many_points_as_are_asked_for_near_the_cloud(model, points,
     chosen = model.select(points, n, Context())
     assert len(set(chosen.tolist())) == n
     assert cKDTree(points).query(placed)[0].mean() <= np.linalg.norm(points[chosen] - placed, axis=1).mean() + 1e-12
+
+
+@pytest.mark.parametrize("n", [1, 15, 301, 599])
+def test_farthest_points_where_the_network_never_saw_such_clouds(model, points, n):
+    """For fewer than 16 samples, and for more than half of the points, twice the trained share."""
+    farthest = points[farthest_point_sample(points, n)]
+    np.testing.assert_array_equal(model.sampled_points(points, n, Context()), farthest)
+    near = 16 if n < 16 else 300
+    assert cKDTree(points).query(model.sampled_points(points, near, Context()))[0].mean() > 1e-3
 
 
 @pytest.mark.parametrize("ratio", [2, 4, 8, 16])

@@ -21,6 +21,7 @@ from .paper import PAPER, PUBLISHED
 if TYPE_CHECKING:
     import torch
 
+_FEW = 16  # fewer samples are no surface to the network, whose graph has 16 neighbors
 _MORE = 1.5  # largest ratio of one pass, in trained ratios: with more, the candidates do not cover evenly
 
 
@@ -108,12 +109,15 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         """The sampled points P_hat of the forward pass.
 
         A cloud with more than `ratio` n points is first thinned to `ratio` n points by farthest point sampling. For a
-        smaller one, each layer keeps the same share.
+        smaller one, each layer keeps the same share. Where the network moves points too far, because it never saw such
+        clouds, the farthest points themselves are the result: above twice the trained share, and for few points.
         """
         import torch
 
         if n == len(points):
             return points
+        if n < _FEW or 2 * len(points) < self.ratio * n:
+            return points[farthest_point_sample(points, n)]
         context.progress("sampling", 0.0)
         if len(points) > n * self.ratio:
             points = points[farthest_point_sample(points, int(n * self.ratio))]
