@@ -236,7 +236,7 @@ def test_sixteen_bits_scale_their_gradients(path):
     torch.manual_seed(0)
     half, full = (PatchRecipe(ToyPatches(8, dropout=0.0, norm=False).network, 32, 0.0, (2,)) for _ in range(2))
     full.network.load_state_dict(half.network.state_dict())
-    settings = Settings(warmup=0, schedule="constant", batch=2, lr=1e-2, clip=0.01)
+    settings = Settings(warmup=0, schedule="constant", batch=2, lr=1e-2, clip=0.01, precision="16")
     scaled, plain = Engine(half, settings, fabric), engine(full, batch=2, lr=1e-2, clip=0.01)
     scale = scaled.scaler.get_scale()
     assert plain.scaler is None
