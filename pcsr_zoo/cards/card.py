@@ -199,7 +199,7 @@ def _validation(about: Mapping[str, Any], meanings: Mapping[str, str], name: str
     lines = ["| figure | value | meaning |", "|---|--:|---|"]
     lines += [f"| {key} | {_text(value)} | {meanings.get(key, '')} |" for key, value in figures.items()]
     where = f"the {held} held-out shapes" if (held := file.get("held_out")) else "the training shapes"
-    said = f"These weights on {where} of the training file; the first figure decided which weights were kept:"
+    said = f"These weights on {where} of the training file. By the first figure, a training keeps its best weights."
     return ["## Validation", said, "\n".join(lines), f"```\npcsr validate {name} {_text(file.get('file'))}\n```"]
 
 

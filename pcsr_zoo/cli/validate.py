@@ -17,7 +17,9 @@ from .inspect import to_json
 @click.argument("data", shell_complete=complete_path, metavar="FILE")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all that is random.")
 @click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cuda if available].")
-@click.option("--card", is_flag=True, help="Store the figures in CHECKPOINT, a folder, and update its model card.")
+@click.option(
+    "--card", is_flag=True, help="Update the model card of CHECKPOINT, a folder; FILE must be that of its training."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 def validate(checkpoint: str, data: str, seed: int, device: str | None, card: bool, as_json: bool) -> None:
@@ -33,12 +35,18 @@ def validate(checkpoint: str, data: str, seed: int, device: str | None, card: bo
     """
     from ..cards.card import update_card
     from ..catalog import resolve
+    from ..checkpoints.folder import read_config
     from ..errors import OptionError
+    from ..io.files import file_sha256, readable_file
     from ..training.validation import validate as measure
 
     check_device(device)
     if card and not Path(checkpoint).is_dir():
         raise OptionError(f"--card: '{checkpoint}' is not a folder; only a checkpoint in a folder has a card to update")
+    if card:
+        used = (read_config(checkpoint)["about"].get("data_file") or {}).get("sha256")
+        if used is not None and used != file_sha256(readable_file(data)):
+            raise OptionError(f"--card: {data} is not the file that '{checkpoint}' was trained on, so its card stays")
     found = measure(checkpoint, data, seed=seed, device=device, report=session().say)
     if card:
         update_card(checkpoint, validation=found)

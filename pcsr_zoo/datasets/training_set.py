@@ -131,6 +131,8 @@ class TrainingSet:
         """
         path = readable_file(path)
         names = ("coarse", "fine", "normals", "boxes", "frames", "about")
+        if not zipfile.is_zipfile(path):
+            raise FileError(f"{path} is not a training file, or it is broken; make one with pcsr data build")
         try:
             with np.load(path, allow_pickle=False) as archive:
                 missing = [name for name in names if name not in archive.files]

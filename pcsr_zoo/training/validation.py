@@ -5,6 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+from ..catalog import checkpoints_of
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
 from ..models.base import ignore
@@ -47,6 +48,9 @@ def validate(
     loaded = load(checkpoint)
     learned, folder, config = loaded.model, loaded.resolved.folder, loaded.config
     if folder is None or config is None:
+        names = [one.name for one in checkpoints_of(loaded.resolved.model_class)]
+        if len(names) > 1:
+            raise OptionError(f"'{checkpoint}' stands for several checkpoints; name one of {', '.join(names)}")
         raise OptionError(f"'{checkpoint}' has no network, so there is nothing to validate")
     recipe = make_recipe(learned, recipe_of(folder, config))
     shapes = TrainingSet.load(data)

@@ -199,6 +199,14 @@ def test_validation(data):
     assert found == pytest.approx([std.min(), std.max(), np.median(kurtosis(z, fisher=False))], rel=0.02)
 
 
+def test_shapes_of_few_points_are_not_validated():
+    """1,024 points of a shape are 64 samples at ratio 16; of 128 points, only 8 would be left."""
+    recipe = PointLIE(16, blocks=1, hidden=4, growth=2).recipe(points=256)
+    few = type("Few", (), {"about": {"points": 128}, "held_out": [0], "train": [0]})()
+    with pytest.raises(OptionError, match="128 points"):
+        recipe.validate(recipe.networks(), few, 0, torch.device("cpu"))
+
+
 def test_options_are_checked():
     for options, message in (
         ({"inputs": "other"}, "inputs 'other'"),

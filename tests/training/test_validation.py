@@ -40,8 +40,23 @@ def test_what_cannot_be_validated(run, tmp_path):
     path, folder = run
     with pytest.raises(OptionError, match="midpoint"):
         validate("midpoint", path)
+    with pytest.raises(OptionError, match="pointlie-x8"):  # of several checkpoints, one must be named
+        validate("pointlie", path)
     with pytest.raises(FileError, match=r"none\.npz"):
         validate(folder, tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("0 0 0")
+    with pytest.raises(FileError, match=r"text\.npz.*pcsr data build"):
+        validate(folder, tmp_path / "text.npz")
+
+
+def test_a_card_keeps_the_figures_of_its_own_training_file(run, tmp_path):
+    _, folder = run
+    other = write_toy_data(tmp_path / "other.npz", shapes=6, held_out=2)
+    before = (folder / "README.md").read_bytes(), (folder / "config.json").read_bytes()
+    refused = CliRunner().invoke(main, ["validate", str(folder), str(other), "--device", "cpu", "--card"])
+    assert refused.exit_code == 1
+    assert "other.npz" in refused.output
+    assert ((folder / "README.md").read_bytes(), (folder / "config.json").read_bytes()) == before
 
 
 def test_command(run):

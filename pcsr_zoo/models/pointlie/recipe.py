@@ -175,6 +175,11 @@ class PointLIERecipe(Recipe):
         latents: list[Tensor] = []
         size = min(_VALIDATION_POINTS, int(data.about["points"])) // self.ratio * self.ratio
         n = size // self.ratio
+        if n < 16:
+            raise OptionError(
+                f"the training file has {size} points for each shape; validation at ratio {self.ratio} "
+                f"needs {16 * self.ratio}: build it with more (pcsr data build --points)"
+            )
         for k, shape in enumerate(data.held_out or data.train):
             cloud = draw(data, 0, seed, 1, "cloud", n, float(self.ratio), shapes=[shape], augmentation=NONE, first=k)
             dense = torch.from_numpy(cloud.dense).to(device)
