@@ -41,9 +41,11 @@ def validate(checkpoint: str, data: str, seed: int, device: str | None, card: bo
     from ..training.validation import validate as measure
 
     check_device(device)
-    if card and not Path(checkpoint).is_dir():
-        raise OptionError(f"--card: '{checkpoint}' is not a folder; only a checkpoint in a folder has a card to update")
     if card:
+        if not Path(checkpoint).is_dir():
+            raise OptionError(
+                f"--card: '{checkpoint}' is not a folder; only a checkpoint in a folder has a card to update"
+            )
         used = (read_config(checkpoint)["about"].get("data_file") or {}).get("sha256")
         if used is not None and used != file_sha256(readable_file(data)):
             raise OptionError(f"--card: {data} is not the file that '{checkpoint}' was trained on, so its card stays")

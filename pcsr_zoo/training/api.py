@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import resolve
+from ..catalog import checkpoints_of, resolve
 from ..checkpoints.config import CONFIG
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
@@ -118,12 +118,7 @@ def finetune(
     from .devices import make_fabric
     from .own_data import single_scan, training_file
 
-    if resolve(checkpoint).untrained:
-        raise OptionError(f"'{checkpoint}' has no trained weights; train it (pcsr train), or give a checkpoint")
-    loaded = load(checkpoint)
-    learned, folder, config = loaded.model, loaded.resolved.folder, loaded.config
-    if folder is None or config is None:
-        raise OptionError(f"'{checkpoint}' has no network, so there is nothing to train")
+    learned, folder, config = trained(checkpoint)
     if Path(output).exists() and folder.resolve() == Path(output).resolve():
         raise OptionError(f"{output} is the checkpoint itself; name another folder for the result")
     chosen = Settings.of({**_gentle(folder, config), **as_table(settings, "settings")})
@@ -212,6 +207,24 @@ def _run(
         )
     job = Job(learned, recipe, data, settings, output, identity, about, name)
     return Trainer(job, fabric, say, progress if fabric.is_global_zero else None).run(restart)
+
+
+def trained(checkpoint: str | PathLike[str]) -> tuple[Any, Path, Mapping[str, Any]]:
+    """The model, the folder and the configuration of a checkpoint.
+
+    Raises:
+        OptionError: the name has no network, or no weights of its own; then the message names its checkpoints.
+    """
+    found = resolve(checkpoint)
+    if found.untrained:
+        names = [one.name for one in checkpoints_of(found.model_class)]
+        instead = f"name one of {', '.join(names)}" if names else "train it (pcsr train), or give a checkpoint"
+        raise OptionError(f"'{checkpoint}' has no weights of its own; {instead}")
+    loaded = load(found)
+    folder, config = loaded.resolved.folder, loaded.config
+    if folder is None or config is None:
+        raise OptionError(f"'{checkpoint}' has no network, so there is nothing to train or to validate")
+    return loaded.model, folder, config
 
 
 def recipe_of(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,5 +22,5 @@ def make_optimizer(module: torch.nn.Module, part: str, settings: Settings) -> to
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     rate = settings.part_lr.get(part, settings.lr)
     # Fused, Adam divides by the scale of 16-bit gradients itself, which is too late for clipping them.
-    fused = not settings.precision.startswith("16")
+    fused = settings.precision != "16"
     return kind([group for group in groups if group["params"]], lr=rate, betas=settings.betas, fused=fused)

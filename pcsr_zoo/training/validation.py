@@ -5,12 +5,9 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from ..catalog import checkpoints_of
 from ..datasets.training_set import TrainingSet
-from ..errors import OptionError
 from ..models.base import ignore
-from ..zoo import load
-from .api import Report, check_split, recipe_of
+from .api import Report, check_split, recipe_of, trained
 from .devices import make_fabric
 from .engine import step_seed
 from .options import make_recipe
@@ -40,18 +37,12 @@ def validate(
         The figures by name, see `validate` of the model's recipe. The first one is the score, of which less is better.
 
     Raises:
-        OptionError: the checkpoint has no network, or the device does not exist.
+        OptionError: the checkpoint has no network, or the name stands for several, or the device does not exist.
         FileError: a file cannot be read.
     """
     import torch
 
-    loaded = load(checkpoint)
-    learned, folder, config = loaded.model, loaded.resolved.folder, loaded.config
-    if folder is None or config is None:
-        names = [one.name for one in checkpoints_of(loaded.resolved.model_class)]
-        if len(names) > 1:
-            raise OptionError(f"'{checkpoint}' stands for several checkpoints; name one of {', '.join(names)}")
-        raise OptionError(f"'{checkpoint}' has no network, so there is nothing to validate")
+    learned, folder, config = trained(checkpoint)
     recipe = make_recipe(learned, recipe_of(folder, config))
     shapes = TrainingSet.load(data)
     check_split(shapes, Path(data), report or ignore)

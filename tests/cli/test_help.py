@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -20,6 +21,7 @@ import pcsr_zoo
 from pcsr_zoo import Cloud, sample, write
 from pcsr_zoo.checkpoints import shipped
 from pcsr_zoo.cli import main
+from pcsr_zoo.io.files import file_sha256
 
 # The examples are for real data. These options make them quick.
 QUICK = {
@@ -73,7 +75,13 @@ def prepared(tmp_path_factory, root) -> Path:  # noqa: F811
     (place / "meshes.csv").write_text("file,license,license_class,source\n" + rows)
     write_toy_data(place / "train.npz")
     (place / "my.yml").write_text("model: toy-patches\ndata: train.npz\ntraining: {batch: 4, warmup: 1}\n")
-    shutil.copytree(shipped.bundled()["jetnet"], place / "runs" / "mine")
+    mine = shutil.copytree(shipped.bundled()["jetnet"], place / "runs" / "mine") / "config.json"
+    config = json.loads(mine.read_text())
+    config["about"]["data_file"] |= {
+        "file": "train.npz",
+        "sha256": file_sha256(place / "train.npz"),
+    }  # as if trained on
+    mine.write_text(json.dumps(config))
     command = ("benchmark", "--data", root, "--task", "up4", "--json", place / "up4.json")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)

@@ -189,7 +189,8 @@ class PointLIERecipe(Recipe):
             noise = torch.from_numpy(rng.standard_normal((1, n, network.latent_channels), np.float32)).to(device)
             some = torch.from_numpy(rng.choice(size, (1, n), replace=False)).to(device)
             z = noise * network.temperature
-            radius = _centered(dense).norm(dim=2).amax()
+            truth = _centered(dense)
+            radius = truth.norm(dim=2).amax()
             own = sampled.points if self.inputs == "own" else fps
             for name, given, latent in (
                 ("own", own, z),
@@ -200,10 +201,10 @@ class PointLIERecipe(Recipe):
             ):
                 unit = sampled.unit if name == "true" else None
                 recovered = network.recover(given, latent, size, unit)
-                sums.setdefault(name, []).append(1000 * chamfer_loss(_centered(recovered), _centered(dense), radius))
+                sums.setdefault(name, []).append(1000 * chamfer_loss(_centered(recovered), truth, radius))
                 if name == "own":
                     shift = (recovered.mean(dim=1) - dense.mean(dim=1)).norm() / radius
-                    sums["shift"] = [*sums.get("shift", []), 1000 * shift]
+                    sums.setdefault("shift", []).append(1000 * shift)
             away = sampled.points - gather(fps, nearest(fps, sampled.points, 1)[:, :, 0])
             sums.setdefault("moved", []).append(away.norm(dim=2).mean() / sampled.unit[0])
             latents.append(sampled.latent[0])
