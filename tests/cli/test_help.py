@@ -77,10 +77,7 @@ def prepared(tmp_path_factory, root) -> Path:  # noqa: F811
     (place / "my.yml").write_text("model: toy-patches\ndata: train.npz\ntraining: {batch: 4, warmup: 1}\n")
     mine = shutil.copytree(shipped.bundled()["jetnet"], place / "runs" / "mine") / "config.json"
     config = json.loads(mine.read_text())
-    config["about"]["data_file"] |= {
-        "file": "train.npz",
-        "sha256": file_sha256(place / "train.npz"),
-    }  # as if trained on
+    config["about"]["data_file"]["sha256"] = file_sha256(place / "train.npz")  # as if it was trained on this file
     mine.write_text(json.dumps(config))
     command = ("benchmark", "--data", root, "--task", "up4", "--json", place / "up4.json")
     with pytest.MonkeyPatch.context() as patch:
