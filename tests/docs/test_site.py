@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib.util
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -15,6 +16,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "mkdocs.yml").is_file():
     pytest.skip("the documentation comes with the checkout", allow_module_level=True)
+
+
+def test_every_module_of_the_reference_exists():
+    """Without mkdocs: what a page asks mkdocstrings for is a module or a name in one."""
+    names = {
+        name for page in (ROOT / "docs").rglob("*.md") for name in re.findall(r"^::: (\S+)", page.read_text(), re.M)
+    }
+    assert len(names) > 50
+    for name in sorted(names):
+        pkgutil.resolve_name(name)  # raises where there is nothing of this name
 
 
 @pytest.mark.slow
