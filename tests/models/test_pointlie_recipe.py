@@ -62,7 +62,7 @@ def test_examples_are_the_same_whoever_draws_them(data):
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms(data):
-    names = ("sample", "emd", "chamfer", "candidates", "repulsion", "uniform", "latent")
+    names = ("sample", "emd", "candidates", "repulsion", "uniform", "latent")
     weights = {name: 0.5 + k for k, name in enumerate(names)}
     recipe = made().recipe(points=256, **weights)
     examples = recipe.examples(data, 0, 0, 0, 2)
@@ -77,7 +77,7 @@ def test_terms_of_the_loss(data, volume):
     model = made(temperature=0.5)
     for parameter in model.network.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
-    recipe = model.recipe(points=256, chamfer=1.0, volume=volume)
+    recipe = model.recipe(points=256, volume=volume)
     examples = recipe.examples(data, 0, 0, 0, 1)
     _, figures = loss_of(recipe, examples)
     dense, side = examples["dense"], examples["spacing"]
@@ -91,7 +91,8 @@ def test_terms_of_the_loss(data, volume):
         torch.manual_seed(0)
         z = 0.5 * torch.randn(1, 64, 45)
         recovered = model.network.recover(sampled.points, z, 256)
-        torch.testing.assert_close(figures["chamfer"], chamfer_loss(recovered, dense, side), rtol=1e-4, atol=1e-5)
+        expected = earth_mover_loss(recovered, dense, side, exact=False)
+        torch.testing.assert_close(figures["emd"], expected, rtol=1e-4, atol=1e-5)
         found = model.network.candidates(sampled.points, z)
         assert found.shape[1] == model.network.growth * 64 > 256
         torch.testing.assert_close(figures["candidates"], chamfer_loss(found, dense, side), rtol=1e-4, atol=1e-5)
@@ -160,16 +161,18 @@ def test_a_share_of_the_steps_is_fed_random_points(data):
 
 def test_a_share_of_the_steps_takes_whole_shapes(data):
     """Whole tori are as wide as long and have a hole in their middle; patches of 256 of 1,024 points are neither."""
-    recipe = made().recipe(points=256, whole=0.25)
+    recipe = made().recipe(points=256, whole=0.5, whole_after=30)
     whole = []
     for step in range(60):
         dense = recipe.examples(data, step, 0, 0, 1)["dense"][0]
         side = np.sort(np.linalg.svd(dense - dense.mean(dim=0), compute_uv=False))[::-1]  # two equal, one small
         away = float((dense - dense.mean(dim=0)).norm(dim=1).min()) / float(dense.norm(dim=1).max())
         whole.append(side[1] > 0.95 * side[0] and away > 0.3)
-    assert 5 < sum(whole) < 26
-    with pytest.raises(OptionError, match="whole"):
-        made().recipe(whole=-0.1)
+    assert sum(whole[:30]) == 0
+    assert 5 < sum(whole[30:]) < 25
+    for bad in ({"whole": -0.1}, {"whole_after": 0.5}, {"whole_after": -1}):
+        with pytest.raises(OptionError, match=next(iter(bad))):
+            made().recipe(**bad)
 
 
 def test_validation(data):

@@ -1,7 +1,7 @@
 """The training of PointLIE: forward and inverse path together (sec. 3.3).
 
     L = sample L_sam + emd EMD(Q', Q) + repulsion L_rep(Q') + uniform L_uni(Q') + latent L_dis
-        + candidates CD(Q*, Q) + chamfer CD(Q', Q)
+        + candidates CD(Q*, Q)
 
 The first line is eq. 7 to 10 of the paper, the second is ours. L_sam = EMD(P_hat, FPS(Q)); Q' is recovered from P_hat
 with z drawn from N(0, I). L_dis is the cross entropy of z and N(0, I); with `volume` it is the negative log-likelihood
@@ -50,12 +50,13 @@ class PointLIERecipe(Recipe):
         inputs: input of the inverse path: the network's "own" samples, "fps" or "random" points of the patch.
         random: share of steps whose inverse path gets random points of the patch instead (ours), because upsampling is
             measured on such points.
-        sample, emd, chamfer, candidates, repulsion, uniform, latent: weights of the terms of the loss, see the module.
+        sample, emd, candidates, repulsion, uniform, latent: weights of the terms of the loss, see the module.
         volume: whether the latent term contains the log-determinant. With False it is eq. 10 as printed, which z can
             lower by shrinking.
         whole: share of steps that take a whole shape of N points in place of a patch (ours). A patch has few
             orientations, and its recovery always has its own count: patches alone do not teach a network to give
             surfaces of all orientations the same density.
+        whole_after: number of steps at the start that take patches alone.
 
     Raises:
         OptionError: an option is invalid.
@@ -70,13 +71,13 @@ class PointLIERecipe(Recipe):
         random: float = 0.0,
         sample: float = 0.3,
         emd: float = 0.3,
-        chamfer: float = 0.0,
         candidates: float = 2.0,
         repulsion: float = 0.1,
         uniform: float = 0.01,
         latent: float = 0.01,
         volume: bool = True,
         whole: float = 0.5,
+        whole_after: int = 0,
     ) -> None:
         net: Any = network
         self.ratio = 2 ** len(net.layers)
@@ -94,12 +95,14 @@ class PointLIERecipe(Recipe):
         for name, share in (("random", random), ("whole", whole)):
             if not 0 <= share <= 1:
                 raise OptionError(f"{name} must be a share from 0 to 1, got {share}")
+        if isinstance(whole_after, bool) or not isinstance(whole_after, int) or whole_after < 0:
+            raise OptionError(f"whole_after must be a number of steps, got {whole_after!r}")
         self.random = 1.0 if inputs == "random" else float(random)
         self.network, self.points, self.two_way, self.inputs = network, points, two_way, inputs
         self.weights = {"sample": sample, "latent": latent} if two_way else {}
-        self.weights |= {"emd": emd, "chamfer": chamfer, "candidates": candidates}
+        self.weights |= {"emd": emd, "candidates": candidates}
         self.weights |= {"repulsion": repulsion, "uniform": uniform}
-        self.volume, self.whole = volume, float(whole)
+        self.volume, self.whole, self.whole_after = volume, float(whole), whole_after
         self.augmentation = Augmentation(densities=(1.0, 0.0, 0.0), noise=(0.0, 0.0))
 
     def networks(self) -> dict[str, torch.nn.Module]:
@@ -107,7 +110,8 @@ class PointLIERecipe(Recipe):
 
     def examples(self, data: TrainingSet, step: int, seed: int, first: int, count: int) -> Examples:
         n = self.points // self.ratio
-        kind = "cloud" if np.random.default_rng([seed, step, 4]).random() < self.whole else "patch"
+        whole = step >= self.whole_after and np.random.default_rng([seed, step, 4]).random() < self.whole
+        kind = "cloud" if whole else "patch"
         batch = draw(data, step, seed, count, kind, n, float(self.ratio), augmentation=self.augmentation, first=first)
         return self._examples(torch.from_numpy(batch.dense), step, seed, first)
 
@@ -144,8 +148,6 @@ class PointLIERecipe(Recipe):
         found = network.candidates(given, network.temperature * noise)
         recovered = gather(found, farthest_points(found, size))
         terms["emd"] = earth_mover_loss(recovered, dense, side, exact=False)
-        if self.weights["chamfer"]:
-            terms["chamfer"] = chamfer_loss(recovered, dense, side)
         if self.weights["candidates"]:
             terms["candidates"] = chamfer_loss(found, dense, side)
         terms["repulsion"] = repulsion_loss(recovered, side)
