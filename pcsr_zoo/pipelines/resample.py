@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..geometry.transfer import transfer_attributes
 from ..io.recovery_note import without_note
 from ..models.base import Context, PatchUpsampler, Progress, Sampler, ScanLineUpsampler, Upsampler, ignore
 from ..models.densify import densify
-from .arguments import as_bits, check_result, denser_count, require_distinct, sparser_count
+from .arguments import as_bits, as_origin, check_result, denser_count, require_distinct, sparser_count
 from .patches import upsample_in_patches
 from .scan_lines import upsample_scan
 
@@ -32,6 +33,7 @@ def upsample(
     device: str = "cpu",
     keep_input: bool | None = None,
     noise: float | None = None,
+    origin: Sequence[float] | None = None,
     renumber_rings: bool = False,
     progress: Progress | None = None,
 ) -> Cloud:
@@ -41,9 +43,11 @@ def upsample(
     if isinstance(model, ScanLineUpsampler):
         if keep_input is False:
             raise OptionError(f"'{model.name}' keeps the measured points of a scan; leave out keep_input")
-        return upsample_scan(model, cloud, count, Context(seed, device, progress or ignore), renumber_rings)
-    if renumber_rings:
-        raise OptionError(f"'{model.name}' makes no rings; only models of scan lines renumber them")
+        context = Context(seed, device, progress or ignore)
+        return upsample_scan(model, cloud, count, context, as_origin(origin), renumber_rings)
+    for given, name in ((renumber_rings, "renumber_rings"), (origin is not None, "origin")):
+        if given:
+            raise OptionError(f"{name} is for models of spinning LiDAR, and '{model.name}' knows no rings")
     frame = UnitFrame.of(cloud.positions)
     points = frame.to_unit(cloud.positions)
     distinct = distinct_points(points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..geometry.spinning.scan import Floats, Integers, Scan, find_scans
 from ..geometry.transfer import blend
 from ..io.recovery_note import without_note
 from ..models.base import Context, ScanLineUpsampler
+from .arguments import as_origin
 
 SYNTHETIC = "synthetic"  # the attribute that flags new points, named like the flag of LAS
 RING = "ring"
@@ -46,7 +47,22 @@ class Rays(NamedTuple):
         return Rays(*(np.concatenate(column) for column in columns))
 
 
-def upsample_scan(model: ScanLineUpsampler, cloud: Cloud, count: int, context: Context, renumber: bool) -> Cloud:
+def scans_in(cloud: Cloud, origin: Sequence[float] | None = None) -> list[Scan] | None:
+    """The scans of spinning sensors in a cloud, see `find_scans`; None if it is another cloud."""
+    try:
+        return find_scans(cloud, as_origin(origin))
+    except CloudError:
+        return None
+
+
+def upsample_scan(
+    model: ScanLineUpsampler,
+    cloud: Cloud,
+    count: int,
+    context: Context,
+    origin: tuple[float, float, float] | None = None,
+    renumber: bool = False,
+) -> Cloud:
     """The measured points of spinning scans, unchanged and in their order, and then new ones between the rings.
 
     A ratio of r puts ceil(r) - 1 rings between two measured ones. Where rays hit nothing, or the model's confidence is
@@ -57,13 +73,14 @@ def upsample_scan(model: ScanLineUpsampler, cloud: Cloud, count: int, context: C
         cloud: scans of one or several sensors, see `find_scans`.
         count: the number of points of the result.
         context: the settings of the run.
-        renumber: whether all rings get whole numbers from 0 upwards. Otherwise new rings get fractions between the
-            numbers of the measured ones, if the cloud has such numbers.
+        origin: the place of the sensor; by default it is found.
+        renumber: whether all rings get whole numbers from 0 upwards. Otherwise new points get the number between those
+            of the rings below and above, rounded if it is an integer, if the cloud has such numbers.
 
     Raises:
         CloudError: the cloud is no spinning scan, or has rays for fewer points.
     """
-    scans = find_scans(cloud)
+    scans = find_scans(cloud, origin)
     extra, total = count - len(cloud), sum(len(scan) for scan in scans)
     ends = [round(extra * n / total) for n in np.cumsum([len(scan) for scan in scans])]
     made = [
@@ -123,7 +140,10 @@ def _rounds(scan: Scan, rings: int) -> Iterator[Rays]:
 def _between(scan: Scan, fractions: Floats, azimuths: Floats) -> Rays:
     """Rays between all rings, where the ring below or the one above has a point."""
     gaps = np.arange(len(scan.elevations) - 1)
-    below, fraction, azimuth = (a.ravel() for a in np.meshgrid(gaps, fractions, azimuths, indexing="ij"))
+    shape = len(gaps), len(fractions), len(azimuths)
+    below = np.broadcast_to(gaps[:, None, None], shape).ravel()
+    fraction = np.broadcast_to(fractions[:, None], shape).ravel()
+    azimuth = np.broadcast_to(azimuths, shape).ravel()
     azimuth = np.angle(np.exp(1j * azimuth))
     lower, upper = scan.at(below, azimuth), scan.at(below + 1, azimuth)
     low = np.where(lower.found, lower.elevation, scan.elevations[below])
@@ -163,7 +183,7 @@ def _dared(model: ScanLineUpsampler, scan: Scan, rays: Rays, context: Context) -
 def _sources(scan: Scan, rays: Rays) -> tuple[Integers, Floats]:
     """Numbers (M, 4) of the points around new points on the rings below and above, and their weights, nearest first."""
     azimuth = rays.polar[:, 0]
-    index = np.concatenate([scan.at(rays.below + k, azimuth).index for k in (0, 1)], axis=1)
+    index = np.concatenate([scan.at(rays.below + k, azimuth).pair for k in (0, 1)], axis=1)
     zero = np.zeros(len(rays.below))
     there = scan.pose.from_polar(rays.polar, zero)
     around = scan.pose.from_polar(scan.polar[index].reshape(-1, 3), np.zeros(index.size)).reshape(-1, 4, 3)
@@ -190,13 +210,14 @@ def _ring_numbers(cloud: Cloud, made: list[tuple[Scan, Rays]], renumber: bool) -
         return {name: _whole_numbers(cloud, made)}
     if name != source:
         return {}
-    numbers = [cloud.attributes[name].astype(np.float32)]
+    kind = cloud.attributes[name].dtype
+    numbers = [cloud.attributes[name]]
     for scan, rays in made:
         above = np.minimum(rays.below + 1, len(scan.labels) - 1)
         low, high = (scan.labels[ring].astype(np.float64) for ring in (rays.below, above))
         near = np.abs(high - low) <= 1  # neighbors in the file's numbers, too
-        mixed = low + rays.fraction * (high - low)
-        numbers.append(np.where(near, mixed, np.where(rays.fraction < 0.5, low, high)).astype(np.float32))
+        mixed = np.where(near, low + rays.fraction * (high - low), np.where(rays.fraction < 0.5, low, high))
+        numbers.append((np.rint(mixed) if kind.kind in "iu" else mixed).astype(kind))
     return {name: np.concatenate(numbers)}
 
 

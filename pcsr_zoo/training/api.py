@@ -168,7 +168,7 @@ def _run(
 
     say = report if report is not None and fabric.is_global_zero else ignore
     recipe = _checked_recipe(learned, options, settings, fabric)
-    data = TrainingSet.load(path)
+    data = recipe.data_class.load(path)
     file = file_facts(path, data)
     check_split(data, path, say)
     identity: dict[str, Any] = {

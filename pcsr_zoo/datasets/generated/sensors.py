@@ -1,7 +1,7 @@
 """Models of spinning LiDAR sensors, and their scans of generated scenes.
 
 Tables of beams follow the makers' data sheets: Velodyne VLP-16, HDL-32E, VLP-32C and HDL-64E, and evenly spaced ones
-of 64 and 128 beams as Ouster's.
+of 64 and 128 beams as Ouster's. The last one is denser than any of them, for rays between the rings of real ones.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ BEAMS: dict[str, Floats] = {
     "64": np.concatenate([np.linspace(-24.33, -8.83, 32), np.linspace(-8.33, 2, 32)]),
     "64-even": np.linspace(-22.5, 22.5, 64),
     "128": np.linspace(-22.5, 22.5, 128),
+    "128-narrow": np.linspace(-25.0, 5.0, 128),
 }  # fmt: skip
 
 
@@ -35,7 +36,6 @@ class Sensor:
 
     Attributes:
         elevations: (R,) of the beams, radians, ascending.
-        columns: shots in a turn.
         reach: the largest range, meters.
         noise: standard deviation of ranges, meters.
         loss: the share of returns that are lost at random.
@@ -44,7 +44,6 @@ class Sensor:
     """
 
     elevations: Floats
-    columns: int = 1024
     reach: float = 80.0
     noise: float = 0.015
     loss: float = 0.02

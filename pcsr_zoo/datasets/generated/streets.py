@@ -62,11 +62,8 @@ class _Ground:
         return np.asarray(z + self.step[1] * np.clip((-y - self.curb[1]) / 0.05, 0, 1))
 
     def mesh(self) -> Mesh:
-        across = np.unique(
-            np.concatenate(
-                [np.linspace(-_HALF, _HALF, 81), self.curb[0] + np.array([0, 0.05]), -self.curb[1] - np.array([0, 0.05])]
-            )
-        )
+        edges = [self.curb[0], self.curb[0] + 0.05, -self.curb[1], -self.curb[1] - 0.05]
+        across = np.unique([*np.linspace(-_HALF, _HALF, 81), *edges])
         x, y = np.meshgrid(np.linspace(-1.5 * _HALF, 1.5 * _HALF, 121), across, indexing="ij")
         return _grid(np.stack([x, y, self.height(x, y)], axis=-1))
 
@@ -96,9 +93,7 @@ def _houses(rng: np.random.Generator, side: float, front: float) -> list[Mesh]:
     return parts
 
 
-def _facade(
-    rng: np.random.Generator, x: float, width: float, height: float, side: float, front: float
-) -> list[Mesh]:
+def _facade(rng: np.random.Generator, x: float, width: float, height: float, side: float, front: float) -> list[Mesh]:
     """Boxes before a front: frames of windows, pillars, balconies."""
     parts = []
     out, spacing = rng.uniform(0.08, 0.35), rng.uniform(1.5, 3.5)
@@ -122,7 +117,16 @@ def _along(rng: np.random.Generator, side: float, road: float, front: float) -> 
             parts.append(_moved(_vehicle(rng), (x, side * (road - 1.2), 0)))
             x += 6.5
         x += rng.exponential(3.0)
-    things: list[Callable[[np.random.Generator], Mesh]] = [_pole, _sign, _tree, _bush, _person, _person, _cyclist, _crate]
+    things: list[Callable[[np.random.Generator], Mesh]] = [
+        _pole,
+        _sign,
+        _tree,
+        _bush,
+        _person,
+        _person,
+        _cyclist,
+        _crate,
+    ]
     for at in rng.uniform(-50, 50, int(rng.integers(6, 30))):
         thing = things[int(rng.integers(len(things)))](rng)
         away = rng.uniform(road + 0.3, max(front - 0.3, road + 0.6))

@@ -1,7 +1,7 @@
 """What a ray between two rings of a scan may hit: ranges that follow from the rings below and above it.
 
-Along a vertical plane through the sensor, 1 / range = a cos(elevation) + b sin(elevation) on every flat surface, so that
-two points determine it and every further one follows. Each hypothesis names such a surface.
+Along a vertical plane through the sensor, 1 / range = a cos(elevation) + b sin(elevation) on every flat surface. Two
+points determine it, and every further one follows. Each hypothesis names such a surface.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST_POINTS = 24_000  # the fit uses a part of larger scans
-_ROUNDS = 20
+_MOST_POINTS = 12_000  # the fit uses a part of larger scans
+_ROUNDS = 15
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def fit_pose(
         scale = max(1.5 * float(np.median(np.abs(left))), 1e-7)
         weight = 1 / (1 + (left / scale) ** 2)  # Cauchy
         slopes = _slopes(pose, near, moments)[:, :size]
-        mean = np.stack([np.bincount(ring, weight * column) for column in (*slopes.T, elevation)])
-        mean /= np.bincount(ring, weight)
+        mean: NDArray[np.float64] = np.stack([np.bincount(ring, weight * column) for column in (*slopes.T, elevation)])
+        mean = mean / np.bincount(ring, weight)
         root = np.sqrt(weight)[:, None]
         slopes = root * (slopes - mean[:-1].T[ring])
         change = np.linalg.lstsq(slopes, -root[:, 0] * (elevation - mean[-1][ring]), rcond=1e-4)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,9 +18,9 @@ def ring_field(attributes: Mapping[str, NDArray[np.generic]]) -> str | None:
     for name, values in attributes.items():
         if name.lower() in FIELDS and values.ndim == 1 and len(values):
             whole = values.astype(np.float64)
-            if np.isfinite(whole).all() and (whole == np.rint(whole)).all():
-                if _LEAST_RINGS <= len(np.unique(whole)) <= _MOST_RINGS:
-                    return name
+            fits = np.isfinite(whole).all() and (whole == np.rint(whole)).all()
+            if fits and _LEAST_RINGS <= len(np.unique(whole)) <= _MOST_RINGS:
+                return name
     return None
 
 
@@ -46,7 +47,8 @@ def rings_by_order(azimuth: NDArray[np.float64], elevation: NDArray[np.float64])
     forward = 1.0 if np.median(step) > 0 else -1.0
     if np.mean(forward * step > -1e-3) < 0.9:  # no order of azimuths
         return None
-    turned = np.mod(forward * (azimuth - azimuth[0]) + 0.05, 2 * np.pi)
+    jitter = 0.5 * float(np.median(np.abs(step)))
+    turned = np.mod(forward * (azimuth - azimuth[0]) + jitter, 2 * np.pi)
     width = np.quantile(turned, 0.99)
     ends = np.flatnonzero(np.diff(turned) < -max(0.2 * width, 0.02)) + 1
     starts = np.concatenate([[0], ends])
@@ -82,7 +84,7 @@ def rings_by_elevation(elevation: NDArray[np.float64]) -> NDArray[np.int64] | No
         peaks = find_peaks(density, height=0.05 * density.max(), distance=int(2 * smooth))[0]
         if not _LEAST_RINGS <= len(peaks) <= _MOST_RINGS:
             continue
-        valleys = [a + int(np.argmin(density[a:b])) for a, b in zip(peaks[:-1], peaks[1:], strict=True)]
+        valleys = [a + int(np.argmin(density[a:b])) for a, b in itertools.pairwise(peaks)]
         depth = density[valleys] / np.minimum(density[peaks[:-1]], density[peaks[1:]])
         if np.median(depth) < 0.2:
             return np.searchsorted(edges[valleys], elevation).astype(np.int64)

@@ -18,20 +18,22 @@ Integers = NDArray[np.int64]
 _LOOSE, _TIGHT = 0.2, 0.03  # of the rings' distance: deviations of elevations from their rings, see `_looseness`
 # Points nearer than this share of the 90th percentile of ranges belong to the vehicle, or are rays without a return.
 _NEAR = 0.05
+_FEWEST, _MOST_POINTS = 128, 4_000_000
+_FLATTEST = 0.02  # radians: the smallest vertical field of view
 
 
 class Neighbors(NamedTuple):
     """The points before and after azimuths on rings, and the range that the ring has there.
 
     Attributes:
-        index: (M, 2), numbers of the points in the scan's order.
+        pair: (M, 2), numbers of the points in the scan's order.
         weight: (M,), of the second one.
         elevation: (M,), radians.
         inverse: (M,), 1 / range.
         found: (M,), whether the ring has a point within .75 steps.
     """
 
-    index: Integers
+    pair: Integers
     weight: Floats
     elevation: Floats
     inverse: Floats
@@ -75,22 +77,23 @@ class Scan:
     @property
     def empty(self) -> float:
         """The share of rays without a return, within the sector that the scan covers."""
-        cells = np.unique(self.ring * self.columns + self._column(self.polar[:, 0]))
-        used = np.unique(self._column(self.polar[:, 0]))
+        cells = np.unique(self.ring * self.columns + self.column(self.polar[:, 0]))
+        used = np.unique(self.column(self.polar[:, 0]))
         return 1.0 - len(cells) / (len(self.elevations) * len(used))
 
     def image(self) -> Integers:
         """(R, W): the number of the farthest point in each cell of rings and columns, or -1."""
         grid = np.full((len(self.elevations), self.columns), -1, np.int64)
         order = np.argsort(self.polar[:, 2], kind="stable")
-        grid[self.ring[order], self._column(self.polar[order, 0])] = order
+        grid[self.ring[order], self.column(self.polar[order, 0])] = order
         return grid
 
     def azimuths(self) -> Floats:
         """(W,): the azimuth of each column."""
         return (np.arange(self.columns) + 0.5) * 2 * np.pi / self.columns - np.pi
 
-    def _column(self, azimuth: Floats) -> Integers:
+    def column(self, azimuth: Floats) -> Integers:
+        """The columns (M,) of azimuths (M,)."""
         return np.minimum((azimuth + np.pi) / (2 * np.pi) * self.columns, self.columns - 1).astype(np.int64)
 
     def keep(self, rings: Integers) -> Scan:
@@ -144,7 +147,7 @@ class Scan:
         )
 
     def around(self, below: Integers, azimuth: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Elevation, 1 / range and whether there is a point, each (M, 4), of the two rings below rays and the two above.
+        """Elevation, 1 / range and whether there is a point, (M, 4) each, of two rings below rays and two above.
 
         Args:
             below: (M,), the ring next below each ray.
@@ -155,9 +158,7 @@ class Scan:
         for number in (below - 1, below, below + 1, below + 2):
             at = self.at(number, azimuth)
             usual = self.elevations[np.clip(number, 0, last)]
-            parts.append(
-                (np.where(at.found, at.elevation, usual), np.where(at.found, at.inverse, 1.0), at.found)
-            )
+            parts.append((np.where(at.found, at.elevation, usual), np.where(at.found, at.inverse, 1.0), at.found))
         rings, inverse, found = (np.stack(column, axis=1) for column in zip(*parts, strict=True))
         return rings, inverse, found
 
@@ -187,6 +188,8 @@ def find_scans(cloud: Cloud, origin: tuple[float, float, float] | None = None) -
     """
     cloud.validate()
     field = ring_field(cloud.attributes)
+    if len(cloud) > _MOST_POINTS:
+        raise CloudError(f"this is no single scan of a spinning sensor: it has {len(cloud):,} points")
     points = cloud.positions
     phase = phase_of(cloud.attributes, len(cloud)) if field else np.zeros(len(cloud))
     start = Pose.at((0.0, 0.0, 0.0) if origin is None else origin)
@@ -195,23 +198,23 @@ def find_scans(cloud: Cloud, origin: tuple[float, float, float] | None = None) -
         labels = np.rint(cloud.attributes[field].astype(np.float64)).astype(np.int64)
         return _by_field(points, labels, phase, start, field, fixed=origin is not None)
     seen = polar[:, 2] > _NEAR * np.quantile(polar[:, 2], 0.9)
+    if seen.sum() < _FEWEST:
+        raise CloudError("this is no scan of a spinning sensor: almost all points are at the place of the sensor")
     by_order = rings_by_order(polar[seen, 0], polar[seen, 1])
     source = "order" if by_order is not None else "elevation"
     found = by_order if by_order is not None else rings_by_elevation(polar[seen, 1])
     if found is None:
         raise CloudError(
-            "this is no scan of a spinning sensor: it has no attribute with rings (ring, laser_id, ...), its points are "
-            "not stored ring by ring, and seen from the sensor at "
-            f"({', '.join(f'{v:g}' for v in start.origin)}) they do not lie on rings; give the sensor's place if it is "
-            "elsewhere"
+            "this is no scan of a spinning sensor: it has no attribute with rings (ring, laser_id, ...), its points "
+            "are not stored ring by ring, and seen from the sensor at "
+            f"({', '.join(f'{v:g}' for v in start.origin)}) they do not lie on rings; give the origin of the sensor if "
+            "it is elsewhere"
         )
     rows = np.flatnonzero(seen)
     return [_scan(points, rows, found, phase, start, source, fixed=origin is not None)]
 
 
-def _by_field(
-    points: Floats, labels: Integers, phase: Floats, start: Pose, field: str, fixed: bool
-) -> list[Scan]:
+def _by_field(points: Floats, labels: Integers, phase: Floats, start: Pose, field: str, fixed: bool) -> list[Scan]:
     """One scan, or one for each half of the rings if these fit much better: two sensors in one cloud."""
     rows = np.arange(len(points))
     whole = _scan(points, rows, labels, phase, start, field, fixed, check=False)
@@ -244,6 +247,8 @@ def _scan(
     pose = start if fixed else fit_pose(mine, labels, moments, start, nearest)[0]
     polar = pose.to_polar(mine, moments)
     seen = polar[:, 2] > nearest
+    if seen.sum() < _FEWEST:
+        raise CloudError("this is no scan of a spinning sensor: almost all points are at the place of the sensor")
     rows, labels, polar, moments = rows[seen], labels[seen], polar[seen], moments[seen]
     numbers, ring = np.unique(labels, return_inverse=True)
     middle = np.array([np.median(polar[ring == k, 1]) for k in range(len(numbers))])
@@ -269,17 +274,18 @@ def _step(ring: Integers, azimuth: Floats) -> float:
 
 
 def _looseness(scan: Scan) -> float:
-    """How far elevations deviate from their rings', in distances of rings: the median over the points."""
+    """How far elevations deviate from their rings', in distances of rings: the third quartile over the points."""
     if len(scan.elevations) < 2:
         return float("inf")
     distance = float(np.median(np.diff(scan.elevations)))
-    return float(np.median(np.abs(scan.polar[:, 1] - scan.elevations[scan.ring])) / max(distance, 1e-9))
+    return float(np.quantile(np.abs(scan.polar[:, 1] - scan.elevations[scan.ring]), 0.75) / max(distance, 1e-9))
 
 
 def _checked(scan: Scan) -> Scan:
     rings, share = len(scan.elevations), len(scan) / max(len(scan.elevations), 1)
     loose = _looseness(scan)
-    if rings < 8 or share < 16 or loose > _LOOSE or not 32 <= scan.columns <= 100_000:
+    flat = np.ptp(scan.elevations) < _FLATTEST
+    if rings < 8 or flat or share < 16 or loose > _LOOSE or not 32 <= scan.columns <= 100_000:
         raise CloudError(
             f"this is no scan of a spinning sensor: {rings} rings of {share:.0f} points and {scan.columns:,} columns, "
             f"whose elevations deviate by {loose:.2f} of the rings' distance, seen from "

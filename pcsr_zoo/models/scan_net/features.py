@@ -14,8 +14,8 @@ _SHARP = 50.0  # relative differences of 2 % count as large
 def image_features(inverse: Floats, elevation: Floats, found: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(10, R, W) of images (R, W) of 1 / range, elevation (radians) and whether there is a point.
 
-    Channels: whether there is a point; log range; its elevation; the distance of elevation to the rings below and above;
-    the relative differences of 1 / range to the pixels left, right, below and above; its height.
+    Channels: whether there is a point; log range; its elevation; how far the rings below and above are; the relative
+    differences of 1 / range to the pixels left, right, below and above; its height.
     """
     safe = np.where(found, inverse, 1.0)
     log = np.where(found, -np.log(safe), 0.0)

@@ -12,6 +12,8 @@ HYPOTHESES = 9
 LEAST_SCALE, MOST_SCALE = 3e-4, 0.3  # of log range
 MOST_SHIFT = 0.05
 
+Mixture = tuple[Tensor, Tensor, Tensor, Tensor]
+
 
 class ScanNetwork(nn.Module):
     """A U-Net over rings and azimuths, and a small decoder for each ray.
@@ -24,11 +26,11 @@ class ScanNetwork(nn.Module):
         super().__init__()
         a, b, c = width, width * 5 // 3, width * 7 // 3
         self.width = width
-        self.first = _block(CHANNELS, a, a)
-        self.second = _block(a, b, b)
-        self.third = _block(b, c, b)
-        self.second_up = _block(2 * b, b, a)
-        self.first_up = _block(2 * a, width, width)
+        self.first = _Block(CHANNELS, a, a)
+        self.second = _Block(a, b, b)
+        self.third = _Block(b, c, b)
+        self.second_up = _Block(2 * b, b, a)
+        self.first_up = _Block(2 * a, width, width)
         self.hidden = nn.Linear(2 * width + QUERY, 2 * width)
         self.more = nn.Linear(2 * width, 2 * width)
         self.out = nn.Linear(2 * width, 3 * HYPOTHESES + 1)
@@ -37,7 +39,19 @@ class ScanNetwork(nn.Module):
             self.out.bias.zero_()
             self.out.bias[HYPOTHESES : 2 * HYPOTHESES] = -4.0  # scales of about 2 % at first
 
-    def encode(self, image: Tensor, turn: bool = True) -> Tensor:
+    def forward(self, image: Tensor, ray: Tensor, possible: Tensor, turn: bool) -> Mixture:
+        """`decode` for one ray at each column of each gap between rings.
+
+        Args:
+            image: (B, `CHANNELS`, R, W), see `features.image_features`.
+            ray: (B, R - 1, W, `QUERY`), see `features.ray_features`.
+            possible: (B, R - 1, W, K).
+            turn: whether the columns close a full turn.
+        """
+        features = self.encode(image, turn).permute(0, 2, 3, 1)
+        return self.decode(features[:, :-1], features[:, 1:], ray, possible)
+
+    def encode(self, image: Tensor, turn: bool) -> Tensor:
         """Features (B, F, R, W) of an image (B, `CHANNELS`, R, W); `turn` if its columns are a full turn."""
         width = image.shape[3]
         padded = F.pad(image, (0, -width % 4, 0, 0), mode="circular" if turn else "constant")
@@ -48,26 +62,26 @@ class ScanNetwork(nn.Module):
         found: Tensor = self.first_up(torch.cat([_wider(up), first], dim=1), turn)
         return found[:, :, :, :width]
 
-    def decode(self, below: Tensor, above: Tensor, ray: Tensor, possible: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """A mixture of Laplace distributions of log range around the hypotheses of M rays.
+    def decode(self, below: Tensor, above: Tensor, ray: Tensor, possible: Tensor) -> Mixture:
+        """A mixture of Laplace distributions of log range around the hypotheses of rays.
 
         Args:
-            below, above: (M, F), the features of the pixels below and above.
-            ray: (M, `QUERY`).
-            possible: (M, K), the hypotheses that count; a ray without any gets arbitrary weights.
+            below, above: (..., F), the features of the pixels below and above.
+            ray: (..., `QUERY`).
+            possible: (..., K), the hypotheses that count; a ray without any gets arbitrary weights.
 
         Returns:
-            log weights, shifts of log range and log scales, each (M, K), and the logit (M,) that the ray returns.
+            log weights, shifts of log range and log scales, each (..., K), and the logit (...) that the ray returns.
         """
-        hidden = F.silu(self.hidden(torch.cat([below, above, ray], dim=1)))
+        hidden = F.silu(self.hidden(torch.cat([below, above, ray], dim=-1)))
         hidden = hidden + F.silu(self.more(hidden))
         out = self.out(hidden)
         k = HYPOTHESES
-        weights = out[:, :k].masked_fill(~possible, -30.0).log_softmax(dim=1)
+        weights = out[..., :k].masked_fill(~possible, -30.0).log_softmax(dim=-1)
         low, high = torch.tensor([LEAST_SCALE, MOST_SCALE], device=out.device).log()
-        scales = low + (high - low) * torch.sigmoid(out[:, k : 2 * k] + 2)
-        shifts = MOST_SHIFT * torch.tanh(out[:, 2 * k : 3 * k])
-        return weights, shifts, scales, out[:, 3 * k]
+        scales = low + (high - low) * torch.sigmoid(out[..., k : 2 * k] + 2)
+        shifts = MOST_SHIFT * torch.tanh(out[..., 2 * k : 3 * k])
+        return weights, shifts, scales, out[..., 3 * k]
 
 
 class _Rows(nn.Conv2d):
@@ -78,7 +92,7 @@ class _Rows(nn.Conv2d):
         return F.conv2d(x, self.weight, self.bias, padding=(1, 0))
 
 
-class _block(nn.Module):
+class _Block(nn.Module):
     def __init__(self, inside: int, hidden: int, out: int) -> None:
         super().__init__()
         self.one, self.two = _Rows(inside, hidden, 3), _Rows(hidden, out, 3)
