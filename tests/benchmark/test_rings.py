@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from scans import ELEVATIONS, room, room_range
 
 from pcsr_zoo import Cloud, write
 from pcsr_zoo.benchmark.rings import ring_scores
 from pcsr_zoo.cli import main
 from pcsr_zoo.errors import CloudError, OptionError
-from tests.helpers.scans import ELEVATIONS, room, room_range
 
 
 def by(rows, model, group):

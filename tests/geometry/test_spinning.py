@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scans import ELEVATIONS, room, room_range
 
 from pcsr_zoo import Cloud
 from pcsr_zoo.errors import CloudError
 from pcsr_zoo.geometry.spinning.hypotheses import NAMES, hypotheses
 from pcsr_zoo.geometry.spinning.pose import Pose
 from pcsr_zoo.geometry.spinning.scan import find_scans
-from tests.helpers.scans import ELEVATIONS, room, room_range
 
 
 @pytest.mark.parametrize(

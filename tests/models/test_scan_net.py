@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scans import room
 
 from pcsr_zoo.datasets.scan_set import ScanSet, build_streets, generated_scan
 from pcsr_zoo.errors import FileError, OptionError
@@ -14,7 +15,6 @@ from pcsr_zoo.models.scan_net.features import image_features
 from pcsr_zoo.models.scan_net.mixture import best_guess, log_likelihood
 from pcsr_zoo.models.scan_net.model import ScanNet
 from pcsr_zoo.models.scan_net.network import HYPOTHESES, ScanNetwork
-from tests.helpers.scans import room
 
 
 @pytest.fixture(scope="module")

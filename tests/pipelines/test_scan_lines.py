@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scans import ELEVATIONS, room, room_range
 
 import pcsr_zoo
 from pcsr_zoo import Cloud
 from pcsr_zoo.errors import CloudError, OptionError
 from pcsr_zoo.models.scan_lines.model import ScanLines
 from pcsr_zoo.zoo import suited
-from tests.helpers.scans import ELEVATIONS, room, room_range
 
 
 def off(points, origin=(0, 0, 0)):
