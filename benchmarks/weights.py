@@ -7,6 +7,7 @@ Each `hub_configs/NAME/train.yml` describes one training; its section `queue` ha
     tasks       tasks of the benchmark for the card
     generated   how many generated shapes the training file has beside the meshes
     samplers    also recover from the samples of these samplers, in the tasks that sample
+    streets     how many generated streets the training file has, in place of meshes
 
 A training runs in `runs/weights/NAME` as its own process with one thread. The benchmark and the card follow it.
 Everything resumes: the same command continues a queue that was stopped or killed, and the weights are the same as
@@ -49,9 +50,12 @@ class Job:
     steps: int
     generated: int = 60
     samplers: tuple[str, ...] = ()
+    streets: int = 0
 
     @property
     def data(self) -> Path:
+        if self.streets:
+            return RUNS / f"streets-{self.streets}.npz"
         return RUNS / f"meshes-and-{self.generated}.npz"
 
     @property
@@ -113,7 +117,7 @@ def jobs() -> list[Job]:
         values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         queue = values["queue"]
         name, tasks, steps = path.parent.name, tuple(queue["tasks"]), values["training"]["steps"]
-        more = queue.get("generated", 60), tuple(queue.get("samplers", ()))
+        more = queue.get("generated", 60), tuple(queue.get("samplers", ())), queue.get("streets", 0)
         found.append(Job(name, queue["priority"], queue["hours"], tasks, steps, *more))
     return sorted(found, key=lambda job: (job.priority, job.name))
 
@@ -130,6 +134,11 @@ def _environment() -> dict[str, str]:
 def build_data(job: Job, meshes: str | None) -> None:
     """Make the training file of a job, unless it exists."""
     if job.data.is_file():
+        return
+    if job.streets:
+        RUNS.mkdir(parents=True, exist_ok=True)
+        command = [*_pcsr("data"), "streets", "-o", str(job.data), "--scans", str(job.streets)]
+        subprocess.run(command, env=_environment(), check=True)
         return
     if meshes is None:
         raise click.UsageError(f"{job.data} does not exist: give the table of the meshes by --meshes FILE.csv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,8 @@ class LoadedModel:
         device: str | None = None,
         keep_input: bool | None = None,
         noise: float | None = None,
+        origin: Sequence[float] | None = None,
+        renumber_rings: bool = False,
         progress: Progress | None = None,
     ) -> CloudLike:
         """Return a denser cloud; see `pcsr_zoo.upsample`."""
@@ -92,6 +94,7 @@ class LoadedModel:
         cloud, back = open_cloud(x)
         own = self._for(cloud, ratio, n)
         options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
+        options |= {"origin": origin, "renumber_rings": renumber_rings}
         return back(resample.upsample(cloud, ratio, n=n, model=own.model, device=self._at(device), **options))
 
     @same_kind_method

@@ -6,7 +6,7 @@ cloud, or a path. It returns the kind that it was given; for a path it returns a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -22,15 +22,19 @@ from .loaded import RECOVERER, LoadedFamily, LoadedModel
 from .models.base import Model, Progress
 from .pipelines import recovery
 from .pipelines.same_kind import same_kind
+from .pipelines.scan_lines import scans_in
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     import torch
 
+    from .cloud import Cloud
     from .pipelines.same_kind import CloudLike
 
     ModelLike: TypeAlias = str | PathLike[str] | Address | Resolved | Model | type[Model] | LoadedModel
+
+UPSAMPLER, SCAN_UPSAMPLER = "jetnet", "scan-net"  # the default models
 
 __all__ = ["LoadedModel", "list_models", "load", "recover", "sample", "upsample"]
 
@@ -99,11 +103,13 @@ def upsample(
     ratio: float | None = 4,
     *,
     n: int | None = None,
-    model: ModelLike = "jetnet",
+    model: ModelLike | None = None,
     seed: int = 0,
     device: str | None = None,
     keep_input: bool | None = None,
     noise: float | None = None,
+    origin: Sequence[float] | None = None,
+    renumber_rings: bool = False,
     progress: Progress | None = None,
 ) -> CloudLike:
     """Upsample a cloud to exactly round(ratio N) points, or to exactly n.
@@ -114,7 +120,8 @@ def upsample(
         ratio: output points per input point, any number of at least 1. Ratios above the model's `max_step` are
             reached in several steps.
         n: number of output points, at least N; used instead of the ratio.
-        model: a name or anything else that `load` takes.
+        model: a name or anything else that `load` takes; by default "scan-net" for scans of spinning LiDAR sensors, and
+            "jetnet" for other clouds.
         seed: seed of the random numbers.
         device: the torch device, such as "cpu", "cuda" or "cuda:1"; by default the device of a loaded model, else
             the CPU.
@@ -122,6 +129,10 @@ def upsample(
             projects them onto the estimated surface. By default they are kept unless the cloud is judged noisy.
         noise: standard deviation of the input's noise in units of its point spacing, 0 for a clean cloud. By default
             it is estimated.
+        origin: for scans of spinning LiDAR sensors, the place (x, y, z) of the sensor in the cloud; by default it is
+            found.
+        renumber_rings: for such scans, whether all rings, measured and new ones, get whole numbers from 0 upwards.
+            Otherwise new points get the number between those of the rings below and above, rounded if it is an integer.
         progress: a function that is called with (stage, fraction done).
 
     Returns:
@@ -133,7 +144,16 @@ def upsample(
         OptionError: an argument is out of its range.
     """
     options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
-    return load(model).upsample(x, ratio, n=n, device=device, **options)
+    options |= {"origin": origin, "renumber_rings": renumber_rings}
+    if model is not None:
+        return load(model).upsample(x, ratio, n=n, device=device, **options)
+    cloud, back = open_cloud(x)
+    return back(load(suited(cloud, origin)).upsample(cloud, ratio, n=n, device=device, **options))
+
+
+def suited(cloud: Cloud, origin: Sequence[float] | None = None) -> str:
+    """The name of the model that upsamples a cloud by default: "scan-net" for spinning LiDAR, else "jetnet"."""
+    return UPSAMPLER if scans_in(cloud, origin) is None else SCAN_UPSAMPLER
 
 
 @same_kind

@@ -15,6 +15,7 @@ from .models import models
 from .picture import render
 from .recover import recover
 from .resample import sample, upsample
+from .rings import rings
 from .roundtrip import roundtrip
 from .train import finetune, train
 from .validate import validate
@@ -44,6 +45,6 @@ def main(ctx: click.Context) -> None:
 
 for command in (
     *(upsample, sample, recover, roundtrip, info, models, render),
-    *(evaluate, benchmark, data, card, train, finetune, validate, completion),
+    *(evaluate, benchmark, rings, data, card, train, finetune, validate, completion),
 ):
     main.add_command(command)

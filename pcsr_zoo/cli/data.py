@@ -89,3 +89,30 @@ def build(
         click.echo(f"Warning: skipped {name}: {reason}", err=True)
     size = report.path.stat().st_size / 1e6
     session().say(f"{output}: {report.train} shapes for training, {report.held_out} for validation, {size:.1f} MB")
+
+
+@data.command(short_help="Make a training file of generated streets for scan-net.")
+@click.option(
+    "-o", "--output", shell_complete=complete_path, required=True, metavar="FILE", help="The .npz file to write."
+)
+@click.option("--scans", type=click.IntRange(min=1), default=1400, show_default=True, help="Number of scans.")
+@with_seed
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@common_options
+def streets(output: str, scans: int, seed: int, overwrite: bool) -> None:
+    """Make a training file of generated street scenes, scanned by models of spinning LiDAR sensors.
+
+    1,400 scans take about 10 minutes on one core, and 59 MB.
+
+    \b
+    Examples:
+      pcsr data streets -o streets.npz
+      pcsr data streets -o few.npz --scans 20 --seed 1
+    """
+    from ..datasets.scan_set import build_streets
+
+    check_target(Path(output), [], overwrite)
+    with progress_bar("data streets") as progress:
+        made = build_streets(output, scans, seed, progress=progress)
+    size = Path(output).stat().st_size / 1e6
+    session().say(f"{output}: {len(made.train)} scans for training, {len(made.held_out)} for validation, {size:.1f} MB")

@@ -36,7 +36,8 @@ def info(files: tuple[str, ...], as_json: bool) -> None:
       pcsr info scan.ply
       pcsr info scans/ --json
     """
-    from ..datasets.training_set import describe_training_file, is_training_file
+    from ..datasets.describe import describe_training_file
+    from ..datasets.training_set import is_training_file
     from ..io import describe
 
     paths = expand(files)

@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import zipfile
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -81,28 +80,8 @@ def is_training_file(path: str | os.PathLike[str]) -> bool:
     if Path(path).suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return {"coarse.npy", "about.npy"} <= set(archive.namelist())
-
-
-def describe_training_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The facts for `pcsr info`: file, kind, format, shapes, train, held_out, points (of each), licenses, seed, bytes.
-
-    Raises:
-        FileError: the file cannot be read.
-    """
-    data = TrainingSet.load(path)
-    return {
-        "file": str(path),
-        "kind": "training file",
-        "format": data.about["format"],
-        "shapes": len(data),
-        "train": len(data.train),
-        "held_out": len(data.held_out),
-        "points": int(data.about["points"]),
-        "licenses": dict(Counter(shape.license or "unknown" for shape in data.shapes).most_common()),
-        "seed": data.about.get("seed"),
-        "bytes": Path(path).stat().st_size,
-    }
+        names = set(archive.namelist())
+    return {"coarse.npy", "about.npy"} <= names or {"ranges.npy", "about.npy"} <= names
 
 
 class TrainingSet:

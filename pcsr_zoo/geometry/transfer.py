@@ -38,10 +38,18 @@ def transfer_attributes(
     nearest = distance[:, :1]  # weights relative to that of the nearest point, which cannot overflow
     weight = np.where(nearest > 0, (nearest / np.maximum(distance, 1e-300)) ** 2, np.arange(distance.shape[1]) == 0)
     weight /= weight.sum(axis=1, keepdims=True)
-    return {name: _blend(name, values, index, weight) for name, values in attributes.items()}
+    return {name: blend(name, values, index, weight) for name, values in attributes.items()}
 
 
-def _blend(name: str, values: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def blend(name: str, values: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Values (M, ...) of new points from those of source points (N, ...), see `transfer_attributes`.
+
+    Args:
+        name: the attribute.
+        values: (N,) or (N, C).
+        index: (M, k), rows of `values`, the nearest first.
+        weight: (M, k), with the sum 1 in each row.
+    """
     kind = values.dtype.kind
     if name == LABELS or (kind != "f" and name not in _MEASURED):
         return values[index[:, 0]]

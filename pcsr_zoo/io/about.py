@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..cloud import Cloud
+from ..errors import CloudError
+from ..geometry.spinning.scan import find_scans
 from .las_header import describe_header
 from .recovery_note import note_of
 from .trimesh import Mesh
@@ -20,8 +22,9 @@ def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
         A dictionary with the keys file, kind ("cloud" or "mesh"), format, encoding, points (for a mesh the number of
         vertices), triangles (meshes only), position_dtype, attributes (name -> dtype, "uint8 x 3" for a vector),
         bounds ([lowest, highest] corner of the finite points, in the unit of the file, or None), invalid_points
-        (number of rows that are NaN or infinite), bytes, bits_per_point (None for meshes and empty clouds), recovery
-        (the recovery note, only for a sampled cloud) and details (other entries of the header).
+        (number of rows that are NaN or infinite), bytes, bits_per_point (None for meshes and empty clouds),
+        spinning_lidar (rings and columns, only for a scan of a spinning sensor), recovery (the recovery note,
+        only for a sampled cloud) and details (other entries of the header).
     """
     cloud = content.vertices if isinstance(content, Mesh) else content
     finite = cloud.positions[np.isfinite(cloud.positions).all(axis=1)]
@@ -44,6 +47,8 @@ def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
     about["invalid_points"] = len(cloud) - len(finite)
     about["bytes"] = size
     about["bits_per_point"] = 8 * size / len(cloud) if len(cloud) and not isinstance(content, Mesh) else None
+    if seen := _spinning(cloud):
+        about["spinning_lidar"] = seen
     if note := note_of(cloud.metadata):
         about["recovery"] = note
     about["details"] = _details(cloud)
@@ -55,3 +60,11 @@ def _details(cloud: Cloud) -> dict[str, Any]:
         return describe_header(header)
     said = cloud.metadata.get("ply") or cloud.metadata.get("pcd") or {}
     return {name: value for name, value in said.items() if value not in ([], None)}
+
+
+def _spinning(cloud: Cloud) -> str | None:
+    """Rings, columns and the sensor's place, for a scan of spinning sensors."""
+    try:
+        return "; ".join(scan.describe() for scan in find_scans(cloud))
+    except CloudError:
+        return None

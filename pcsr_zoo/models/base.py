@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from ..geometry.spinning.scan import Floats, Integers, Scan
     from .recipe import Recipe
 
 Progress = Callable[[str, float], None]
@@ -27,6 +28,7 @@ KINDS = {
     "whole cloud": "processes the whole cloud in one pass",
     "patches": "processes overlapping patches of the cloud, whose results are merged",
     "subset": "selects points of the cloud",
+    "scan lines": "processes the rings and columns of a spinning LiDAR scan",
 }
 
 # How a network's patches become one cloud, see `pipelines.patches.merging`.
@@ -160,6 +162,31 @@ class PatchUpsampler(Model):
         """New points (B, n, r, 3) of patches (B, n, 3) with mean 0 and radius 1; n is smaller in small clouds."""
 
 
+class ScanLineUpsampler(Model):
+    """A model that makes new rings between the rings of a spinning LiDAR scan. Measured points are kept.
+
+    Attributes:
+        least_confidence: rays of less confidence get no point.
+    """
+
+    kind: ClassVar[str] = "scan lines"
+    min_points: ClassVar[int] = 128
+    least_confidence: ClassVar[float] = 0.5
+
+    @abstractmethod
+    def ranges(
+        self, scan: Scan, below: Integers, elevation: Floats, azimuth: Floats, context: Context
+    ) -> tuple[Floats, Floats]:
+        """Ranges (M,) of rays between two rings, in units of the cloud, and confidences (M,) from 0 to 1.
+
+        Args:
+            scan: the scan, see `geometry.spinning.scan`.
+            below: (M,), the ring next below each ray.
+            elevation, azimuth: (M,), radians in the frame of the sensor.
+            context: the settings of the run.
+        """
+
+
 class Sampler(Model):
     """A model that selects points of a cloud, or makes fewer points that represent it.
 
@@ -226,10 +253,10 @@ def class_of(model: Any) -> type:
 def tasks_of(model: Any) -> tuple[str, ...]:
     """The tasks of a model or a model class, in the order of `TASKS`; empty for anything that is not a model.
 
-    Every upsampler also recovers: it keeps the sampled points and adds others, or makes all points anew.
+    Upsamplers of points also recover: they keep the sampled points and add others, or make all points anew.
     """
-    upsamplers = (Upsampler, PatchUpsampler)
-    kinds = {"sample": (Sampler,), "recover": (Recoverer, *upsamplers), "upsample": upsamplers}
+    points = (Upsampler, PatchUpsampler)
+    kinds = {"sample": (Sampler,), "recover": (Recoverer, *points), "upsample": (*points, ScanLineUpsampler)}
     return tuple(task for task in TASKS if issubclass(class_of(model), kinds[task]))
 
 

@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
 
 if TYPE_CHECKING:
     import torch
-
-    from ..datasets.training_set import TrainingSet
 
 Examples = dict[str, Any]  # tensors by name
 
@@ -22,9 +21,14 @@ class Recipe(ABC):
     Each step optimizes every part in turn: a plain network has one part, an adversarial pair has two. The checkpoint
     and the validation use the model's network with the moving average of its weights. Parts must be this network or
     modules in it; further parts, such as a discriminator, are not saved in the checkpoint.
+
+    Attributes:
+        parts: names of the parts.
+        data_class: the class that reads the training file, `TrainingSet` or one with its interface.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("network",)
+    data_class: ClassVar[Any] = TrainingSet
 
     @abstractmethod
     def networks(self) -> dict[str, torch.nn.Module]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from ..errors import OptionError, suggestion
 from . import __path__ as _FOLDERS
-from .base import Learned, PatchUpsampler, Recoverer, Sampler, Upsampler, tasks_of
+from .base import Learned, PatchUpsampler, Recoverer, Sampler, ScanLineUpsampler, Upsampler, tasks_of
 
 GROUP = "pcsr_zoo.models"
 
@@ -34,7 +34,8 @@ def register_model(cls: T) -> T:
     """
     if not tasks_of(cls) or not isinstance(getattr(cls, "name", None), str):
         raise OptionError(
-            f"{cls.__name__} is not a model; derive it from Upsampler, PatchUpsampler or Sampler, and give it a name"
+            f"{cls.__name__} is not a model; derive it from Upsampler, PatchUpsampler, ScanLineUpsampler or Sampler, "
+            "and give it a name"
         )
     _registered[cls.name] = cls  # type: ignore[attr-defined]
     return cls
@@ -88,7 +89,7 @@ def families() -> dict[str, list[type]]:
 
 
 def _is_model_of(value: Any, module: str) -> bool:
-    contract = (Upsampler, PatchUpsampler, Sampler, Recoverer, Learned)
+    contract = (Upsampler, PatchUpsampler, ScanLineUpsampler, Sampler, Recoverer, Learned)
     return (
         isinstance(value, type) and issubclass(value, contract) and value.__module__ == module and "name" in vars(value)
     )

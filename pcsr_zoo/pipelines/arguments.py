@@ -91,6 +91,19 @@ def as_temperature(temperature: Any) -> float:
     return value
 
 
+def as_origin(origin: Any) -> tuple[float, float, float] | None:
+    """The place of a sensor: three finite numbers, or None."""
+    if origin is None:
+        return None
+    try:
+        x, y, z = (float(value) for value in origin)
+    except (TypeError, ValueError):
+        raise OptionError(f"origin must be three numbers, got {origin!r}") from None
+    if not all(map(math.isfinite, (x, y, z))):
+        raise OptionError(f"origin must be three finite numbers, got {origin!r}")
+    return x, y, z
+
+
 def require_distinct(distinct: np.ndarray, model: Any) -> None:
     """Raise a CloudError if `distinct` (D, 3) has fewer points than the model needs."""
     needed = getattr(model, "min_points", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,27 +16,38 @@ from ..geometry.grid import Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
 from ..geometry.transfer import transfer_attributes
 from ..io.recovery_note import without_note
-from ..models.base import Context, PatchUpsampler, Progress, Sampler, Upsampler, ignore
+from ..models.base import Context, PatchUpsampler, Progress, Sampler, ScanLineUpsampler, Upsampler, ignore
 from ..models.densify import densify
-from .arguments import as_bits, check_result, denser_count, require_distinct, sparser_count
+from .arguments import as_bits, as_origin, check_result, denser_count, require_distinct, sparser_count
 from .patches import upsample_in_patches
+from .scan_lines import upsample_scan
 
 
 def upsample(
     cloud: Cloud,
     ratio: float | None = 4,
     *,
-    model: Upsampler | PatchUpsampler,
+    model: Upsampler | PatchUpsampler | ScanLineUpsampler,
     n: int | None = None,
     seed: int = 0,
     device: str = "cpu",
     keep_input: bool | None = None,
     noise: float | None = None,
+    origin: Sequence[float] | None = None,
+    renumber_rings: bool = False,
     progress: Progress | None = None,
 ) -> Cloud:
     """Upsample a cloud; arguments and errors are those of `pcsr_zoo.upsample`, with a model object."""
     cloud.validate()
     count = denser_count(len(cloud), ratio, n, "upsample")
+    if isinstance(model, ScanLineUpsampler):
+        if keep_input is False:
+            raise OptionError(f"'{model.name}' keeps the measured points of a scan; leave out keep_input")
+        context = Context(seed, device, progress or ignore)
+        return upsample_scan(model, cloud, count, context, as_origin(origin), renumber_rings)
+    for given, name in ((renumber_rings, "renumber_rings"), (origin is not None, "origin")):
+        if given:
+            raise OptionError(f"{name} is for models of spinning LiDAR, and '{model.name}' knows no rings")
     frame = UnitFrame.of(cloud.positions)
     points = frame.to_unit(cloud.positions)
     distinct = distinct_points(points)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import checkpoints_of, resolve
 from ..checkpoints.config import CONFIG
+from ..datasets.scan_set import ScanSet
 from ..datasets.training_set import TrainingSet
 from ..errors import OptionError
 from ..models.base import Learned, Progress, ignore
@@ -117,6 +118,7 @@ def finetune(
     """
     from .devices import make_fabric
     from .own_data import single_scan, training_file
+    from .own_scans import scan_file
 
     learned, folder, config = trained(checkpoint)
     if Path(output).exists() and folder.resolve() == Path(output).resolve():
@@ -133,7 +135,11 @@ def finetune(
     scan = single_scan(inputs, Path(output)) if first.learns_from_scans else None
     made = ""
     if fabric.is_global_zero:
-        made = str(training_file(inputs, Path(output) / "data", report or ignore, without=Path(output), scan=scan))
+        place, tell = Path(output) / "data", report or ignore
+        if first.data_class is ScanSet:
+            made = str(scan_file(inputs, place, tell, without=Path(output)))
+        else:
+            made = str(training_file(inputs, place, tell, without=Path(output), scan=scan))
     made = fabric.broadcast(made) if fabric.world_size > 1 else made
     if scan is not None:
         options = {**known, **first.for_scan(int(TrainingSet.load(made).about["points"])), **asked}
@@ -168,7 +174,7 @@ def _run(
 
     say = report if report is not None and fabric.is_global_zero else ignore
     recipe = _checked_recipe(learned, options, settings, fabric)
-    data = TrainingSet.load(path)
+    data = recipe.data_class.load(path)
     file = file_facts(path, data)
     check_split(data, path, say)
     identity: dict[str, Any] = {

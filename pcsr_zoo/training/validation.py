@@ -5,7 +5,6 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from ..datasets.training_set import TrainingSet
 from ..models.base import ignore
 from .api import Report, check_split, recipe_of, trained
 from .devices import make_fabric
@@ -44,7 +43,7 @@ def validate(
 
     learned, folder, config = trained(checkpoint)
     recipe = make_recipe(learned, recipe_of(folder, config))
-    shapes = TrainingSet.load(data)
+    shapes = recipe.data_class.load(data)
     check_split(shapes, Path(data), report or ignore)
     fabric = make_fabric(device, "32")
     with seeded(fabric, step_seed(seed, 0, 0)), torch.no_grad():

@@ -14,6 +14,7 @@ import click
 import numpy as np
 import pytest
 from cli_run import run
+from scans import room
 from small_test_set import root  # noqa: F401
 from toy_training import one_thread, write_toy_data  # noqa: F401
 
@@ -28,6 +29,7 @@ QUICK = {
     "train": ("--set", "training.steps=3", "--set", "training.workers=0"),
     "finetune": ("--set", "training.steps=2", "--set", "training.batch=1", "--set", "training.workers=0"),
     "data build": ("--points", "64", "--generated", "1"),
+    "data streets": ("--scans", "2"),
 }
 
 
@@ -74,6 +76,10 @@ def prepared(tmp_path_factory, root) -> Path:  # noqa: F811
     rows = "".join(f"scans/shape{number}.obj,MIT,permissive,here\n" for number in range(4))
     (place / "meshes.csv").write_text("file,license,license_class,source\n" + rows)
     write_toy_data(place / "train.npz")
+    frame, _ = room(field=None)
+    (place / "drive").mkdir()
+    for name in ("frame.bin", "drive/0.bin", "drive/1.bin"):
+        write(frame, place / name)
     (place / "my.yml").write_text("model: toy-patches\ndata: train.npz\ntraining: {batch: 4, warmup: 1}\n")
     mine = shutil.copytree(shipped.bundled()["jetnet"], place / "runs" / "mine") / "config.json"
     config = json.loads(mine.read_text())

@@ -11,6 +11,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "helpers"))  # where pytest does not do it
 
 from model_contract import torus_cloud, unmatched
+from scans import room
 from scipy.spatial import cKDTree
 
 import pcsr_zoo
@@ -18,6 +19,7 @@ from pcsr_zoo import Cloud, load, recover, sample
 from pcsr_zoo.catalog import resolve
 from pcsr_zoo.checkpoints.folder import read_config
 from pcsr_zoo.checkpoints.shipped import bundled
+from pcsr_zoo.models.base import ScanLineUpsampler
 from pcsr_zoo.models.registry import families
 
 pytest.importorskip("torch")
@@ -25,7 +27,13 @@ pytest.importorskip("torch")
 NAMES = sorted(bundled())
 DENSE = torus_cloud(2048) @ np.array([[0.8, 0.6, 0.0], [-0.48, 0.64, 0.6], [0.36, -0.48, 0.8]]).T  # any pose
 RECOVERERS = [name for name in NAMES if "sample" in resolve(name).tasks]
-UPSAMPLERS = [name for name in NAMES if "upsample" in resolve(name).tasks]
+
+
+def is_of_scans(name: str) -> bool:
+    return issubclass(resolve(name).model_class, ScanLineUpsampler)
+
+
+UPSAMPLERS = [name for name in NAMES if "upsample" in resolve(name).tasks and not is_of_scans(name)]
 
 
 def off_the_torus(points: np.ndarray) -> float:
@@ -40,7 +48,8 @@ def chamfer(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_names():
-    wanted = {"jetnet", "sspu-geo-x4"} | {f"pointlie{kind}-x{ratio}" for kind in ("", "-geo") for ratio in (4, 8, 16)}
+    wanted = {f"pointlie{kind}-x{ratio}" for kind in ("", "-geo") for ratio in (4, 8, 16)}
+    wanted |= {"jetnet", "scan-net", "sspu-geo-x4"}
     assert wanted <= set(NAMES)
     assert wanted <= set(pcsr_zoo.list_models())
     assert set(pcsr_zoo.list_models("pointlie-x*")) == {f"pointlie-x{ratio}" for ratio in (4, 8, 16)}
@@ -85,7 +94,10 @@ def snapshot(name: str) -> dict[str, np.ndarray]:
     model, found = load(name), {}
     for task in model.tasks:
         n = 60 if task == "sample" else 900
-        found[f"{name} {task}"] = getattr(model, task)(INPUT, None, n=n, seed=1).astype(np.float32)
+        cloud = room()[0][::2] if is_of_scans(name) else INPUT
+        n = 2 * len(cloud) if is_of_scans(name) else n
+        made = getattr(model, task)(cloud, None, n=n, seed=1)
+        found[f"{name} {task}"] = (made.positions if isinstance(made, Cloud) else made).astype(np.float32)
     return found
 
 
