@@ -2,8 +2,12 @@
 
     python benchmarks/pages.py     as part of: python dev.py generate
 
-It replaces what is between the lines `<!-- tables: TASK ... -->` and `<!-- /tables -->`. Instead of tasks, `CD` makes
-the table of all tasks, and `legend` explains the columns. To add rows: pcsr card hub_configs/NAME --benchmark FILE.
+In BENCHMARKS.md and benchmarks/*.md it replaces what is between the lines `<!-- tables: TASK ... -->` and
+`<!-- /tables -->`. Instead of tasks, `CD` makes the table of all tasks, and `legend` explains the columns. To add rows:
+pcsr card hub_configs/NAME --benchmark FILE.
+
+docs/leaderboard.md and docs/results.csv have the same rows, and those of models without weights, whose results are in
+benchmarks/results/*.json (see `pcsr benchmark --leaderboard`).
 """
 
 from __future__ import annotations
@@ -14,11 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pcsr_zoo.benchmark.report import LEGEND, markdown_table
+from pcsr_zoo.benchmark.leaderboard import as_csv, leaderboard, rows_of_runs
+from pcsr_zoo.benchmark.report import LEGEND, markdown_table, read_results
 from pcsr_zoo.datasets.pugan_tasks import FROM_INPUT, TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "BENCHMARKS.md", *sorted((ROOT / "benchmarks").glob("*.md")))
+RESULTS = ROOT / "benchmarks" / "results"
 _BLOCK = re.compile(r"(<!-- tables: ([^>]+) -->\n).*?(<!-- /tables -->)", re.DOTALL)
 _FIRST = (*FROM_INPUT, "midpoint", "jet")  # of the rows of a table; `floor` is the last
 
@@ -67,6 +73,9 @@ def generated() -> Iterator[tuple[Path, str]]:
         used = [row for row in rows if row["task"] in tasks]  # a task without measured rows is not shown
         return f"{found[1]}{markdown_table(used)}{found[3]}"
 
+    runs = rows_of_runs([read_results(path) for path in sorted(RESULTS.glob("*.json"))])
+    yield ROOT / "docs" / "leaderboard.md", leaderboard(runs)
+    yield ROOT / "docs" / "results.csv", as_csv(runs)
     for page in PAGES:
         yield page, _BLOCK.sub(tables, page.read_text(encoding="utf-8"))
 

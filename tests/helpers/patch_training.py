@@ -1,4 +1,4 @@
-"""What the tests of supervised patch networks share: a small training file, short trainings, whole clouds."""
+"""What the tests of supervised patch networks share: short trainings, whole clouds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy_training import write_toy_data
 
 import pcsr_zoo
 from pcsr_zoo.checkpoints.folder import save_checkpoint
@@ -18,12 +17,6 @@ from pcsr_zoo.pipelines.resample import upsample
 from pcsr_zoo.training.devices import make_fabric
 from pcsr_zoo.training.engine import Engine
 from pcsr_zoo.training.settings import Settings
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory) -> TrainingSet:
-    """Three ellipsoids of 2048 points, one of them held out."""
-    return TrainingSet.load(write_toy_data(tmp_path_factory.mktemp("patches") / "train.npz", 3, 2048))
 
 
 def losses_of_training(

@@ -15,7 +15,7 @@ from pcsr_zoo.layers.interpolation import bilateral_interpolate
 from pcsr_zoo.models.mpu.model import MPU
 from pcsr_zoo.models.mpu.network import Known, Level, owners
 
-pytest_plugins = ("patch_training",)
+pytest_plugins = ("patch_data",)
 
 SMALL = {"points": 24, "growth": 4, "blocks": 2, "neighbors": 6, "hidden": 16}
 

@@ -20,7 +20,7 @@ from pcsr_zoo.models.pu_gan.network import Generator
 from pcsr_zoo.training import train
 from pcsr_zoo.training.trainer import Trainer
 
-pytest_plugins = ("patch_training",)
+pytest_plugins = ("patch_data",)
 
 SMALL = {"points": 32, "growth": 4, "blocks": 2, "neighbors": 6, "width": 16, "hidden": 8}
 

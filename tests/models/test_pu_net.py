@@ -14,7 +14,7 @@ from pcsr_zoo.layers.picking import farthest_points, gather
 from pcsr_zoo.models.pu_net.model import PUNet
 from pcsr_zoo.models.pu_net.network import LEVELS, RADII, PUNetwork
 
-pytest_plugins = ("patch_training",)
+pytest_plugins = ("patch_data",)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from pcsr_zoo.models.samplenet.model import SampleNet, SampleNetPUNet
 from pcsr_zoo.models.samplenet.network import soft_projection
 from pcsr_zoo.models.samplenet.sampling import completed
 
-pytest_plugins = ("patch_training",)
+pytest_plugins = ("patch_data",)
 
 TASKS = {
     SampleNet: {"growth": 4, "blocks": 2, "neighbors": 6, "width": 16, "hidden": 8},
