@@ -1,9 +1,13 @@
-"""Write the tables of BENCHMARKS.md and benchmarks/*.md from the measured rows of the checkpoints in hub_configs.
+"""Write the tables of BENCHMARKS.md and benchmarks/*.md, the leaderboard and the CSV from the measured rows.
 
     python benchmarks/pages.py     as part of: python dev.py generate
 
-It replaces what is between the lines `<!-- tables: TASK ... -->` and `<!-- /tables -->`. Instead of tasks, `CD` makes
-the table of all tasks, and `legend` explains the columns. To add rows: pcsr card hub_configs/NAME --benchmark FILE.
+In BENCHMARKS.md and benchmarks/*.md it replaces what is between the lines `<!-- tables: TASK ... -->` and
+`<!-- /tables -->`. Instead of tasks, `CD` makes the table of all tasks, and `legend` explains the columns. To add rows:
+pcsr card hub_configs/NAME --benchmark FILE.
+
+The results of models without weights are in benchmarks/results/*.json. docs/leaderboard.md and docs/results.csv have
+the same rows, see `pcsr benchmark --leaderboard`.
 """
 
 from __future__ import annotations
@@ -14,24 +18,36 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pcsr_zoo.benchmark.report import LEGEND, markdown_table
+from pcsr_zoo.benchmark.leaderboard import as_csv, leaderboard, rows_of_runs
+from pcsr_zoo.benchmark.report import LEGEND, markdown_table, read_results
 from pcsr_zoo.datasets.pugan_tasks import FROM_INPUT, TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "BENCHMARKS.md", *sorted((ROOT / "benchmarks").glob("*.md")))
+RESULTS = ROOT / "benchmarks" / "results"
 _BLOCK = re.compile(r"(<!-- tables: ([^>]+) -->\n).*?(<!-- /tables -->)", re.DOTALL)
 _FIRST = (*FROM_INPUT, "midpoint", "jet")  # of the rows of a table; `floor` is the last
 
 
 def results() -> list[dict[str, Any]]:
-    """A result of the benchmark for each measured row of a checkpoint, in the order of the tables."""
+    """A result of the benchmark for each measured row, of a checkpoint or of RESULTS, in the order of the tables."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for path in sorted((ROOT / "hub_configs").glob("*/config.json")):
         for row in json.loads(path.read_text(encoding="utf-8"))["about"].get("measured") or []:
             section = {"models": {row["model"]: row}}
             key = row["task"], row["convention"], row["model"]
             found.setdefault(key, {**row, "tasks": {row["task"]: section}})
+    for run in runs():
+        for task, section in run["tasks"].items():
+            for model, row in section["models"].items():
+                about = {**run, "tasks": {task: {"models": {model: row}}}, "task": task, "model": model}
+                found[task, run["convention"], model] = {**row, **about}
     return sorted(found.values(), key=lambda result: _place(result["model"]))
+
+
+def runs() -> list[dict[str, Any]]:
+    """The results of models without weights."""
+    return [read_results(path) for path in sorted(RESULTS.glob("*.json"))]
 
 
 def _place(model: str) -> tuple[int, int, str, int]:
@@ -67,6 +83,9 @@ def generated() -> Iterator[tuple[Path, str]]:
         used = [row for row in rows if row["task"] in tasks]  # a task without measured rows is not shown
         return f"{found[1]}{markdown_table(used)}{found[3]}"
 
+    of_all = rows_of_runs(runs())
+    yield ROOT / "docs" / "leaderboard.md", leaderboard(of_all)
+    yield ROOT / "docs" / "results.csv", as_csv(of_all)
     for page in PAGES:
         yield page, _BLOCK.sub(tables, page.read_text(encoding="utf-8"))
 

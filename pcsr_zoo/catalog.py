@@ -18,7 +18,7 @@ from .checkpoints.folder import checkpoint_class, is_checkpoint, read_config, we
 from .checkpoints.shipped import bundled, described, pinned
 from .errors import FileError, OptionError, suggestion
 from .models.base import is_learned, tasks_of
-from .models.registry import is_registered, model_names, registered_class
+from .models.registry import is_registered, model_names, registered_class, without_alias
 
 Name = str | PathLike[str] | Address
 
@@ -126,6 +126,7 @@ def resolve(name: Any, *, transfer: Transfer | None = None, paths: bool = True) 
         return _checkpoint(folder, "cache", address.at(folder.name))
     name = str(name)
     if not is_registered(name):
+        name = without_alias(name)
         if name in bundled():
             return _checkpoint(bundled()[name], "package")
         if name in described():

@@ -88,18 +88,16 @@ def _thousandfold(value: float) -> str:
 @click.option(
     "--data",
     shell_complete=complete_path,
-    required=True,
     metavar="DIR",
     help="The folder with gt_8192, input_2048 and mesh.",
 )
-@click.option("--task", "tasks", multiple=True, required=True, metavar="TASK", help="up4, pcsr8, ...; repeatable.")
+@click.option("--task", "tasks", multiple=True, metavar="TASK", help="up4, pcsr8, ...; repeatable.")
 @click.option(
     "-m",
     "--model",
     "models",
     shell_complete=complete_model,
     multiple=True,
-    required=True,
     metavar="NAME",
     help="A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.",
 )
@@ -115,19 +113,39 @@ def _thousandfold(value: float) -> str:
     metavar="FILE",
     help="Write tables with published results.",
 )
+@click.option(
+    "--leaderboard",
+    shell_complete=complete_path,
+    metavar="FILE",
+    help="Run nothing: write a page of all rows of --results and of the cards of this version.",
+)
+@click.option(
+    "--results",
+    "results_files",
+    shell_complete=complete_path,
+    multiple=True,
+    metavar="FILE",
+    help="A file of --json for --leaderboard; repeatable.",
+)
+@click.option(
+    "--csv", "csv_file", shell_complete=complete_path, metavar="FILE", help="Write the leaderboard as CSV, too."
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common_options
 def benchmark(
-    data: str,
+    data: str | None,
     tasks: tuple[str, ...],
     models: tuple[str, ...],
     convention: str,
     seed: int,
     json_file: str | None,
     markdown_file: str | None,
+    leaderboard: str | None,
+    results_files: tuple[str, ...],
+    csv_file: str | None,
     overwrite: bool,
 ) -> None:
-    """Run models on PU-GAN's test shapes and print a table, row by row.
+    """Run models on PU-GAN's test shapes and print a table, row by row; or make the leaderboard of earlier runs.
 
     CD and HD are means over the shapes, P2F is pooled over all points; their units and frames are printed above the
     table. In addition to models, NAME can be repeat (the input, repeated), jitter (the same with noise) or floor
@@ -137,7 +155,21 @@ def benchmark(
     Examples:
       pcsr benchmark --data DIR --task up4 -m jet -m midpoint
       pcsr benchmark --data DIR --task pcsr8 -m fps+jet --json pcsr8.json
+      pcsr benchmark --leaderboard leaderboard.md --csv results.csv --overwrite
     """
+    if leaderboard is not None:
+        for given, option in ((data, "--data"), (tasks, "--task"), (models, "--model"), (json_file, "--json")):
+            if given:
+                raise click.UsageError(f"{option} runs models, and --leaderboard runs nothing; use one of them")
+        _write_leaderboard(leaderboard, results_files, csv_file, overwrite)
+        return
+    for given, option in ((results_files, "--results"), (csv_file, "--csv")):
+        if given:
+            raise click.UsageError(f"{option} is for --leaderboard")
+    for given, option in ((data, "--data"), (tasks, "--task"), (models, "--model")):
+        if not given:
+            raise click.UsageError(f"Missing option '{option}'.")
+    assert data is not None
     from ..benchmark.run import REFERENCES, TASKS, run_benchmark, split_model, write_benchmarks_md, write_results
     from ..benchmark.units import units
     from ..metrics.conventions import CONVENTIONS
@@ -181,6 +213,20 @@ def benchmark(
         write_results(results, json_file)
     if markdown_file:
         write_benchmarks_md(results, markdown_file)
+
+
+def _write_leaderboard(page: str, results_files: tuple[str, ...], csv_file: str | None, overwrite: bool) -> None:
+    from ..benchmark.leaderboard import rows_of_runs, write_csv, write_leaderboard
+    from ..benchmark.report import read_results
+
+    for name in (page, csv_file):
+        if name:
+            check_target(Path(name), [Path(file) for file in results_files], overwrite)
+    rows = rows_of_runs([read_results(file) for file in results_files])
+    write_leaderboard(rows, page)
+    if csv_file:
+        write_csv(rows, csv_file)
+    session().say(f"{page}: {len(rows)} rows" + (f", also in {csv_file}" if csv_file else ""))
 
 
 def _number(value: float | None) -> str:

@@ -69,15 +69,17 @@ class DenseFeatures(nn.Module):
 
     Args:
         channels: channels of the input; 0 is allowed with `relative`.
-        width: channels of a block's input; 24 in the papers.
+        width: channels of a block's input; 24 in MPU, 48 in PU-GAN.
         growth, layers: see `DenseEdgeConv`.
         blocks: number of blocks; 4 in the papers.
         neighbors: k of the graphs that the module makes in the feature space of each block's input, as in the papers.
         relative: use positions only by the offsets of the graph's edges, so that the features are invariant to
             translation. The input must then contain no positions, and the graph must be given. Otherwise positions are
             part of the input.
+        start: channels of the first block's input; by default `width`. 24 in PU-GAN.
 
-    Shapes: (B, N, channels) -> (B, N, out_channels); 84, 144, 204, 264 channels for 1 to 4 blocks of the default.
+    Shapes: (B, N, channels) -> (B, N, out_channels); 84, 144, 204, 264 channels for 1 to 4 blocks of the default, 120,
+    240, 360, 480 for those of PU-GAN.
     """
 
     def __init__(
@@ -89,13 +91,16 @@ class DenseFeatures(nn.Module):
         blocks: int = 4,
         neighbors: int = 16,
         relative: bool = False,
+        start: int | None = None,
     ) -> None:
         super().__init__()
         self.neighbors = neighbors
-        self.first = nn.Linear(channels, width) if channels else None
-        self.offset = nn.Linear(4, width) if relative else None
-        self.blocks = nn.ModuleList(DenseEdgeConv(width, growth, layers, relative) for _ in range(blocks))
-        out: Any = width
+        start = width if start is None else start
+        self.first = nn.Linear(channels, start) if channels else None
+        self.offset = nn.Linear(4, start) if relative else None
+        inputs = [start, *[width] * (blocks - 1)]
+        self.blocks = nn.ModuleList(DenseEdgeConv(one, growth, layers, relative) for one in inputs)
+        out: Any = start
         compress = []
         for block in self.blocks:
             compress.append(nn.Linear(out, width))

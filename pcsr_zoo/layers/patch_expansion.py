@@ -20,14 +20,14 @@ class Fusion(nn.Module):
     Args:
         channels: C.
         copies: r.
+        hidden: channels of the MLP's first layer; by default C.
     """
 
-    def __init__(self, channels: int, copies: int) -> None:
+    def __init__(self, channels: int, copies: int, hidden: int | None = None) -> None:
         super().__init__()
+        hidden = channels if hidden is None else hidden
         self.attention = SelfAttention(channels + CODES)
-        self.mix = nn.Sequential(
-            nn.Linear(channels + CODES, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU()
-        )
+        self.mix = nn.Sequential(nn.Linear(channels + CODES, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.ReLU())
         self.register_buffer("codes", grid_codes(copies), persistent=False)
         self.codes: Tensor
 
@@ -36,6 +36,11 @@ class Fusion(nn.Module):
         together = torch.cat([copies, codes], dim=3)
         mixed: Tensor = self.mix(self.attention(together.flatten(1, 2)))
         return mixed.view_as(copies)
+
+    def repeated(self, features: Tensor) -> Tensor:
+        """The same (B, N, r, C) for copies that are equal but for their codes: features (B, N, C), repeated."""
+        mixed: Tensor = self.mix(self.attention.of_copies(features, self.codes.to(features)))
+        return mixed
 
 
 class NeighborUnit(nn.Module):
@@ -66,22 +71,23 @@ class NeighborUnit(nn.Module):
 class UpDownUp(nn.Module):
     """Features that are repeated and fused (up), brought back (down), and corrected by what was lost (up again).
 
-    Arguments and shapes are those of `NeighborUnit`; the neighbors are not used.
+    Shapes are those of `NeighborUnit`; the neighbors are not used.
+
+    Args:
+        channels: C.
+        copies: r.
+        hidden: channels of the MLP of the way down.
+        mix: channels of the MLPs of the ways up, see `Fusion`.
     """
 
-    def __init__(self, channels: int, copies: int = 4, hidden: int = 64) -> None:
+    def __init__(self, channels: int, copies: int = 4, hidden: int = 64, mix: int | None = None) -> None:
         super().__init__()
-        self.copies = copies
-        self.up, self.again = Fusion(channels, copies), Fusion(channels, copies)
+        self.up, self.again = Fusion(channels, copies, mix), Fusion(channels, copies, mix)
         self.down = nn.Sequential(
             nn.Linear(copies * channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.ReLU()
         )
 
-    def forward(self, features: Tensor, neighbors: Tensor) -> Tensor:
-        up = self.up(self._repeated(features))
-        lost = self.down(up.flatten(2)) - features
-        again: Tensor = self.again(self._repeated(lost))
+    def forward(self, features: Tensor, neighbors: Tensor | None = None) -> Tensor:
+        up = self.up.repeated(features)
+        again: Tensor = self.again.repeated(self.down(up.flatten(2)) - features)
         return up + again
-
-    def _repeated(self, features: Tensor) -> Tensor:
-        return features[:, :, None].expand(-1, -1, self.copies, -1)

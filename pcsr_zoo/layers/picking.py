@@ -53,6 +53,15 @@ def farthest_points(points: Tensor, n: int, start: int | None = None) -> Tensor:
     return farthest_point_sample(points.detach(), n, start=start)
 
 
+def thinned(made: Tensor, ratio: int) -> Tensor:
+    """The farthest points (B, n, r, 3) of new points (B, n, c, 3), in any order; the points themselves if c = r."""
+    batch, size, copies, _ = made.shape
+    if copies == ratio:
+        return made
+    flat = made.flatten(1, 2)
+    return gather(flat, farthest_points(flat, ratio * size)).view(batch, size, ratio, 3)
+
+
 def spacing(points: Tensor, neighbors: int = 8) -> Tensor:
     """The point spacing (B,) of clouds (B, N, 3): the square root of the area for each point, at the median point.
 

@@ -75,6 +75,7 @@ class Context:
             cloud.
         temperature: factor on the standard deviation of the latent variables that a generative model draws; 0 for the
             mean.
+        normals: (A, 3), the normals of the input points, if the cloud has any.
         cache: values that a model keeps for the whole run, under its own keys.
     """
 
@@ -83,6 +84,7 @@ class Context:
     progress: Progress = field(default=ignore)
     noise: float = 0.0
     temperature: float = 1.0
+    normals: np.ndarray | None = field(default=None, compare=False)
     cache: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -91,6 +93,7 @@ class Model(ABC):
 
     Attributes:
         name: the name by which `load` finds the class.
+        aliases: other names of the method in the literature, by which `load` finds it, too.
         summary: one line.
         source: the paper in a few words, or "ours".
         kind: a key of `KINDS`.
@@ -101,6 +104,7 @@ class Model(ABC):
     """
 
     name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str]
     source: ClassVar[str]
     kind: ClassVar[str] = "local"

@@ -66,6 +66,16 @@ def registered_class(name: str) -> type:
     raise OptionError(f"there is no model '{name}'; {suggestion(name, model_names())}")
 
 
+def without_alias(name: str) -> str:
+    """The name of a class or a checkpoint in place of one that begins with another name of the method: "mpu-x4" for
+    "3pu-x4". Other names are returned as they are."""
+    for cls in (*_own().values(), *_registered.values()):
+        for alias in getattr(cls, "aliases", ()):
+            if name == alias or name.startswith(f"{alias}-x"):
+                return str(cls.name) + name[len(alias) :]  # type: ignore[attr-defined]
+    return name
+
+
 def model_classes() -> dict[str, Any]:
     """Name -> class of every model. A class of another package that cannot be imported is omitted with a warning."""
     found = {}

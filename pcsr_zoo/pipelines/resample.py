@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cloud import Cloud
 from ..errors import OptionError
-from ..geometry.distinct import distinct_points
+from ..geometry.distinct import distinct_points, first_occurrences
 from ..geometry.frames import UnitFrame
 from ..geometry.grid import Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
@@ -50,7 +50,8 @@ def upsample(
             raise OptionError(f"{name} is for models of spinning LiDAR, and '{model.name}' knows no rings")
     frame = UnitFrame.of(cloud.positions)
     points = frame.to_unit(cloud.positions)
-    distinct = distinct_points(points)
+    first = first_occurrences(points)
+    distinct = points if len(first) == len(points) else points[first]
     require_distinct(distinct, model)
     if noise is not None and not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
         raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
@@ -62,7 +63,8 @@ def upsample(
     else:
         if noise is None:
             noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-        context = replace(context, noise=noise if noise > CLEAN else 0.0)
+        normals = cloud.attributes["normals"][first].astype(np.float64) if "normals" in cloud.attributes else None
+        context = replace(context, noise=noise if noise > CLEAN else 0.0, normals=normals)
         keep = context.noise == 0.0 if keep_input is None else keep_input
         base = points if keep else model.project(points, distinct, context)
         new_points = densify(model, base, distinct, count - len(base), context)

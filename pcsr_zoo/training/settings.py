@@ -32,6 +32,7 @@ class Settings:
         schedule: "constant"; "cosine", which decreases to `lr_end` times lr; or "step", times `decay` at each of
             `milestones`.
         lr_end: final learning rate as a fraction of lr.
+        cycles: how often the schedule "cosine" falls; at the end of each fall, the rate is lr again.
         decay: factor of the schedule "step".
         milestones: fractions of all steps, for the schedule "step".
         clip: largest norm of a part's gradient; 0 for no clipping.
@@ -59,6 +60,7 @@ class Settings:
     warmup: int = 200
     schedule: str = "cosine"
     lr_end: float = 0.01
+    cycles: int = 1
     decay: float = 0.1
     milestones: tuple[float, ...] = (0.5, 0.75)
     clip: float = 1.0
@@ -183,6 +185,7 @@ _CHECKS: dict[str, tuple[str, Any]] = {
     "warmup": _at_least(0),
     "schedule": _one_of("constant", "cosine", "step"),
     "lr_end": ("at least 0 and at most 1", lambda value: 0 <= value <= 1),
+    "cycles": _at_least(1),
     "decay": _above(0, 1),
     "milestones": (
         "fractions between 0 and 1, ascending",

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pcsr_zoo.checkpoints.folder import read_config
+from pcsr_zoo.checkpoints.folder import is_checkpoint, read_config
 from pcsr_zoo.cli import main as pcsr
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +67,8 @@ def test_every_shipped_training_is_in_the_queue():
     for path in (ROOT / "hub_configs").glob("*/train.yml"):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert values["queue"]["hours"] > 0, path
+        if not is_checkpoint(path.parent):
+            continue  # no weights yet
         rows = read_config(path.parent)["about"]["measured"]
 
         assert set(values["queue"]["tasks"]) & {row["task"] for row in rows}, path

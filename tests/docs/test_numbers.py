@@ -28,6 +28,10 @@ def known() -> dict[tuple[str, str], set[tuple[str, ...]]]:
         for row in [*about.get("measured", []), *about.get("ablations", [])]:
             assert row["convention"] == "pugan-2019"
             found[row["task"], row["model"]].add(printed(row["cd"], row["hd"], row["p2f"]))
+    for path in (ROOT / "benchmarks" / "results").glob("*.json"):  # of models without weights
+        for task, section in json.loads(path.read_text(encoding="utf-8"))["tasks"].items():
+            for model, row in section["models"].items():
+                found[task, model].add(printed(row["cd"], row["hd"], row["p2f"]))
     for task in TASKS:
         for row in published_rows(task):
             found[task, f"{row.name}, published"].add(printed(row.cd, row.hd, row.p2f))

@@ -10,9 +10,9 @@ from pcsr_zoo.benchmark.patch_thirds import Thirds
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.errors import OptionError, PcsrError
 from pcsr_zoo.geometry.fps import farthest_point_sample
+from pcsr_zoo.geometry.overlapping_patches import cut
 from pcsr_zoo.models.base import Context
 from pcsr_zoo.pipelines.patches import upsample_in_patches
-from pcsr_zoo.pipelines.patches.cutting import cut
 from pcsr_zoo.pipelines.patches.merging import owned
 from pcsr_zoo.pipelines.recovery import recover
 from pcsr_zoo.pipelines.resample import upsample

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..base import MERGES, Context, Learned, PatchUpsampler
+from ..base import MERGES
+from ..patch_network import PatchNetwork
 from .paper import PAPER, PUBLISHED
 
 
-class SSPUNet(Learned, PatchUpsampler):
+class SSPUNet(PatchNetwork):
     """Makes r new points for each point of a patch.
 
     Args:
@@ -72,12 +71,3 @@ class SSPUNet(Learned, PatchUpsampler):
         from .recipe import SSPUNetRecipe
 
         return SSPUNetRecipe(self.network, **options)
-
-    def expand(self, patches: np.ndarray, context: Context) -> np.ndarray:
-        import torch
-
-        network = self.network.to(context.device)  # outside of inference mode, or its parameters could not be trained
-        kind = next(network.parameters()).dtype
-        with torch.inference_mode():
-            made = network(torch.from_numpy(patches).to(context.device, kind))
-        return made.float().cpu().numpy()

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from ...geometry.overlapping_patches import cut
 from ...models.base import Context, PatchUpsampler
 from .batching import expand
-from .cutting import cut
 from .merging import merge
 
 

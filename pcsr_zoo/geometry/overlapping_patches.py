@@ -1,4 +1,4 @@
-"""Cutting: overlapping patches that cover a cloud."""
+"""Overlapping patches that cover a cloud."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ...geometry.fps import farthest_point_sample
-from ...geometry.knn import KNN
+from .fps import farthest_point_sample
+from .knn import KNN
 
 
 def cut(points: np.ndarray, size: int, overlap: float = 3.0) -> np.ndarray:
