@@ -125,6 +125,16 @@ def test_yaml_runs_nothing():
     assert parse_yaml("[1e-3, 1.5e3, -2E+4, 1e, 7, a1e3]", "x") == [1e-3, 1500.0, -2e4, "1e", 7, "a1e3"]
 
 
+def test_the_cosine_may_fall_several_times():
+    """Each fall is that of a schedule of its own, and the last step ends the last one."""
+    twice, once = (Settings(steps=10 + 100 * k, warmup=10, lr_end=0.1, cycles=k) for k in (2, 1))
+    for step in range(100):
+        expected = rate_factor(once, 10 + step)
+        assert rate_factor(twice, 10 + step) == pytest.approx(expected)
+        assert rate_factor(twice, 110 + step) == pytest.approx(expected)
+    assert rate_factor(twice, 210) == pytest.approx(0.1)
+
+
 def test_rates_follow_their_formulas():
     cosine = Settings(steps=110, warmup=10, lr_end=0.1)
     assert [rate_factor(cosine, step) for step in range(10)] == pytest.approx([(k + 1) / 10 for k in range(10)])
