@@ -57,11 +57,15 @@ def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
     default=None,
     help="Keep the input points unchanged, or move them onto the surface; by default kept unless noisy.",
 )
+@click.option(
+    "--normals", is_flag=True, help="Write normals also where the input has none: estimated from the result, oriented."
+)
 def upsample(
     inputs: tuple[str, ...],
     ratio: float | None,
     n: int | None,
     keep_input: bool | None,
+    normals: bool,
     **options: Any,
 ) -> None:
     """Upsample clouds to R times as many points, or to exactly N.
@@ -78,7 +82,7 @@ def upsample(
     """
     tag = check_amount(ratio, n, "upsample")
     amount = {"ratio": ratio} if ratio is not None else {"n": n}
-    _resample(inputs, tag, "upsample", {**amount, "keep_input": keep_input}, **options)
+    _resample(inputs, tag, "upsample", {**amount, "keep_input": keep_input}, normals=normals, **options)
 
 
 @click.command(short_help="Make clouds smaller, so that they can be recovered.")
@@ -124,6 +128,7 @@ def _resample(
     device: str | None,
     points: int | None,
     overwrite: bool,
+    normals: bool = False,
 ) -> None:
     from ..io import read, write
     from ..io.side_notes import side_note_path
@@ -142,6 +147,10 @@ def _resample(
         check_size(len(cloud), amount.get("n"), task, drawn="mesh" in cloud.metadata)
         with progress_bar(source.name) as progress:
             result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
+            if normals:
+                from ..pipelines.surface import with_normals
+
+                result = with_normals(result)
         write(
             result, target, like=None if task == "sample" else cloud
         )  # a sample keeps all metadata, and may be on a grid
