@@ -271,7 +271,11 @@ def of_modelnet40(options: argparse.Namespace, models: list[str], say: Callable[
                 clouds[split] = kept(clouds[split], model, options.cache / f"{split}-{len(shapes.clouds)}")
         kind = "1,024 points" if model is None else f"x{RATIO} by {model}"
         network = pointnet2.train(
-            clouds["train"], classes["train"], len(names), epochs=options.epochs, say=lambda text, k=kind: say(f"{k}: {text}")
+            clouds["train"],
+            classes["train"],
+            len(names),
+            epochs=options.epochs,
+            say=lambda text, k=kind: say(f"{k}: {text}"),
         )
         scores = pointnet2.accuracies(pointnet2.answers(network, clouds["test"]), classes["test"])
         lines.append(f"| {kind} | {' | '.join(f'{score:.1f}' for score in scores)} |")

@@ -64,8 +64,8 @@ def mesh(
 ) -> None:
     """Reconstruct the surface of clouds as triangle meshes.
 
-    IN are clouds, or folders of them. Normals are those of the file; where there are none, they are estimated and turned
-    to one side. Colors and other attributes are carried to the vertices. Without -o, the result of scan.ply is
+    IN are clouds, or folders of them. Normals are those of the file; where there are none, they are estimated and
+    turned to one side. Colors and other attributes are carried to the vertices. Without -o, the result of scan.ply is
     scan_mesh.ply in the same folder.
 
     A denser cloud gives a better mesh: run pcsr upsample first.
@@ -89,9 +89,7 @@ def mesh(
         session().note(f"{source}: {cloud!r}")
         if points is None:
             tell_drawn(source, cloud, "; --points N sets their number")
-        found = reconstruct_surface(
-            cloud, method=method, depth=depth, trim=trim, radius=radius, estimate=estimate
-        )
+        found = reconstruct_surface(cloud, method=method, depth=depth, trim=trim, radius=radius, estimate=estimate)
         write_mesh(found, target)
         size = f"{len(found.vertices):,} vertices, {len(found.triangles):,} triangles"
         session().say(f"{target}: {len(cloud):,} points -> {size} in {time.perf_counter() - start:.1f} s ({method})")

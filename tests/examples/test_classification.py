@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_the_published_size(example):
     A layer has weights, and two numbers a channel in its normalization; the last one has a bias.
     """
     widths = [(3, 64, 64, 128), (131, 128, 128, 256), (259, 256, 512, 1024), (1024, 512, 256)]
-    wanted = sum(a * b + 2 * b for row in widths for a, b in zip(row, row[1:], strict=False)) + 256 * 40 + 40
+    wanted = sum(a * b + 2 * b for row in widths for a, b in pairwise(row)) + 256 * 40 + 40
     network = example.pointnet2.PointNet2(40)
     assert sum(parameter.numel() for parameter in network.parameters()) == wanted
     cloud = torch.randn(2, 1024, 3, generator=torch.Generator().manual_seed(0)) / 3

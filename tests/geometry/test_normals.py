@@ -68,7 +68,13 @@ def test_duplicates_share_a_normal_and_few_points_have_one():
     points = np.repeat(sphere(300), 3, axis=0)
     normals = estimate_normals(points).reshape(300, 3, 3)
     np.testing.assert_array_equal(normals, normals[:, :1].repeat(3, axis=1))
-    for few in (np.zeros((1, 3)), np.eye(3)[:2], np.eye(3), np.linspace(0, 1, 9)[:, None] * [1, 2, 3], np.zeros((5, 3))):
+    for few in (
+        np.zeros((1, 3)),
+        np.eye(3)[:2],
+        np.eye(3),
+        np.linspace(0, 1, 9)[:, None] * [1, 2, 3],
+        np.zeros((5, 3)),
+    ):
         np.testing.assert_allclose(np.linalg.norm(estimate_normals(few), axis=1), 1)
 
 

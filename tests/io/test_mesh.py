@@ -269,7 +269,7 @@ def utm_mesh() -> Mesh:
         "colors": rng.integers(0, 256, (len(vertices), 3)).astype(np.uint8),
         "labels": rng.integers(0, 9, len(vertices)).astype(np.uint8),
     }
-    far = np.round(vertices + [565_200.123, 5_934_800.456, 12], 4)
+    far = np.round(vertices + np.array([565_200.123, 5_934_800.456, 12]), 4)
     return Mesh(Cloud(far, attributes), np.asarray(ball.triangles).astype(np.int64))
 
 
@@ -290,8 +290,13 @@ def test_meshes_are_what_open3d_reads(suffix, tmp_path, caplog):
         wanted = small.vertices.positions[small.triangles]
         np.testing.assert_allclose(corners, wanted, atol=1e-6)
         return
-    np.testing.assert_allclose(corners, wanted, rtol=0, atol=1e-4 if suffix == ".ply" else 0.3)  # of Open3D's OBJ reader
-    for name, values in (("colors", np.asarray(found.vertex_colors) * 255), ("normals", np.asarray(found.vertex_normals))):
+    np.testing.assert_allclose(
+        corners, wanted, rtol=0, atol=1e-4 if suffix == ".ply" else 0.3
+    )  # of Open3D's OBJ reader
+    for name, values in (
+        ("colors", np.asarray(found.vertex_colors) * 255),
+        ("normals", np.asarray(found.vertex_normals)),
+    ):
         given = mesh.vertices.attributes[name][mesh.triangles]  # corner by corner: its OBJ reader sorts the vertices
         np.testing.assert_allclose(values[np.asarray(found.triangles)], given, atol=1e-3)
 
