@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "-m", "--model", action="append", help="an upsampler, by name or folder; may be repeated (jetnet)"
     )
-    parser.add_argument("--points", type=int, default=512, help="points of a submap (512); the paper has 4,096")
+    parser.add_argument("--points", type=int, default=256, help="points of a submap (256); the paper has 4,096")
     parser.add_argument("--steps", type=int, default=24, help="steps of training (24)")
     parser.add_argument("--batch", type=int, default=8, help="queries of a step, each with a positive (8)")
     parser.add_argument(

@@ -46,11 +46,11 @@ def orient_normals(points: np.ndarray, normals: np.ndarray, k: int = 10) -> NDAr
     """The normals (N, 3) of points (N, 3), with signs that agree between neighbors.
 
     Each pair of neighbors votes for equal or opposite signs, by the cosine between one normal and the other one,
-    mirrored in the plane halfway between both points: on a circle through them these are equal, so edges of any angle and both
-    sides of a thin sheet are treated alike. Patches of smooth surface are joined first; then, again and again, the two
-    patches with the clearest sum of votes, one of them turned if need be. Each connected part is turned such that its
-    outermost points, in 26 directions, have outward normals. On an open surface, which has no outside, this is a
-    convention only.
+    mirrored in the plane halfway between both points. On a circle through them the two are equal, so edges of any angle
+    and both sides of a thin sheet are treated alike. Patches of smooth surface are joined first; then, again and again,
+    the two patches with the clearest sum of votes, one of them turned if need be. Each connected part is turned such
+    that its outermost points, in 26 directions, have outward normals. On an open surface, which has no outside, this is
+    a convention only.
 
     Args:
         points: (N, 3) finite float64.

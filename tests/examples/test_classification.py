@@ -219,6 +219,7 @@ def test_broken_modelnet40_is_named(example, modelnet, tmp_path):
         example.load_modelnet40(folder, "test", 10)
 
 
+@pytest.mark.slow
 def test_all_of_modelnet40_in_small(example, modelnet, capsys, tmp_path, monkeypatch):
     folder, _ = modelnet
     load = example.load_modelnet40

@@ -177,6 +177,7 @@ def test_simulated_places_stay_and_differ_from_run_to_run(example, tmp_path, mon
     assert np.mean(same) < 0.8 * np.mean(others)
 
 
+@pytest.mark.slow
 def test_all_of_it_in_small(example, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(example.places, "SHOTS", 60)
     example.main(["--quick", "-m", "midpoint", "--places", str(tmp_path)])
