@@ -13,8 +13,9 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .catalog import list_models, model_info
     from .cloud import Cloud
-    from .io import read, write
+    from .io import read, write, write_mesh
     from .loaded import LoadedModel
+    from .pipelines.surface import reconstruct_surface
     from .zoo import load, recover, sample, upsample
 
 _WHERE = {
@@ -24,10 +25,12 @@ _WHERE = {
     "load": "zoo",
     "model_info": "catalog",
     "read": "io",
+    "reconstruct_surface": "pipelines.surface",
     "recover": "zoo",
     "sample": "zoo",
     "upsample": "zoo",
     "write": "io",
+    "write_mesh": "io",
 }
 
 __all__ = [
@@ -38,10 +41,12 @@ __all__ = [
     "load",
     "model_info",
     "read",
+    "reconstruct_surface",
     "recover",
     "sample",
     "upsample",
     "write",
+    "write_mesh",
 ]
 
 

@@ -11,6 +11,7 @@ from .completion import completion
 from .data import data
 from .inspect import info
 from .measure import benchmark, evaluate
+from .mesh import mesh
 from .models import models
 from .picture import render
 from .recover import recover
@@ -44,7 +45,7 @@ def main(ctx: click.Context) -> None:
 
 
 for command in (
-    *(upsample, sample, recover, roundtrip, info, models, render),
+    *(upsample, sample, recover, mesh, roundtrip, info, models, render),
     *(evaluate, benchmark, rings, data, card, train, finetune, validate, completion),
 ):
     main.add_command(command)

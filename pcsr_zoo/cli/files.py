@@ -62,20 +62,20 @@ class Output:
         tag: the ending that is added to an input's name, for example "x4".
         folder: whether -o names a folder.
         overwrite: whether existing files may be replaced.
+        suffixes: the formats that can be written.
     """
 
     given: str | None
     tag: str
     folder: bool
     overwrite: bool
+    suffixes: tuple[str, ...]
 
     def path(self, source: Path) -> Path:
-        """The path of an input's output. Formats that cannot be written, such as meshes, become .ply."""
-        from ..io import WRITE_SUFFIXES
-
+        """The path of an input's output. Formats that cannot be written become .ply."""
         if self.given and not self.folder:
             return Path(self.given)
-        suffix = source.suffix if source.suffix.lower() in WRITE_SUFFIXES else ".ply"
+        suffix = source.suffix if source.suffix.lower() in self.suffixes else ".ply"
         parent = Path(self.given) if self.given else source.parent
         return parent / f"{source.stem}_{self.tag}{suffix}"
 
@@ -84,8 +84,10 @@ class Output:
         check_target(target, sources, self.overwrite)
 
 
-def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: bool) -> tuple[list[Path], Output]:
-    """Plan the input files and the paths of their outputs.
+def plan_outputs(
+    inputs: Sequence[str], given: str | None, tag: str, overwrite: bool, suffixes: tuple[str, ...] | None = None
+) -> tuple[list[Path], Output]:
+    """Plan the input files and the paths of their outputs, which are clouds unless `suffixes` lists other formats.
 
     Raises:
         UsageError: -o names one file for several inputs or has an unknown format; or two outputs have the same path.
@@ -93,22 +95,23 @@ def plan_outputs(inputs: Sequence[str], given: str | None, tag: str, overwrite: 
     """
     from ..io import WRITE_SUFFIXES, results_among
 
+    suffixes = suffixes or WRITE_SUFFIXES
     sources = expand(inputs)
     several = len(sources) > 1 or any(Path(name).is_dir() for name in inputs)
     folder = False
     if given is not None:
         suffix = Path(given).suffix.lower()
         folder = Path(given).is_dir() or given.endswith(("/", os.sep))
-        if not folder and several and suffix in WRITE_SUFFIXES:
+        if not folder and several and suffix in suffixes:
             raise click.UsageError(f"-o {given} is one file, but there are several inputs; name a folder")
         folder = folder or several
-        if not folder and suffix not in WRITE_SUFFIXES:
+        if not folder and suffix not in suffixes:
             raise click.BadParameter(
-                f"'{given}' has an unknown format; use one of the suffixes {', '.join(sorted(WRITE_SUFFIXES))}, "
+                f"'{given}' has an unknown format; use one of the suffixes {', '.join(sorted(suffixes))}, "
                 "or name an existing folder",
                 param_hint="-o",
             )
-    output = Output(given, tag, folder, overwrite)
+    output = Output(given, tag, folder, overwrite, suffixes)
     listed = {Path(name) for name in inputs}
     results = results_among(sources) - listed
     if tag.startswith("recovered"):  # samples are the results that it takes

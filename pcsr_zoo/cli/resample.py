@@ -66,6 +66,9 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
     help="Spinning LiDAR: the place of the sensor in the file; by default it is found.",
 )
 @click.option("--renumber-rings", is_flag=True, help="Spinning LiDAR: number all rings, also new ones, from 0 up.")
+@click.option(
+    "--normals", is_flag=True, help="Write normals also where the input has none: estimated from the result, oriented."
+)
 def upsample(
     inputs: tuple[str, ...],
     ratio: float | None,
@@ -73,6 +76,7 @@ def upsample(
     keep_input: bool | None,
     origin: tuple[float, float, float] | None,
     renumber_rings: bool,
+    normals: bool,
     **options: Any,
 ) -> None:
     """Upsample clouds to R times as many points, or to exactly N.
@@ -91,7 +95,7 @@ def upsample(
     tag = check_amount(ratio, n, "upsample")
     amount: dict[str, Any] = {"ratio": ratio} if ratio is not None else {"n": n}
     amount |= {"keep_input": keep_input, "origin": origin, "renumber_rings": renumber_rings}
-    _resample(inputs, tag, "upsample", amount, **options)
+    _resample(inputs, tag, "upsample", amount, normals=normals, **options)
 
 
 @click.command(short_help="Make clouds smaller, so that they can be recovered.")
@@ -137,6 +141,7 @@ def _resample(
     device: str | None,
     points: int | None,
     overwrite: bool,
+    normals: bool = False,
 ) -> None:
     from ..io import read, write
     from ..io.side_notes import side_note_path
@@ -163,6 +168,10 @@ def _resample(
             session().say(f"{source}: spinning LiDAR, {'; '.join(scan.describe() for scan in scans)}")
         with progress_bar(source.name) as progress:
             result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
+            if normals:
+                from ..pipelines.surface import with_normals
+
+                result = with_normals(result)
         write(
             result, target, like=None if task == "sample" else cloud
         )  # a sample keeps all metadata, and may be on a grid

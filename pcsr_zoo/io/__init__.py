@@ -25,8 +25,10 @@ from .recovery_note import KEY, note_of
 from .side_notes import read_side_note, write_side_note
 from .text import read_text, write_text
 from .trimesh import Mesh
+from .write_mesh import MESH_SUFFIXES, write_mesh
 
 __all__ = [
+    "MESH_SUFFIXES",
     "READ_SUFFIXES",
     "WRITE_SUFFIXES",
     "describe",
@@ -37,10 +39,11 @@ __all__ = [
     "results_among",
     "stores_note",
     "write",
+    "write_mesh",
 ]
 
 _log = logging.getLogger("pcsr_zoo")
-_RESULT = re.compile(r"(.+?)_(?:(?:sampled_)?[xn][\d.]+|recovered(?:_[xn][\d.]+)?(?:_draw\d+)?)")
+_RESULT = re.compile(r"(.+?)_(?:(?:sampled_)?[xn][\d.]+|recovered(?:_[xn][\d.]+)?(?:_draw\d+)?|mesh)")
 
 
 class _Format(NamedTuple):

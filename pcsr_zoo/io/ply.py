@@ -50,8 +50,10 @@ def read_ply(path: str | PathLike[str]) -> Cloud | Mesh:
     return Mesh(cloud, triangles) if len(triangles) else cloud
 
 
-def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
+def write_ply(cloud: Cloud, path: str | PathLike[str], triangles: np.ndarray | None = None) -> None:
     """Write a binary little endian PLY file. Positions are double, or float if the source was float.
+
+    With `triangles` (F, 3), rows of the cloud, the file has a mesh.
 
     Colors are uchar, the only type that most readers support, unless they were read from a PLY file with ushort.
 
@@ -83,11 +85,16 @@ def write_ply(cloud: Cloud, path: str | PathLike[str]) -> None:
     lines += [
         f"element vertex {len(cloud)}",
         *(f"property {_NAMES[kind]} {name}" for name, kind in fields),
-        "end_header",
     ]
+    faces = np.empty(0 if triangles is None else len(triangles), np.dtype([("count", "u1"), ("rows", "<i4", (3,))]))
+    if triangles is not None:
+        faces["count"], faces["rows"] = 3, triangles
+        lines += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
+    lines.append("end_header")
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
         handle.write(("\n".join(lines) + "\n").encode("utf-8"))
         handle.write(table.tobytes())
+        handle.write(faces.tobytes())
 
 
 def _metadata(header: Header, types: dict[str, str], path: Path) -> dict[str, Any]:

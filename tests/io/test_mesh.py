@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.cloud import Cloud
 from pcsr_zoo.errors import FileError, OptionError
-from pcsr_zoo.io import read, read_mesh, write
+from pcsr_zoo.io import MESH_SUFFIXES, read, read_mesh, write, write_mesh
 from pcsr_zoo.io.mesh import sample_mesh
 from pcsr_zoo.io.trimesh import Mesh, fan_triangles
 
@@ -256,3 +256,61 @@ def test_a_suffix_that_is_no_mesh(tmp_path) -> None:
     (tmp_path / "a.xyz").write_text("1 2 3\n")
     with pytest.raises(FileError, match=r"'\.xyz' is not a mesh format"):
         read_mesh(tmp_path / "a.xyz")
+
+
+# -- writing
+
+
+def utm_mesh() -> Mesh:
+    ball = sphere(8)
+    rng, vertices = np.random.default_rng(0), np.asarray(ball.vertices)
+    attributes = {
+        "normals": (vertices / np.linalg.norm(vertices, axis=1, keepdims=True)).astype(np.float32),
+        "colors": rng.integers(0, 256, (len(vertices), 3)).astype(np.uint8),
+        "labels": rng.integers(0, 9, len(vertices)).astype(np.uint8),
+    }
+    far = np.round(vertices + np.array([565_200.123, 5_934_800.456, 12]), 4)
+    return Mesh(Cloud(far, attributes), np.asarray(ball.triangles).astype(np.int64))
+
+
+@pytest.mark.parametrize("suffix", MESH_SUFFIXES)
+def test_meshes_are_what_open3d_reads(suffix, tmp_path, caplog):
+    mesh, path = utm_mesh(), tmp_path / f"mesh{suffix}"
+    write_mesh(mesh, path)
+    found = import_open3d().io.read_triangle_mesh(str(path))
+    corners = np.asarray(found.vertices)[np.asarray(found.triangles)]
+    wanted = mesh.vertices.positions[mesh.triangles]
+    if suffix == ".stl":  # float32, and Open3D drops triangles without area
+        assert "float32" in caplog.text
+        np.testing.assert_allclose(found.get_center(), mesh.vertices.positions.mean(axis=0), atol=1)
+        small = Mesh(Cloud(mesh.vertices.positions - mesh.vertices.positions.mean(axis=0)), mesh.triangles)
+        write_mesh(small, path)
+        found = import_open3d().io.read_triangle_mesh(str(path))
+        corners = np.asarray(found.vertices)[np.asarray(found.triangles)]
+        wanted = small.vertices.positions[small.triangles]
+        np.testing.assert_allclose(corners, wanted, atol=1e-6)
+        return
+    np.testing.assert_allclose(
+        corners, wanted, rtol=0, atol=1e-4 if suffix == ".ply" else 0.3
+    )  # of Open3D's OBJ reader
+    for name, values in (
+        ("colors", np.asarray(found.vertex_colors) * 255),
+        ("normals", np.asarray(found.vertex_normals)),
+    ):
+        given = mesh.vertices.attributes[name][mesh.triangles]  # corner by corner: its OBJ reader sorts the vertices
+        np.testing.assert_allclose(values[np.asarray(found.triangles)], given, atol=1e-3)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj"])
+def test_meshes_far_away_come_back_exactly(suffix, tmp_path):
+    mesh = utm_mesh()
+    write_mesh(mesh, tmp_path / f"mesh{suffix}")
+    vertices, triangles = read_mesh(tmp_path / f"mesh{suffix}")
+    np.testing.assert_array_equal(vertices, mesh.vertices.positions)
+    np.testing.assert_array_equal(triangles, mesh.triangles)
+
+
+def test_a_mesh_of_an_unknown_format_is_not_written(tmp_path):
+    with pytest.raises(FileError, match=r"\.las"):
+        write_mesh(utm_mesh(), tmp_path / "mesh.las")
+    assert list(tmp_path.iterdir()) == []

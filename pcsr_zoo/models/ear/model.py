@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ...errors import OptionError
 from ...geometry.knn import KNN
-from ...geometry.normals import estimate_normals, orient_normals, smooth_normals
+from .normals import estimate_normals, orient_normals, smooth_normals
 from ..base import Context, Upsampler
 from .paper import PAPER, PUBLISHED
 from .resampling import insert, project

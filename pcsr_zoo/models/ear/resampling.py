@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geometry.knn import KNN
-from ...geometry.normals import bilateral_weights
+from .normals import bilateral_weights
 
 _NEIGHBORS = 16  # of a point, between which gaps are sought
 _SUPPORT = 24  # points that a projection uses
