@@ -11,9 +11,9 @@ import pcsr_zoo
 from pcsr_zoo import Cloud
 from pcsr_zoo.geometry.fps import farthest_point_sample
 from pcsr_zoo.geometry.knn import KNN
-from pcsr_zoo.models.ear.normals import estimate_normals, orient_normals, smooth_normals
 from pcsr_zoo.models.base import Context
 from pcsr_zoo.models.ear.model import EAR
+from pcsr_zoo.models.ear.normals import estimate_normals, orient_normals, smooth_normals
 from pcsr_zoo.models.ear.resampling import find_gaps, independent, insert, project
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ...errors import OptionError
 from ...geometry.knn import KNN
-from .normals import estimate_normals, orient_normals, smooth_normals
 from ..base import Context, Upsampler
+from .normals import estimate_normals, orient_normals, smooth_normals
 from .paper import PAPER, PUBLISHED
 from .resampling import insert, project
 
