@@ -1,6 +1,6 @@
 """Does upsampling help to recognize places? The experiment of SSPU-Net (Zhao et al., ACM MM 2021, sec. 4.5, table 5).
 
-    python examples/retrieval.py                      # simulated streets, about ten minutes on one core
+    python examples/retrieval.py                      # simulated streets, about three minutes on one core
     python examples/retrieval.py --oxford DIR --points 4096 --steps 20000 -m jetnet     # Oxford RobotCar; use a GPU
     python examples/retrieval.py --quick              # a trial of a minute, without meaningful results
 
