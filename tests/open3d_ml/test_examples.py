@@ -170,7 +170,7 @@ def test_a_training_example_trains_as_it_is(path, script, tmp_path, monkeypatch)
     """In two steps, on a part of the bundled cloud; the folder that comes of it can be loaded and is used by a test."""
     monkeypatch.chdir(tmp_path)
     Path("examples/data").mkdir(parents=True)
-    write(pcsr_zoo.read(EXAMPLES.parent / "data" / "sculpture.ply")[:1100], "examples/data/sculpture.ply")
+    write(pcsr_zoo.read(EXAMPLES.parent / "data" / "sculpture.ply")[:1300], "examples/data/sculpture.ply")
     words = ["torch", "-c", str(path), "--device", "cpu", "--split"]
     outcome = script.main([*words, "train", *FEW])
     assert is_learned(pcsr_zoo.load(outcome.folder).model)
