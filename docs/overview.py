@@ -18,6 +18,7 @@ import pcsr_zoo
 from pcsr_zoo.catalog import Resolved, checkpoints_of
 from pcsr_zoo.models.base import is_learned, tasks_of
 from pcsr_zoo.models.registry import families
+from pcsr_zoo.zoo import UPSAMPLER
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS, CONFIGS = ROOT / "docs" / "models.md", ROOT / "examples" / "open3d_ml"
@@ -96,8 +97,7 @@ def _source(cls: Any) -> str:
 
 def _defaults() -> set[str]:
     """The models that the verbs use when nobody names one."""
-    verbs = (pcsr_zoo.upsample, pcsr_zoo.sample)
-    return {inspect.signature(verb).parameters["model"].default for verb in verbs}
+    return {UPSAMPLER, inspect.signature(pcsr_zoo.sample).parameters["model"].default}
 
 
 # -- configurations for Open3D-ML

@@ -234,7 +234,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         figure = f"{best['task']} {best['cd']:.3f}{jet}"
     # Trained weights work at one ratio or at any; a class without weights declares the ratios that it is trained for.
     ratios = [row["ratio"]] if row.get("ratio") else [] if "weights" in row else row["ratios"]
-    ratio = " ".join(f"x{value:g}" for value in ratios) or "any"
+    ratio = "x" + ",".join(f"{value:g}" for value in ratios) if ratios else "any"
     size, license = (_size(row.get("bytes")), row.get("license") or "") if "weights" in row else ("", "")
     return (row["name"], _tasks(row), ratio, size, license, row.get("where", ""), figure)
 

@@ -40,7 +40,9 @@ def run_train(pipeline: Any) -> Any:
     """
     import torch
 
+    from ..datasets.scan_set import ScanSet
     from ..training.api import GENTLE, finetune, train
+    from ..training.own_scans import scan_file
 
     model, dataset, folder = pipeline.model, pipeline.dataset, pipeline.training_dir
     model.require_parameters()
@@ -52,7 +54,14 @@ def run_train(pipeline: Any) -> Any:
             f"ckpt_path is {start}, the folder that this training writes to; set main_log_dir to another folder, or, "
             "to continue that training, ckpt_path to the weights that it started from"
         )
-    data = training_file(dataset, folder / "data", log.info)
+    if model.zoo.recipe().data_class is ScanSet:
+        if not getattr(dataset, "splits", {}).get("training"):
+            raise OptionError(
+                f"{type(model).__name__} trains on frames of spinning LiDAR; use the data set CloudFolder"
+            )
+        data = scan_file(dataset.splits["training"], folder / "data", log.info)
+    else:
+        data = training_file(dataset, folder / "data", log.info)
     settings = {"seed": pipeline.seed, **(pipeline.cfg.training or {})}
     options: dict[str, Any] = {"recipe": model.cfg.recipe or {}, "device": str(pipeline.device), "report": log.info}
     options["restart"] = not model.cfg.is_resume

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from open3d_ml_case import Shift, require_open3d_ml, shift, sphere  # noqa: F401
+from scans import room
 
 import pcsr_zoo
 from pcsr_zoo import Cloud, list_models, load
@@ -83,8 +84,9 @@ def test_a_taken_name_is_not_overwritten(shift, monkeypatch):  # noqa: F811
 @pytest.mark.parametrize("name", [name for name in list_models() if not resolve(name).untrained])
 def test_models_do_as_in_the_zoo(name):
     """The same points as the zoo's own call, for arrays and for dicts; without a ratio that of the weights, or 4."""
-    points = sphere(200)
     zoo, theirs = load(name), open3d_class(name)
+    points = room()[0].positions if zoo.model.kind == "scan lines" else sphere(200)
+    size = len(points)
     ours = theirs(ckpt_path=name) if zoo.config else theirs()
     ratio = zoo.config["arguments"].get("ratio", 4) if zoo.config else 4
     assert ours.tasks == zoo.tasks
@@ -92,7 +94,7 @@ def test_models_do_as_in_the_zoo(name):
         wanted = getattr(zoo, task)(points, 2.5, seed=3)
         assert np.array_equal(ours(points, task, 2.5, seed=3)["point"], wanted)
         result = ours({"point": points, "feat": None}, task)["point"]
-        assert len(result) == (round(200 / ratio) if task == "sample" else 200 * ratio)
+        assert len(result) == (round(size / ratio) if task == "sample" else size * ratio)
         assert np.array_equal(result, getattr(zoo, task)(points, ratio))
 
 
