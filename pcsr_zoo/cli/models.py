@@ -221,7 +221,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     narrow = seen and sum(widths) + 2 * len(widths) > room - _SOME
     for *cell, summary in cells:
         *padded, best = (text.ljust(width) for text, width in zip(cell, widths, strict=True))
-        lines = ["  ".join(padded), f"    {best}  {summary}"] if narrow else ["  ".join([*padded, best, summary])]
+        lines = [" ".join(padded), f"    {best}  {summary}"] if narrow else ["  ".join([*padded, best, summary])]
         for line in lines:
             click.echo(line[: room - 1].rstrip() + "…" if seen and len(line.rstrip()) > room else line.rstrip())
 
@@ -234,7 +234,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         figure = f"{best['task']} {best['cd']:.3f}{jet}"
     # Trained weights work at one ratio or at any; a class without weights declares the ratios that it is trained for.
     ratios = [row["ratio"]] if row.get("ratio") else [] if "weights" in row else row["ratios"]
-    ratio = "x" + ",".join(f"{value:g}" for value in ratios) if ratios else "any"
+    ratio = " ".join(f"x{value:g}" for value in ratios) or "any"
     size, license = (_size(row.get("bytes")), row.get("license") or "") if "weights" in row else ("", "")
     return (row["name"], _tasks(row), ratio, size, license, row.get("where", ""), figure)
 

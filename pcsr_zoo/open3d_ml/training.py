@@ -56,9 +56,8 @@ def run_train(pipeline: Any) -> Any:
         )
     if model.zoo.recipe().data_class is ScanSet:
         if not getattr(dataset, "splits", {}).get("training"):
-            raise OptionError(
-                f"{type(model).__name__} trains on frames of spinning LiDAR; use the data set CloudFolder"
-            )
+            name = type(model).__name__
+            raise OptionError(f"{name} trains on frames of spinning LiDAR; use the data set CloudFolder")
         data = scan_file(dataset.splits["training"], folder / "data", log.info)
     else:
         data = training_file(dataset, folder / "data", log.info)
