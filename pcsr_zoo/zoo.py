@@ -16,13 +16,14 @@ from .checkpoints.address import Address, is_address
 from .checkpoints.fetch import Transfer, cached
 from .checkpoints.folder import load_checkpoint
 from .errors import FileError, OptionError
+from .geometry.spinning.scan import scans_in
 from .io import open_cloud
 from .io.recovery_note import note_of
 from .loaded import RECOVERER, LoadedFamily, LoadedModel
 from .models.base import Model, Progress
 from .pipelines import recovery
+from .pipelines.arguments import as_origin
 from .pipelines.same_kind import same_kind
-from .pipelines.scan_lines import scans_in
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import torch
 
     from .cloud import Cloud
+    from .geometry.spinning.scan import Scan
     from .pipelines.same_kind import CloudLike
 
     ModelLike: TypeAlias = str | PathLike[str] | Address | Resolved | Model | type[Model] | LoadedModel
@@ -153,7 +155,12 @@ def upsample(
 
 def suited(cloud: Cloud, origin: Sequence[float] | None = None) -> str:
     """The name of the model that upsamples a cloud by default: "scan-net" for spinning LiDAR, else "jetnet"."""
-    return UPSAMPLER if scans_in(cloud, origin) is None else SCAN_UPSAMPLER
+    return default_upsampler(scans_in(cloud, as_origin(origin)))
+
+
+def default_upsampler(scans: Sequence[Scan] | None) -> str:
+    """The name of the default model for a cloud with these scans of spinning LiDAR, or with none."""
+    return SCAN_UPSAMPLER if scans else UPSAMPLER
 
 
 @same_kind

@@ -25,6 +25,7 @@ from ..errors import CloudError, OptionError
 from ..geometry.spinning.hypotheses import hypotheses
 from ..geometry.spinning.scan import Floats, Integers, Scan, find_scans
 from ..models.base import Context, ScanLineUpsampler
+from ..pipelines.arguments import as_origin
 from ..zoo import LoadedModel, load
 
 REFERENCES = ("nearest", "linear", "plane")
@@ -66,7 +67,7 @@ def ring_scores(
         raise OptionError(f"every must be a whole number of at least 2, got {every!r}")
     loaded = {name: None if name in REFERENCES else load(name) for name in models}
     rows = []
-    for number, scan in enumerate(find_scans(cloud, None if origin is None else tuple(origin))):  # type: ignore[arg-type]
+    for number, scan in enumerate(find_scans(cloud, as_origin(origin))):
         kept = np.arange(0, len(scan.elevations), every)
         if len(kept) < 4:
             raise CloudError(f"a scan of {len(scan.elevations)} rings is too small to keep every {every}th of them")

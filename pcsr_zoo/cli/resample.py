@@ -143,14 +143,15 @@ def _resample(
     overwrite: bool,
     normals: bool = False,
 ) -> None:
+    from ..geometry.spinning.scan import describe_scans, scans_in
     from ..io import read, write
     from ..io.side_notes import side_note_path
-    from ..pipelines.scan_lines import scans_in
-    from ..zoo import SCAN_UPSAMPLER, suited
+    from ..zoo import default_upsampler
 
-    chosen = None if model is None else load_model(model, task, device)
+    loaded_once = functools.cache(lambda name: load_model(name, task, device))
     check_device(device)
-    suitable = functools.cache(lambda name: load_model(name, task, device))
+    if model is not None:
+        loaded_once(model)  # an error in its name is found before files are read
     sources, out = plan_outputs(inputs, output, tag, overwrite)
 
     def one(source: Path) -> None:
@@ -162,10 +163,10 @@ def _resample(
         if points is None:
             tell_drawn(source, cloud, "; --points N sets their number")
         check_size(len(cloud), amount.get("n"), task, drawn="mesh" in cloud.metadata)
-        loaded = chosen or suitable(suited(cloud, amount.get("origin")))
-        if chosen is None and loaded.name == SCAN_UPSAMPLER:
-            scans = scans_in(cloud, amount["origin"]) or []
-            session().say(f"{source}: spinning LiDAR, {'; '.join(scan.describe() for scan in scans)}")
+        scans = scans_in(cloud, amount["origin"]) if model is None else None
+        if scans:
+            session().say(f"{source}: spinning LiDAR, {describe_scans(scans)}")
+        loaded = loaded_once(model or default_upsampler(scans))
         with progress_bar(source.name) as progress:
             result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
             if normals:

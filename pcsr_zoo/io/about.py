@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..cloud import Cloud
-from ..errors import CloudError
-from ..geometry.spinning.scan import find_scans
+from ..geometry.spinning.scan import describe_scans, scans_in
 from .las_header import describe_header
 from .recovery_note import note_of
 from .trimesh import Mesh
@@ -47,8 +46,8 @@ def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
     about["invalid_points"] = len(cloud) - len(finite)
     about["bytes"] = size
     about["bits_per_point"] = 8 * size / len(cloud) if len(cloud) and not isinstance(content, Mesh) else None
-    if seen := _spinning(cloud):
-        about["spinning_lidar"] = seen
+    if scans := scans_in(cloud):
+        about["spinning_lidar"] = describe_scans(scans)
     if note := note_of(cloud.metadata):
         about["recovery"] = note
     about["details"] = _details(cloud)
@@ -60,11 +59,3 @@ def _details(cloud: Cloud) -> dict[str, Any]:
         return describe_header(header)
     said = cloud.metadata.get("ply") or cloud.metadata.get("pcd") or {}
     return {name: value for name, value in said.items() if value not in ([], None)}
-
-
-def _spinning(cloud: Cloud) -> str | None:
-    """Rings, columns and the sensor's place, for a scan of spinning sensors."""
-    try:
-        return "; ".join(scan.describe() for scan in find_scans(cloud))
-    except CloudError:
-        return None

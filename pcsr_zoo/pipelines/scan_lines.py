@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from ..cloud import Cloud
 from ..errors import CloudError
 from ..geometry.spinning.rings import TIMES
-from ..geometry.spinning.scan import Floats, Integers, Scan, find_scans
+from ..geometry.spinning.scan import Floats, Integers, Scan, agree, find_scans
 from ..geometry.transfer import blend
 from ..io.recovery_note import without_note
 from ..models.base import Context, ScanLineUpsampler
-from .arguments import as_origin
 
 SYNTHETIC = "synthetic"  # the attribute that flags new points, named like the flag of LAS
 RING = "ring"
@@ -45,14 +44,6 @@ class Rays(NamedTuple):
         empty = Rays(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)))
         columns = zip(empty, *parts, strict=True)
         return Rays(*(np.concatenate(column) for column in columns))
-
-
-def scans_in(cloud: Cloud, origin: Sequence[float] | None = None) -> list[Scan] | None:
-    """The scans of spinning sensors in a cloud, see `find_scans`; None if it is another cloud."""
-    try:
-        return find_scans(cloud, as_origin(origin))
-    except CloudError:
-        return None
 
 
 def upsample_scan(
@@ -157,8 +148,7 @@ def _on_rings(scan: Scan) -> Rays:
     first, second = scan.polar[:-1], scan.polar[1:]
     step = (second[:, 0] - first[:, 0]) / scan.step
     inverse = np.stack([1 / first[:, 2], 1 / second[:, 2]])
-    agree = np.abs(inverse[0] - inverse[1]) < 0.03 * inverse.max(axis=0)
-    chosen = (np.diff(scan.ring) == 0) & (step > 0.5) & (step < 1.5) & agree
+    chosen = (np.diff(scan.ring) == 0) & (step > 0.5) & (step < 1.5) & agree(*inverse)
     middle = (first[:, :2] + second[:, :2]) / 2
     polar = np.concatenate([middle, 1 / inverse.mean(axis=0)[:, None]], axis=1)
     return Rays(scan.ring[:-1], np.zeros(len(first)), polar).part(chosen)
@@ -184,8 +174,7 @@ def _sources(scan: Scan, rays: Rays) -> tuple[Integers, Floats]:
     """Numbers (M, 4) of the points around new points on the rings below and above, and their weights, nearest first."""
     azimuth = rays.polar[:, 0]
     index = np.concatenate([scan.at(rays.below + k, azimuth).pair for k in (0, 1)], axis=1)
-    zero = np.zeros(len(rays.below))
-    there = scan.pose.from_polar(rays.polar, zero)
+    there = scan.pose.from_polar(rays.polar, np.zeros(len(rays.below)))
     around = scan.pose.from_polar(scan.polar[index].reshape(-1, 3), np.zeros(index.size)).reshape(-1, 4, 3)
     distance = np.maximum(np.linalg.norm(around - there[:, None], axis=2), 1e-9)
     order = np.argsort(distance, axis=1, kind="stable")

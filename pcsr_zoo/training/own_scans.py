@@ -78,7 +78,5 @@ def scan_file(
 
 def scan_image(scan: Scan) -> ScanImage:
     """The ranges of a scan at the middles of its columns."""
-    rows, columns = len(scan.elevations), scan.columns
-    at = scan.at(np.repeat(np.arange(rows), columns), np.tile(scan.azimuths(), rows))
-    ranges = np.where(at.found, 1 / at.inverse, 0.0).reshape(rows, columns)
-    return ScanImage(scan.elevations, ranges.astype(np.float32), True)
+    _, inverse, found = scan.at_columns()
+    return ScanImage(scan.elevations, np.where(found, 1 / inverse, 0.0).astype(np.float32), True)

@@ -63,8 +63,8 @@ def fit_pose(
     phase: NDArray[np.float64],
     start: Pose,
     nearest: float,
-) -> tuple[Pose, float]:
-    """The pose in which each ring has one elevation, and the 90th percentile of what remains, in radians.
+) -> Pose:
+    """The pose in which each ring has one elevation; `start` if there are too few points.
 
     Robust least squares (iteratively reweighted) for origin, tilt, and drift if `phase` varies.
 
@@ -79,11 +79,11 @@ def fit_pose(
     far = np.flatnonzero(polar[:, 2] > nearest)
     far = far[:: max(1, len(far) // _MOST_POINTS)]
     if len(far) < 100:
-        return start, float("inf")
+        return start
     near, moments = points[far], phase[far]
     ring = np.unique(labels[far], return_inverse=True)[1]
     size = 8 if np.ptp(phase) > 0.1 else 5
-    pose, scale = start, 0.0
+    pose = start
     for _ in range(_ROUNDS):
         elevation = pose.to_polar(near, moments)[:, 1]
         left = elevation - _medians(elevation, ring)[ring]
@@ -100,10 +100,7 @@ def fit_pose(
         pose = Pose(pose.origin + full[:3], pose.tilt + full[3:5], pose.drift + full[5:])
         if np.abs(full[3:5]).max() < 1e-6 and np.abs(full[:3]).max() < 1e-5 * float(np.median(polar[far, 2])):
             break
-    elevation = pose.to_polar(near, moments)[:, 1]
-    if not np.isfinite(elevation).all():
-        return start, float("inf")
-    return pose, float(np.quantile(np.abs(elevation - _medians(elevation, ring)[ring]), 0.9))
+    return pose if np.isfinite(pose.to_polar(near, moments)).all() else start
 
 
 def _medians(values: NDArray[np.float64], ring: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ _LOOSE, _TIGHT = 0.2, 0.03  # of the rings' distance: deviations of elevations f
 _NEAR = 0.05
 _FEWEST, _MOST_POINTS = 128, 4_000_000
 _FLATTEST = 0.02  # radians: the smallest vertical field of view
+_SAME = 0.03  # neighbors on a ring are on one surface if their ranges differ by less, relatively
 
 
 class Neighbors(NamedTuple):
@@ -119,13 +122,10 @@ class Scan:
         The inverse range is interpolated between the two points around the azimuth if both are within 1.5 steps and
         agree within 3 %; otherwise it is that of the nearer point. Rings that do not exist have nothing.
         """
-        count = len(self.elevations)
-        exists = (ring >= 0) & (ring < count)
-        key = self._key
-        # Points of a ring start where the ring's number does; a turn is 8 wide, so that rings do not touch.
-        place = np.searchsorted(key, 8.0 * np.where(exists, ring, 0) + azimuth)
-        starts = np.searchsorted(self.ring, np.arange(count + 1))
-        first, last = starts[:-1][np.where(exists, ring, 0)], starts[1:][np.where(exists, ring, 0)]
+        exists = (ring >= 0) & (ring < len(self.elevations))
+        ring = np.where(exists, ring, 0)
+        place = np.searchsorted(self._keys, 8.0 * ring + azimuth)
+        first, last = self._starts[ring], self._starts[ring + 1]
         full = np.maximum(last - first, 1)
         after = first + np.mod(place - first, full)
         before = first + np.mod(place - 1 - first, full)
@@ -133,8 +133,7 @@ class Scan:
         gap = np.abs(np.angle(np.exp(1j * (self.polar[pair, 0] - azimuth[:, None])))) / self.step
         exists = exists & (last > first)
         inverse = 1.0 / self.polar[pair, 2]
-        agree = np.abs(inverse[:, 0] - inverse[:, 1]) < 0.03 * inverse.max(axis=1)
-        both = (gap.max(axis=1) < 1.5) & agree
+        both = (gap.max(axis=1) < 1.5) & agree(*inverse.T)
         between = gap[:, 0] / np.maximum(gap.sum(axis=1), 1e-12)
         weight = np.where(both, between, (gap[:, 1] < gap[:, 0]).astype(np.float64))
         mix = np.stack([1 - weight, weight], axis=1)
@@ -162,9 +161,23 @@ class Scan:
         rings, inverse, found = (np.stack(column, axis=1) for column in zip(*parts, strict=True))
         return rings, inverse, found
 
-    @property
-    def _key(self) -> Floats:
+    def at_columns(self) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Elevation, 1 / range and whether there is a point, (R, W) each, of all rings at all columns."""
+        shape = len(self.elevations), self.columns
+        at = self.at(np.repeat(np.arange(shape[0]), shape[1]), np.tile(self.azimuths(), shape[0]))
+        found = at.found.reshape(shape)
+        elevation = np.where(found, at.elevation.reshape(shape), self.elevations[:, None])
+        return elevation, np.where(found, at.inverse.reshape(shape), 1.0), found
+
+    @cached_property
+    def _keys(self) -> Floats:
+        """Ascending keys of the points. A turn is 8 wide, so that rings do not touch."""
         return 8.0 * self.ring + self.polar[:, 0]
+
+    @cached_property
+    def _starts(self) -> Integers:
+        """Where the points of each ring begin, and their number (R + 1,)."""
+        return np.searchsorted(self.ring, np.arange(len(self.elevations) + 1))
 
     def describe(self) -> str:
         """One line for people."""
@@ -174,6 +187,24 @@ class Scan:
             f"{len(self.elevations)} rings (from {where}), {self.columns:,} columns, {self.empty:.0%} empty, "
             f"sensor at ({x:.2f}, {y:.2f}, {z:.2f})"
         )
+
+
+def agree(first: Floats, second: Floats) -> NDArray[np.bool_]:
+    """Whether 1 / range (M,) of neighbors on a ring are those of one surface: they differ by less than 3 %."""
+    return np.asarray(np.abs(first - second) < _SAME * np.maximum(first, second))
+
+
+def scans_in(cloud: Cloud, origin: tuple[float, float, float] | None = None) -> list[Scan] | None:
+    """The scans of `find_scans`; None if the cloud is none of a spinning sensor."""
+    try:
+        return find_scans(cloud, origin)
+    except CloudError:
+        return None
+
+
+def describe_scans(scans: Sequence[Scan]) -> str:
+    """Rings, columns and the sensor's place of each scan, in one line."""
+    return "; ".join(scan.describe() for scan in scans)
 
 
 def find_scans(cloud: Cloud, origin: tuple[float, float, float] | None = None) -> list[Scan]:
@@ -198,8 +229,7 @@ def find_scans(cloud: Cloud, origin: tuple[float, float, float] | None = None) -
         labels = np.rint(cloud.attributes[field].astype(np.float64)).astype(np.int64)
         return _by_field(points, labels, phase, start, field, fixed=origin is not None)
     seen = polar[:, 2] > _NEAR * np.quantile(polar[:, 2], 0.9)
-    if seen.sum() < _FEWEST:
-        raise CloudError("this is no scan of a spinning sensor: almost all points are at the place of the sensor")
+    _require_some(seen)
     by_order = rings_by_order(polar[seen, 0], polar[seen, 1])
     source = "order" if by_order is not None else "elevation"
     found = by_order if by_order is not None else rings_by_elevation(polar[seen, 1])
@@ -244,11 +274,10 @@ def _scan(
     """The scan of some rows; `labels` are of these rows."""
     mine, moments = points[rows], phase[rows]
     nearest = _NEAR * float(np.quantile(np.linalg.norm(mine - start.origin, axis=1), 0.9))
-    pose = start if fixed else fit_pose(mine, labels, moments, start, nearest)[0]
+    pose = start if fixed else fit_pose(mine, labels, moments, start, nearest)
     polar = pose.to_polar(mine, moments)
     seen = polar[:, 2] > nearest
-    if seen.sum() < _FEWEST:
-        raise CloudError("this is no scan of a spinning sensor: almost all points are at the place of the sensor")
+    _require_some(seen)
     rows, labels, polar, moments = rows[seen], labels[seen], polar[seen], moments[seen]
     numbers, ring = np.unique(labels, return_inverse=True)
     middle = np.array([np.median(polar[ring == k, 1]) for k in range(len(numbers))])
@@ -260,6 +289,11 @@ def _scan(
         pose, rows[order], ring, polar, moments[order], middle[up], numbers[up], _step(ring, polar[:, 0]), source
     )
     return _checked(scan) if check else scan
+
+
+def _require_some(seen: NDArray[np.bool_]) -> None:
+    if seen.sum() < _FEWEST:
+        raise CloudError("this is no scan of a spinning sensor: almost all points are at the place of the sensor")
 
 
 def _step(ring: Integers, azimuth: Floats) -> float:

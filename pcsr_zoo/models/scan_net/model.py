@@ -82,12 +82,8 @@ class ScanNet(Learned, ScanLineUpsampler):
 
         from .features import image_features
 
-        rows, columns = len(scan.elevations), scan.columns
-        at = scan.at(np.repeat(np.arange(rows), columns), np.tile(scan.azimuths(), rows))
-        shape = (rows, columns)
-        found = at.found.reshape(shape)
-        elevation = np.where(found, at.elevation.reshape(shape), scan.elevations[:, None])
-        image = image_features(np.where(found, at.inverse.reshape(shape), 1.0), elevation, found)
+        elevation, inverse, found = scan.at_columns()
+        image = image_features(inverse, elevation, found)
         with torch.inference_mode():
             features = self.network.encode(torch.from_numpy(image[None]).to(context.device), True)
         return features[0].permute(1, 2, 0)

@@ -22,6 +22,7 @@ from ...geometry.spinning.hypotheses import hypotheses
 from ..recipe import Examples, Recipe
 from .features import image_features, ray_features
 from .mixture import best_guess, log_likelihood
+from .network import Mixture
 
 _MOST_LOSS = 8.0  # of a ray; a few outliers would rule the gradient
 
@@ -92,19 +93,19 @@ class ScanNetRecipe(Recipe):
     def loss(
         self, part: str, networks: Mapping[str, torch.nn.Module], examples: Examples, done: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        terms = self._terms(networks[part], examples, turn=False)
+        terms = self._terms(examples, _run(networks[part], examples, turn=False))
         loss = terms["likelihood"] + self.returns * terms["returns"]
         return loss, {**{name: term.detach() for name, term in terms.items()}, "loss": loss.detach()}
 
-    def _terms(self, network: Any, examples: Examples, turn: bool) -> dict[str, Tensor]:
-        weights, shifts, scales, returned = network(examples["image"], examples["ray"], examples["possible"], turn)
+    @staticmethod
+    def _terms(examples: Examples, said: Mixture) -> dict[str, Tensor]:
+        weights, shifts, scales, returned = said
         truth, some = examples["range"], examples["possible"].any(dim=-1)
         hit = some & (truth > 0)
-        terms = -log_likelihood(truth.clamp(min=0.1).log(), examples["log"] + shifts, weights, scales)
-        terms = terms.clamp(max=_MOST_LOSS)
+        unlikely = -log_likelihood(truth.clamp(min=0.1).log(), examples["log"] + shifts, weights, scales)
         missed = F.binary_cross_entropy_with_logits(returned, (truth > 0).to(returned), reduction="none")
         return {
-            "likelihood": (terms * hit).sum() / hit.sum().clamp(min=1),
+            "likelihood": (unlikely.clamp(max=_MOST_LOSS) * hit).sum() / hit.sum().clamp(min=1),
             "returns": (missed * some).sum() / some.sum().clamp(min=1),
         }
 
@@ -133,10 +134,9 @@ class ScanNetRecipe(Recipe):
                 ranges = scan.ranges.astype(np.float64)
                 made = window(scan.elevations[kept], ranges[kept], scan.elevations[target], ranges[target])
                 examples = {name: torch.from_numpy(value)[None].to(device) for name, value in made.items()}
-                terms = self._terms(networks["network"], examples, scan.turn)
+                said = _run(networks["network"], examples, scan.turn)
+                terms = self._terms(examples, said)
                 losses.append(float((terms["likelihood"] + self.returns * terms["returns"]).detach()))
-                network: Any = networks["network"]
-                said = network(examples["image"], examples["ray"], examples["possible"], scan.turn)
                 ranged, confidence = best_guess(examples["log"], examples["possible"], *said)
                 some = examples["possible"].any(dim=-1)
                 errors.append((ranged - examples["range"]).abs()[some].cpu())
@@ -148,6 +148,11 @@ class ScanNetRecipe(Recipe):
             found[f"near{spacing}"] = float((error < 0.1)[hit & dared].float().mean())
             found[f"false{spacing}"] = float((~hit | (error > 0.5))[dared].float().mean())
         return {"score": float(np.mean(losses)), **found}
+
+
+def _run(network: Any, examples: Examples, turn: bool) -> Mixture:
+    found: Mixture = network(examples["image"], examples["ray"], examples["possible"], turn)
+    return found
 
 
 def window(
