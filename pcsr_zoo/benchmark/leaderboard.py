@@ -9,16 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..catalog import list_models, model_info, resolve
 from ..datasets.pugan_tasks import FROM_INPUT, REFERENCES, TASKS
 from ..errors import OptionError, PcsrError
-from ..io.atomic import atomic_path
 from ..models.base import PublishedRow
 from .names import split_model
 from .published import published_rows
+from .report import number_cell, table_row, write_page
 
 COLUMNS = ("model", "task", "seed", "seeds", "convention", "cd", "hd", "p2f", "seconds", "parameters")
 BEHIND = 1.2  # times the published CD, from which a row is marked
@@ -104,21 +104,21 @@ def leaderboard(rows: Sequence[Row]) -> str:
         lines += ["| model | CD | HD | P2F | published CD | HD | P2F | s/shape |", "|---|--:|--:|--:|--:|--:|--:|--:|"]
         lines += [_line(row) for row in own]
         others = [paper for paper in published_rows(task) if paper not in beside]
-        lines += [_table_row([f"*{paper.name}*", "", "", "", *_published(paper), ""]) for paper in others] + [""]
+        lines += [table_row([f"*{paper.name}*", "", "", "", *_published(paper), ""]) for paper in others] + [""]
     return "\n".join([*lines, *_cost(shown)])
 
 
 def _line(row: Row) -> str:
     paper = published_of(row["model"], row["task"])
-    numbers = [_number(row[key], digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
+    numbers = [number_cell(row[key], digits) for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2))]
     if paper is not None and row["cd"] > BEHIND * paper.cd:
         numbers[0] = f"**{numbers[0]}**"
     theirs = [""] * 3 if paper is None else _published(paper)
-    return _table_row([f"`{row['model']}`", *numbers, *theirs, _number(row["seconds"], 2)])
+    return table_row([f"`{row['model']}`", *numbers, *theirs, number_cell(row["seconds"], 2)])
 
 
 def _published(paper: PublishedRow) -> list[str]:
-    numbers = (_number(paper.cd, 2), _number(paper.hd, 2), _number(paper.p2f, 2))
+    numbers = (number_cell(paper.cd, 2), number_cell(paper.hd, 2), number_cell(paper.p2f, 2))
     return [f"*{number}*" if number else "" for number in numbers]
 
 
@@ -134,8 +134,8 @@ def _cost(rows: Sequence[Row]) -> list[str]:
     for model in sorted({row["model"] for row in rows if "+" not in row["model"]} - {*REFERENCES}):
         own = [row for row in rows if row["model"] == model]
         noisy = next((row for row in own if row["task"] == _NOISE), {})
-        numbers = [_number(own[0]["seconds"], 2), _number(noisy.get("cd"), 3), _number(noisy.get("hd"), 2)]
-        lines.append(_table_row([f"`{model}`", f"{own[0]['parameters']:,}", *numbers]))
+        numbers = [number_cell(own[0]["seconds"], 2), number_cell(noisy.get("cd"), 3), number_cell(noisy.get("hd"), 2)]
+        lines.append(table_row([f"`{model}`", f"{own[0]['parameters']:,}", *numbers]))
     return [*lines, ""]
 
 
@@ -146,9 +146,7 @@ def write_leaderboard(rows: Sequence[Row], path: str | os.PathLike[str]) -> None
         OptionError: there are no rows.
         FileError: the file cannot be written.
     """
-    text = leaderboard(rows)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_page(leaderboard(rows), path)
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -168,13 +166,4 @@ def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
     Raises:
         FileError: the file cannot be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_text(as_csv(rows), encoding="utf-8", newline="\n")
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _table_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    write_page(as_csv(rows), path)

@@ -62,8 +62,7 @@ def write_benchmarks_md(results: Mapping[str, Any] | Sequence[Mapping[str, Any]]
         FileError: the file cannot be written.
     """
     text = f"# Benchmarks\n\nPU-GAN's 27 test shapes.\n\n{LEGEND}\n{markdown_table(results)}"
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_page(text, path)
 
 
 def write_results(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -72,8 +71,17 @@ def write_results(results: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     Raises:
         FileError: the file cannot be written.
     """
+    write_page(json.dumps(results, indent=1) + "\n", path)
+
+
+def write_page(text: str, path: str | os.PathLike[str]) -> None:
+    """Write text with the line ends of Unix, atomically.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -123,14 +131,14 @@ def _section(task: str, convention: str, rows: Mapping[str, tuple[Any, Any]]) ->
     for model, (row, result) in rows.items():
         spread = row.get("spread") or {}
         cells = [
-            _number(row[key], digits) + (f" ± {spread[key]:.{digits}f}" if key in spread else "")
+            number_cell(row[key], digits) + (f" ± {spread[key]:.{digits}f}" if key in spread else "")
             for key, digits in (("cd", 3), ("hd", 2), ("p2f", 2), ("p2f_std", 2))
         ]
-        cells += [f"{row['shapes']}/{row['p2f_shapes']}", _number(row["seconds"], 2)]
-        lines.append(_row([f"`{model}`", _seeds(result["seed"], row.get("seeds") or 1), *cells]))
+        cells += [f"{row['shapes']}/{row['p2f_shapes']}", number_cell(row["seconds"], 2)]
+        lines.append(table_row([f"`{model}`", _seeds(result["seed"], row.get("seeds") or 1), *cells]))
     for other in published:
-        cells = [_number(other.cd, 3), _number(other.hd, 2), _number(other.p2f, 2)]
-        lines.append(_row([f"*{other.name}*", f"*{other.source}*", *cells, "", "", ""]))
+        cells = [number_cell(other.cd, 3), number_cell(other.hd, 2), number_cell(other.p2f, 2)]
+        lines.append(table_row([f"*{other.name}*", f"*{other.source}*", *cells, "", "", ""]))
     return "\n".join([*lines, ""])
 
 
@@ -160,9 +168,11 @@ def _facts(result: Mapping[str, Any]) -> str:
     return f"{result['package']} on {machine['cores']} cores ({system}); {versions}."
 
 
-def _number(value: float | None, digits: int) -> str:
+def number_cell(value: float | None, digits: int) -> str:
+    """A number as text; empty for None."""
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _row(cells: Iterable[str]) -> str:
+def table_row(cells: Iterable[str]) -> str:
+    """A line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"

@@ -9,10 +9,10 @@ import click
 
 from .app import common_options, named, session
 from .choices import check_model, check_name
-from .complete import complete_model, complete_path
+from .complete import complete_path
 from .files import check_target
 from .inspect import to_json
-from .options import with_convention, with_mesh, with_seed
+from .options import with_convention, with_mesh, with_models, with_seed
 from .progress import progress_bar
 
 
@@ -92,15 +92,7 @@ def _thousandfold(value: float) -> str:
     help="The folder with gt_8192, input_2048 and mesh.",
 )
 @click.option("--task", "tasks", multiple=True, metavar="TASK", help="up4, pcsr8, ...; repeatable.")
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    shell_complete=complete_model,
-    multiple=True,
-    metavar="NAME",
-    help="A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.",
-)
+@with_models("A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.")
 @with_convention
 @with_seed
 @click.option(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
-from .complete import complete_path
+from .complete import complete_model, complete_path
 
 CONVENTION = "pugan-2019"
+F = TypeVar("F", bound=Callable[..., Any])
 
 with_seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers."
@@ -36,3 +40,16 @@ with_mesh = click.option(
 with_convention = click.option(
     "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
 )
+
+
+def with_models(text: str) -> Callable[[F], F]:
+    """-m NAME, repeatable, which the command gets as `models`; `text` is the help."""
+    return click.option(
+        "-m", "--model", "models", shell_complete=complete_model, multiple=True, metavar="NAME", help=text
+    )
+
+
+def with_origin(subject: str = "") -> Callable[[F], F]:
+    """--origin X Y Z, the place of a spinning sensor; `subject` is put first in the help."""
+    text = f"{subject}the place of the sensor in the file; by default it is found."
+    return click.option("--origin", type=float, nargs=3, metavar="X Y Z", help=text[0].upper() + text[1:])

@@ -14,7 +14,7 @@ from .app import common_options, session
 from .choices import check_amount, check_bits, check_device, check_model, check_size, load_model
 from .complete import complete_model, complete_path
 from .files import file_size, for_each, plan_outputs, tell_drawn
-from .options import with_device, with_drawn_points, with_output, with_seed
+from .options import with_device, with_drawn_points, with_origin, with_output, with_seed
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,13 +58,7 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
     default=None,
     help="Keep the input points unchanged, or move them onto the surface; by default kept unless noisy.",
 )
-@click.option(
-    "--origin",
-    type=float,
-    nargs=3,
-    metavar="X Y Z",
-    help="Spinning LiDAR: the place of the sensor in the file; by default it is found.",
-)
+@with_origin("spinning LiDAR: ")
 @click.option("--renumber-rings", is_flag=True, help="Spinning LiDAR: number all rings, also new ones, from 0 up.")
 @click.option(
     "--normals", is_flag=True, help="Write normals also where the input has none: estimated from the result, oriented."

@@ -9,24 +9,17 @@ import click
 
 from .app import common_options, session
 from .choices import check_model
-from .complete import complete_model, complete_path
+from .complete import complete_path
 from .files import expand, for_each
 from .inspect import to_json
+from .options import with_models, with_origin
 
 
 @click.command(short_help="Withhold rings of spinning LiDAR frames and predict them.")
 @click.argument("frames", shell_complete=complete_path, nargs=-1, required=True, metavar="FRAME...")
 @click.option("--every", type=click.IntRange(min=2), default=4, show_default=True, metavar="K", help="Keep 1 in K.")
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    shell_complete=complete_model,
-    multiple=True,
-    metavar="NAME",
-    help="A model or nearest, linear, plane; repeatable. [default: these three, scan-lines and scan-net]",
-)
-@click.option("--origin", type=float, nargs=3, metavar="X Y Z", help="The place of the sensor; by default it is found.")
+@with_models("A model or nearest, linear, plane; repeatable. [default: these three, scan-lines and scan-net]")
+@with_origin()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of all rows.")
 @common_options
 def rings(

@@ -10,10 +10,18 @@ import click
 
 from .app import common_options, named, session
 from .choices import check_amount, check_bits, check_device, check_model, check_name, check_size
-from .complete import complete_model, complete_path
+from .complete import complete_path
 from .files import check_target
 from .inspect import to_json
-from .options import with_convention, with_device, with_drawn_points, with_mesh, with_seed, with_temperature
+from .options import (
+    with_convention,
+    with_device,
+    with_drawn_points,
+    with_mesh,
+    with_models,
+    with_seed,
+    with_temperature,
+)
 from .progress import progress_bar
 
 
@@ -23,15 +31,7 @@ from .progress import progress_bar
     "-x", "--ratio", type=float, metavar="R", help="Sample one point in R; by default the ratio of the first model."
 )
 @click.option("-n", "n", type=int, metavar="N", help="Number of sampled points.")
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    shell_complete=complete_model,
-    multiple=True,
-    metavar="NAME",
-    help="A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.",
-)
+@with_models("A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.")
 @click.option("--bits", type=int, metavar="B", help="Round samples to a grid of 2^B steps, and store them compressed.")
 @click.option("--snap", is_flag=True, help="Keep input points only, even if the model moves points.")
 @with_mesh

@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileError, OptionError
-from ..io.atomic import atomic_path
 from ..io.files import readable_file
 from .generated.sensors import BEAMS, Sensor, cast
 from .generated.streets import generate_street
-from .training_set import ShapeInfo, is_held_out
+from .training_set import ShapeInfo, Split, is_held_out, write_arrays
 
 FORMAT = "pcsr-scans-1"
 _STEPS = 500.0  # ranges are stored in steps of 2 mm, up to 131 m
@@ -42,8 +41,8 @@ class ScanImage:
     turn: bool
 
 
-class ScanSet:
-    """The scans of a training file, with the interface of `TrainingSet`.
+class ScanSet(Split):
+    """The scans of a training file.
 
     Attributes:
         shapes: a `ShapeInfo` for each scan; `vertices` is its number of rays.
@@ -51,20 +50,8 @@ class ScanSet:
     """
 
     def __init__(self, scans: Sequence[ScanImage], shapes: Sequence[ShapeInfo], about: dict[str, Any]) -> None:
-        self.scans, self.shapes, self.about = list(scans), list(shapes), dict(about)
-
-    def __len__(self) -> int:
-        return len(self.shapes)
-
-    @cached_property
-    def train(self) -> list[int]:
-        """Indices of the training scans."""
-        return [index for index, shape in enumerate(self.shapes) if not shape.held_out]
-
-    @cached_property
-    def held_out(self) -> list[int]:
-        """Indices of the validation scans."""
-        return [index for index, shape in enumerate(self.shapes) if shape.held_out]
+        super().__init__(shapes, about)
+        self.scans = list(scans)
 
     def alike(self, index: int) -> list[int]:
         """The training scans with as many rings and columns as scan `index`."""
@@ -122,18 +109,12 @@ def write_scan_set(
     if not scans:
         raise OptionError("a training file needs at least one scan")
     sizes = [[*scan.ranges.shape, scan.turn] for scan in scans]
-    text = json.dumps(
-        {"format": FORMAT, "points": 0, **about, "sizes": sizes, "shapes": [asdict(shape) for shape in shapes]}
-    )
     ranges = np.concatenate([scan.ranges.ravel() for scan in scans])
     arrays = {
         "ranges": np.clip(np.rint(ranges * _STEPS), 0, 65535).astype(np.uint16),
         "elevations": np.concatenate([scan.elevations for scan in scans]),
-        "about": np.frombuffer(text.encode(), np.uint8),
     }
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
-    return Path(path)
+    return write_arrays(path, arrays, shapes, {"format": FORMAT, "points": 0, **about, "sizes": sizes})
 
 
 def scan_info(name: str, rays: int, held_out: bool, license: str, license_class: str, source: str) -> ShapeInfo:

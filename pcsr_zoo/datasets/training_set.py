@@ -69,10 +69,10 @@ def held_out_number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
-def hold_out(shapes: Sequence[PackedShape], count: int) -> list[PackedShape]:
+def hold_out(shapes: Sequence[ShapeInfo], count: int) -> list[ShapeInfo]:
     """The shapes with `count` of them held out: those with the smallest `held_out_number`."""
-    chosen = sorted(range(len(shapes)), key=lambda index: held_out_number(shapes[index].info.name))[:count]
-    return [replace(one, info=replace(one.info, held_out=index in chosen)) for index, one in enumerate(shapes)]
+    chosen = sorted(range(len(shapes)), key=lambda index: held_out_number(shapes[index].name))[:count]
+    return [replace(one, held_out=index in chosen) for index, one in enumerate(shapes)]
 
 
 def is_training_file(path: str | os.PathLike[str]) -> bool:
@@ -84,7 +84,32 @@ def is_training_file(path: str | os.PathLike[str]) -> bool:
     return {"coarse.npy", "about.npy"} <= names or {"ranges.npy", "about.npy"} <= names
 
 
-class TrainingSet:
+class Split:
+    """What all training files have: shapes, some of which are held out.
+
+    Attributes:
+        shapes: a `ShapeInfo` for each shape.
+        about: the other facts of the file.
+    """
+
+    def __init__(self, shapes: Sequence[ShapeInfo], about: dict[str, Any]) -> None:
+        self.shapes, self.about = list(shapes), dict(about)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    @cached_property
+    def train(self) -> list[int]:
+        """Indices of the training shapes."""
+        return [index for index, shape in enumerate(self.shapes) if not shape.held_out]
+
+    @cached_property
+    def held_out(self) -> list[int]:
+        """Indices of the validation shapes."""
+        return [index for index, shape in enumerate(self.shapes) if shape.held_out]
+
+
+class TrainingSet(Split):
     """The shapes of a training file. They are unpacked on first use and cached (768 kB for 32,768 points).
 
     Attributes:
@@ -94,9 +119,8 @@ class TrainingSet:
     """
 
     def __init__(self, arrays: dict[str, np.ndarray], shapes: Sequence[ShapeInfo], about: dict[str, Any]) -> None:
+        super().__init__(shapes, about)
         self._arrays = arrays
-        self.shapes = list(shapes)
-        self.about = dict(about)
         self.frames: NDArray[np.float64] = arrays["frames"]
         self._points: dict[int, NDArray[np.float32]] = {}
         self._normals: dict[int, NDArray[np.float32]] = {}
@@ -135,9 +159,6 @@ class TrainingSet:
             raise FileError(f"{path} is broken: its arrays do not have {points} points for each shape")
         return TrainingSet(arrays, shapes, about)
 
-    def __len__(self) -> int:
-        return len(self.shapes)
-
     def points(self, index: int) -> NDArray[np.float32]:
         """Evenly spread points (N, 3) of a shape, in the unit frame."""
         if index not in self._points:
@@ -153,16 +174,6 @@ class TrainingSet:
             self._normals[index] = unpack_normals(self._arrays["normals"][index])
         return self._normals[index]
 
-    @cached_property
-    def train(self) -> list[int]:
-        """Indices of the training shapes."""
-        return [index for index, shape in enumerate(self.shapes) if not shape.held_out]
-
-    @cached_property
-    def held_out(self) -> list[int]:
-        """Indices of the validation shapes."""
-        return [index for index, shape in enumerate(self.shapes) if shape.held_out]
-
 
 @dataclass
 class PackedShape:
@@ -174,6 +185,11 @@ class PackedShape:
     normals: np.ndarray
     box: np.ndarray
     frame: np.ndarray
+
+
+def with_infos(shapes: Sequence[PackedShape], infos: Sequence[ShapeInfo]) -> list[PackedShape]:
+    """The shapes with other facts about them."""
+    return [replace(shape, info=info) for shape, info in zip(shapes, infos, strict=True)]
 
 
 def pack_shape(points: np.ndarray, directions: np.ndarray, area: float, **info: Any) -> PackedShape:
@@ -202,15 +218,21 @@ def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShap
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise OptionError(f"two shapes have the name '{twice}'")
-    text = json.dumps({"format": FORMAT, **about, "shapes": [asdict(shape.info) for shape in shapes]})
     arrays = {
         "coarse": np.stack([shape.coarse for shape in shapes]),
         "fine": np.stack([shape.fine for shape in shapes]),
         "normals": np.stack([shape.normals for shape in shapes]),
         "boxes": np.stack([shape.box for shape in shapes]),
         "frames": np.stack([shape.frame for shape in shapes]),
-        "about": np.frombuffer(text.encode(), np.uint8),
     }
+    return write_arrays(path, arrays, [shape.info for shape in shapes], {"format": FORMAT, **about})
+
+
+def write_arrays(
+    path: str | os.PathLike[str], arrays: dict[str, np.ndarray], shapes: Sequence[ShapeInfo], about: dict[str, Any]
+) -> Path:
+    """Write the arrays of a training file and, as JSON in the array `about`, the facts; atomically."""
+    text = json.dumps({**about, "shapes": [asdict(shape) for shape in shapes]})
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(handle, **arrays, about=np.frombuffer(text.encode(), np.uint8))  # type: ignore[arg-type]
     return Path(path)

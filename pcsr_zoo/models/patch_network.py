@@ -7,7 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import OptionError
 from .base import Context, Learned, PatchUpsampler
+
+
+def check_patch(points: int) -> None:
+    """Raise an OptionError if a patch cannot have this number of points."""
+    if not 8 <= points <= 4096:
+        raise OptionError(f"points must be from 8 to 4096, got {points}")
 
 
 class PatchNetwork(Learned, PatchUpsampler):

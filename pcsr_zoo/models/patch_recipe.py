@@ -182,11 +182,5 @@ def in_patch_frame(sparse: np.ndarray, dense: np.ndarray) -> tuple[np.ndarray, n
     return (sparse - center) / radius, (dense - center) / radius
 
 
-def weighted(weights: Mapping[str, float], terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of loss terms of shape (), and the terms and the sum without gradients, to log."""
-    loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-    return loss, {name: term.detach() for name, term in {**terms, "loss": loss}.items()}
-
-
 def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(arrays).astype(np.float32))

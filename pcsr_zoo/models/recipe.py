@@ -86,3 +86,13 @@ class Recipe(ABC):
     def learns_from_scans(self) -> bool:
         """Whether the recipe needs no ground truth, so that it can train on a single scan."""
         return type(self).for_scan is not Recipe.for_scan
+
+
+def weighted(
+    weights: Mapping[str, float], terms: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The weighted sum of loss terms of shape (), and the terms and the sum without gradients, to log."""
+    import torch
+
+    loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+    return loss, {name: term.detach() for name, term in {**terms, "loss": loss}.items()}

@@ -18,7 +18,15 @@ from ..datasets.build import POINTS, build
 from ..datasets.meshes import MESH_SUFFIXES, check_not_test
 from ..datasets.patches import even_subset
 from ..datasets.quantize import pack_normals, pack_positions
-from ..datasets.training_set import PackedShape, TrainingSet, hold_out, is_training_file, write_training_set
+from ..datasets.training_set import (
+    PackedShape,
+    ShapeInfo,
+    TrainingSet,
+    hold_out,
+    is_training_file,
+    with_infos,
+    write_training_set,
+)
 from ..errors import FileError, OptionError, PcsrError
 from ..io.files import file_sha256
 from .scans import FEWEST, cut_scan, pack_scan
@@ -66,20 +74,35 @@ def training_file(
     sources = find_sources(inputs, without)
     if len(sources.training) == 1 and len(sources.all()) == 1:
         return sources.training[0]
-    files = [[str(path), file_sha256(path)] for path in sources.all()]
-    key = hashlib.sha256(json.dumps([seed, scan is not None, *files]).encode())
-    target = folder / f"{key.hexdigest()[:12]}.npz"
+    target = target_of(sources, folder, seed, scan is not None)
     if target.exists():
         return target
     report(f"making a training file from {len(sources.all())} file(s)")
     shapes, points = _regions(scan, report, seed) if scan is not None else _shapes(sources, report, seed)
     about = {"seed": seed, "points": points, "held_out": HELD_OUT}
+    make_folder(folder)
+    shapes = _unique(shapes)
+    write_training_set(target, with_infos(shapes, split([shape.info for shape in shapes])), about)
+    return target
+
+
+def target_of(sources: Sources, folder: Path, *options: int) -> Path:
+    """The training file in `folder` that is made of these sources. Its name is a hash of their contents."""
+    files = [[str(path), file_sha256(path)] for path in sources.all()]
+    key = hashlib.sha256(json.dumps([*options, *files]).encode())
+    return folder / f"{key.hexdigest()[:12]}.npz"
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a training file.
+
+    Raises:
+        FileError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder}: this folder cannot be made ({error.strerror}); give another") from None
-    write_training_set(target, _split(_unique(shapes)), about)
-    return target
 
 
 def find_sources(inputs: Sequence[str | Path], without: Path | None = None) -> Sources:
@@ -225,8 +248,8 @@ def _unique(shapes: list[PackedShape]) -> list[PackedShape]:
     return named
 
 
-def _split(shapes: list[PackedShape]) -> list[PackedShape]:
+def split(shapes: list[ShapeInfo]) -> list[ShapeInfo]:
     """Hold out a tenth of the shapes, at least one of two, unless the training files among the inputs have a split."""
-    if len(shapes) == 1 or any(shape.info.held_out for shape in shapes):
+    if len(shapes) == 1 or any(shape.held_out for shape in shapes):
         return shapes
     return hold_out(shapes, max(1, round(HELD_OUT * len(shapes))))

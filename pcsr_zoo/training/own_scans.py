@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..datasets.scan_set import ScanImage, ScanSet, scan_info, write_scan_set
-from ..datasets.training_set import held_out_number
-from ..errors import FileError, OptionError, PcsrError
+from ..errors import OptionError, PcsrError
 from ..geometry.spinning.scan import Scan, find_scans
-from ..io.files import file_sha256
-from .own_data import HELD_OUT, find_sources
+from .own_data import HELD_OUT, find_sources, make_folder, split, target_of
 
 
 def scan_file(
@@ -40,11 +35,10 @@ def scan_file(
         raise OptionError(f"{sources.meshes[0]} is a mesh; this model trains on frames of spinning LiDAR")
     if len(sources.training) == 1 and not sources.clouds:
         return sources.training[0]
-    files = [[str(path), file_sha256(path)] for path in sources.all()]
-    target = folder / f"{hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12]}.npz"
+    target = target_of(sources, folder)
     if target.exists():
         return target
-    report(f"making a training file from {len(files)} file(s)")
+    report(f"making a training file from {len(sources.all())} file(s)")
     scans, shapes = [], []
     for path in sources.training:
         data = ScanSet.load(path)
@@ -65,15 +59,8 @@ def scan_file(
             shapes.append(scan_info(name, scans[-1].ranges.size, False, "unknown", "unknown", path.name))
     if not scans:
         raise OptionError("none of the files can be used for training; see the reasons above")
-    if len(scans) > 1 and not any(shape.held_out for shape in shapes):
-        order = sorted(range(len(shapes)), key=lambda k: held_out_number(shapes[k].name))
-        held = set(order[: max(1, round(HELD_OUT * len(shapes)))])
-        shapes = [replace(shape, held_out=k in held) for k, shape in enumerate(shapes)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: this folder cannot be made ({error.strerror}); give another") from None
-    return write_scan_set(target, scans, shapes, {"seed": 0, "held_out": HELD_OUT})
+    make_folder(folder)
+    return write_scan_set(target, scans, split(shapes), {"seed": 0, "held_out": HELD_OUT})
 
 
 def scan_image(scan: Scan) -> ScanImage:

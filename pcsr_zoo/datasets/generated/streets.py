@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Mesh = tuple[Floats, NDArray[np.int64]]  # vertices (V, 3), triangles (F, 3)
+_Thing = Callable[[np.random.Generator], Mesh]
 _HALF = 80.0  # the scene reaches this far from the sensor
 _BOX = np.array(
     [[0, 2, 1], [1, 2, 3], [4, 5, 6], [5, 7, 6], [0, 1, 4], [1, 5, 4], [2, 6, 3], [3, 6, 7], [0, 4, 2], [2, 4, 6],
@@ -42,7 +43,7 @@ def generate_street(seed: int, index: int) -> Mesh:
 
 
 class _Ground:
-    """A height field of slopes and undulations with two curbs, and the pit of no scene: objects stand on it."""
+    """A height field of slopes and undulations with two curbs, on which objects stand."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.slope = rng.normal(0, 0.012, 2) * (rng.random() < 0.7)
@@ -117,16 +118,7 @@ def _along(rng: np.random.Generator, side: float, road: float, front: float) -> 
             parts.append(_moved(_vehicle(rng), (x, side * (road - 1.2), 0)))
             x += 6.5
         x += rng.exponential(3.0)
-    things: list[Callable[[np.random.Generator], Mesh]] = [
-        _pole,
-        _sign,
-        _tree,
-        _bush,
-        _person,
-        _person,
-        _cyclist,
-        _crate,
-    ]
+    things: list[_Thing] = [_pole, _sign, _tree, _bush, _person, _person, _cyclist, _crate]
     for at in rng.uniform(-50, 50, int(rng.integers(6, 30))):
         thing = things[int(rng.integers(len(things)))](rng)
         away = rng.uniform(road + 0.3, max(front - 0.3, road + 0.6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import Paper, PublishedRow
+from ..sources import SSPU_2
 
 PAPER = Paper(
     method="EAR",
@@ -17,4 +18,4 @@ PAPER = Paper(
 }""",
 )
 
-PUBLISHED = {"up4-random": PublishedRow("EAR", 0.52, 7.37, 5.82, "SSPU-Net (ACM MM 2021), table 2")}
+PUBLISHED = {"up4-random": PublishedRow("EAR", 0.52, 7.37, 5.82, SSPU_2)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ...errors import OptionError
-from ..patch_network import PatchNetwork
+from ..patch_network import PatchNetwork, check_patch
 from .paper import PAPER, PUBLISHED
 
 
@@ -39,8 +39,7 @@ class MPU(PatchNetwork):
 
         if ratio not in (2, 4, 8, 16):
             raise OptionError(f"ratio must be 2, 4, 8 or 16 for mpu, got {ratio}")
-        if not 8 <= points <= 4096:
-            raise OptionError(f"points must be from 8 to 4096, got {points}")
+        check_patch(points)
         self.ratio, self.patch_size = ratio, points  # type: ignore[misc]
         options = {"growth": growth, "blocks": blocks, "neighbors": neighbors, "hidden": hidden}
         self.arguments = {"ratio": ratio, "points": points, **options}

@@ -130,9 +130,8 @@ class MPUNetwork(nn.Module):
         slot, covered = owners(index, size)
         made = gather(torch.cat([a for a, _ in found]).view(batch, -1, 6), slot).view(batch, size, 2, 3)
         features = gather(torch.cat([b for _, b in found]).view(batch, count * self.points, -1), slot)
-        for b in torch.nonzero(~covered.all(dim=1))[
-            :, 0
-        ].tolist():  # rare: they take after the nearest that are covered
+        # Points in no piece are rare: they do as the nearest ones that are in one.
+        for b in torch.nonzero(~covered.all(dim=1))[:, 0].tolist():
             mine, others = covered[b].nonzero()[:, 0], (~covered[b]).nonzero()[:, 0]
             near = mine[nearest(points[b, mine][None], points[b, others][None], 1)[0, :, 0]]
             made[b, others] = points[b, others][:, None] + made[b, near] - points[b, near][:, None]

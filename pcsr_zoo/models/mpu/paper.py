@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import Paper, PublishedRow
+from ..sources import LIE_1, LIE_2_SHIFT, SSPU_2
 
 PAPER = Paper(
     method="MPU",
@@ -16,18 +17,10 @@ PAPER = Paper(
 }""",
 )
 
-_LIE_1 = "PointLIE (IJCAI 2021), table 1"
-
 PUBLISHED = {
-    "pcsr4": PublishedRow("3PU", 0.41, 4.86, 2.72, _LIE_1),
-    "pcsr8": PublishedRow("3PU", 0.54, 8.91, 3.68, _LIE_1),
-    "pcsr16": PublishedRow("3PU", 1.02, 14.89, 5.94, _LIE_1),
-    "up4-random": PublishedRow("MPU", 0.49, 6.11, 3.96, "SSPU-Net (ACM MM 2021), table 2"),
-    "up16-512-random": PublishedRow(
-        "3PU",
-        2.17,
-        12.67,
-        None,
-        "PointLIE (IJCAI 2021), table 2; its x4 column looks shifted by a row, so the name may be wrong",
-    ),
+    "pcsr4": PublishedRow("3PU", 0.41, 4.86, 2.72, LIE_1),
+    "pcsr8": PublishedRow("3PU", 0.54, 8.91, 3.68, LIE_1),
+    "pcsr16": PublishedRow("3PU", 1.02, 14.89, 5.94, LIE_1),
+    "up4-random": PublishedRow("MPU", 0.49, 6.11, 3.96, SSPU_2),
+    "up16-512-random": PublishedRow("3PU", 2.17, 12.67, None, LIE_2_SHIFT),
 }

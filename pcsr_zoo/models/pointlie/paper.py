@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import Paper, PublishedRow
+from ..sources import LIE_1, LIE_2
 
 PAPER = Paper(
     method="PointLIE",
@@ -17,12 +18,11 @@ PAPER = Paper(
 }""",
 )
 
-_TABLE_1, _TABLE_2 = "PointLIE (IJCAI 2021), table 1", "PointLIE (IJCAI 2021), table 2"
 
 PUBLISHED = {
-    "pcsr4": PublishedRow("PointLIE", 0.21, 1.71, 2.20, _TABLE_1),
-    "pcsr8": PublishedRow("PointLIE", 0.35, 4.68, 3.37, _TABLE_1),
-    "pcsr16": PublishedRow("PointLIE", 0.61, 9.20, 6.80, _TABLE_1),
-    "up4-random": PublishedRow("PointLIE", 0.32, 4.93, None, _TABLE_2),
-    "up16-512-random": PublishedRow("PointLIE", 1.98, 12.08, None, _TABLE_2),
+    "pcsr4": PublishedRow("PointLIE", 0.21, 1.71, 2.20, LIE_1),
+    "pcsr8": PublishedRow("PointLIE", 0.35, 4.68, 3.37, LIE_1),
+    "pcsr16": PublishedRow("PointLIE", 0.61, 9.20, 6.80, LIE_1),
+    "up4-random": PublishedRow("PointLIE", 0.32, 4.93, None, LIE_2),
+    "up16-512-random": PublishedRow("PointLIE", 1.98, 12.08, None, LIE_2),
 }

@@ -30,7 +30,7 @@ from ...losses.earth_mover import earth_mover_loss
 from ...losses.gaussian import gaussian_cross_entropy
 from ...losses.repulsion import repulsion_loss
 from ...losses.uniform import uniform_loss
-from ..recipe import Examples, Recipe
+from ..recipe import Examples, Recipe, weighted
 
 if TYPE_CHECKING:
     from ...datasets.training_set import TrainingSet
@@ -152,8 +152,7 @@ class PointLIERecipe(Recipe):
             terms["candidates"] = chamfer_loss(found, dense, side)
         terms["repulsion"] = repulsion_loss(recovered, side)
         terms["uniform"] = uniform_loss(recovered, size * side**2)
-        loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
-        return loss, {name: term.detach() for name, term in {**terms, "loss": loss}.items()}
+        return weighted(self.weights, terms)
 
     def validate(
         self, networks: Mapping[str, torch.nn.Module], data: TrainingSet, seed: int, device: torch.device

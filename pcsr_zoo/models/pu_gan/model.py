@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import OptionError
-from ..patch_network import PatchNetwork
+from ..patch_network import PatchNetwork, check_patch
 from .paper import PAPER, PUBLISHED, PUBLISHED_WITHOUT
 
 
@@ -43,8 +43,7 @@ class PUGAN(PatchNetwork):
             raise OptionError(
                 f"ratio must be from 2 to 16 for {self.name}, got {ratio}; larger ones take several passes"
             )
-        if not 8 <= points <= 4096:
-            raise OptionError(f"points must be from 8 to 4096, got {points}")
+        check_patch(points)
         options = {"growth": growth, "blocks": blocks, "neighbors": neighbors, "width": width, "hidden": hidden}
         self.ratio, self.patch_size = ratio, points  # type: ignore[misc]
         self.arguments = {"ratio": ratio, "points": points, **options}

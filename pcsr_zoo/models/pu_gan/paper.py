@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import Paper, PublishedRow
+from ..sources import LIE_1, LIE_2, SSPU_2
 
 PAPER = Paper(
     method="PU-GAN",
@@ -16,19 +17,16 @@ PAPER = Paper(
 }""",
 )
 
-_LIE_1, _LIE_2 = "PointLIE (IJCAI 2021), table 1", "PointLIE (IJCAI 2021), table 2"
 _WITHOUT = "PU-GAN without discriminator"
 
 PUBLISHED = {
-    "pcsr4": PublishedRow("PU-GAN", 0.24, 3.16, 1.97, _LIE_1),
-    "pcsr8": PublishedRow("PU-GAN", 0.75, 9.02, 4.57, _LIE_1),
-    "pcsr16": PublishedRow("PU-GAN", 0.84, 14.29, 8.15, _LIE_1),
-    "up4-random": PublishedRow(
-        "PU-GAN", 0.28, 4.64, 2.33, "SSPU-Net (ACM MM 2021), table 2, and PointLIE, table 2, for CD and HD"
-    ),
-    "up16-512-random": PublishedRow("PU-GAN", 2.07, 16.59, None, _LIE_2),
+    "pcsr4": PublishedRow("PU-GAN", 0.24, 3.16, 1.97, LIE_1),
+    "pcsr8": PublishedRow("PU-GAN", 0.75, 9.02, 4.57, LIE_1),
+    "pcsr16": PublishedRow("PU-GAN", 0.84, 14.29, 8.15, LIE_1),
+    "up4-random": PublishedRow("PU-GAN", 0.28, 4.64, 2.33, f"{SSPU_2}, and PointLIE, table 2, for CD and HD"),
+    "up16-512-random": PublishedRow("PU-GAN", 2.07, 16.59, None, LIE_2),
 }
 PUBLISHED_WITHOUT = {
-    "up4-random": PublishedRow(_WITHOUT, 0.57, 7.25, None, _LIE_2),
-    "up16-512-random": PublishedRow(_WITHOUT, 2.20, 18.82, None, _LIE_2),
+    "up4-random": PublishedRow(_WITHOUT, 0.57, 7.25, None, LIE_2),
+    "up16-512-random": PublishedRow(_WITHOUT, 2.20, 18.82, None, LIE_2),
 }

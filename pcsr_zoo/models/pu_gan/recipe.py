@@ -22,8 +22,8 @@ from ...losses.adversarial import discriminator_loss, generator_loss
 from ...losses.earth_mover import earth_mover_loss
 from ...losses.repulsion import repulsion_loss
 from ...losses.uniform import uniform_loss
-from ..patch_recipe import PatchRecipe, weighted
-from ..recipe import Examples
+from ..patch_recipe import PatchRecipe
+from ..recipe import Examples, weighted
 
 _JUDGE = "discriminator"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import OptionError
-from ..patch_network import PatchNetwork
+from ..patch_network import PatchNetwork, check_patch
 from .paper import PAPER, PUBLISHED
 
 
@@ -32,8 +32,7 @@ class PUNet(PatchNetwork):
 
         if not 2 <= ratio <= 16:
             raise OptionError(f"ratio must be from 2 to 16 for pu-net, got {ratio}; larger ones take several passes")
-        if not 8 <= points <= 4096:
-            raise OptionError(f"points must be from 8 to 4096, got {points}")
+        check_patch(points)
         if len(branch) != 2:
             raise OptionError(f"branch must be two numbers of channels, got {branch!r}")
         self.ratio, self.patch_size = ratio, points  # type: ignore[misc]

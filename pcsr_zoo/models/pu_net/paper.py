@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import Paper, PublishedRow
+from ..sources import LIE_1, LIE_2_SHIFT, SSPU_2
 
 PAPER = Paper(
     method="PU-Net",
@@ -16,18 +17,10 @@ PAPER = Paper(
 }""",
 )
 
-_LIE_1 = "PointLIE (IJCAI 2021), table 1"
-
 PUBLISHED = {
-    "pcsr4": PublishedRow("PU-Net", 0.49, 4.78, 8.81, _LIE_1),
-    "pcsr8": PublishedRow("PU-Net", 0.92, 10.21, 14.92, _LIE_1),
-    "pcsr16": PublishedRow("PU-Net", 1.05, 12.22, 17.38, _LIE_1),
-    "up4-random": PublishedRow("PU-Net", 0.72, 8.94, 6.84, "SSPU-Net (ACM MM 2021), table 2"),
-    "up16-512-random": PublishedRow(
-        "PU-Net",
-        2.46,
-        14.37,
-        None,
-        "PointLIE (IJCAI 2021), table 2; its x4 column looks shifted by a row, so the name may be wrong",
-    ),
+    "pcsr4": PublishedRow("PU-Net", 0.49, 4.78, 8.81, LIE_1),
+    "pcsr8": PublishedRow("PU-Net", 0.92, 10.21, 14.92, LIE_1),
+    "pcsr16": PublishedRow("PU-Net", 1.05, 12.22, 17.38, LIE_1),
+    "up4-random": PublishedRow("PU-Net", 0.72, 8.94, 6.84, SSPU_2),
+    "up16-512-random": PublishedRow("PU-Net", 2.46, 14.37, None, LIE_2_SHIFT),
 }

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ...losses.earth_mover import earth_mover_loss
 from ...losses.repulsion import repulsion_loss
-from ..patch_recipe import PatchRecipe, weighted
+from ..patch_recipe import PatchRecipe
+from ..recipe import weighted
 
 
 class PUNetRecipe(PatchRecipe):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import Paper, PublishedRow
+from ..sources import LIE_1
 
 PAPER = Paper(
     method="SampleNet",
@@ -16,15 +17,13 @@ PAPER = Paper(
 }""",
 )
 
-_LIE_1 = "PointLIE (IJCAI 2021), table 1"
-
 WITH_PU_GAN = {
-    "pcsr4": PublishedRow("SampleNet + PU-GAN", 0.23, 2.89, 1.93, _LIE_1),
-    "pcsr8": PublishedRow("SampleNet + PU-GAN", 0.71, 8.03, 4.57, _LIE_1),
-    "pcsr16": PublishedRow("SampleNet + PU-GAN", 0.80, 14.96, 8.06, _LIE_1),
+    "pcsr4": PublishedRow("SampleNet + PU-GAN", 0.23, 2.89, 1.93, LIE_1),
+    "pcsr8": PublishedRow("SampleNet + PU-GAN", 0.71, 8.03, 4.57, LIE_1),
+    "pcsr16": PublishedRow("SampleNet + PU-GAN", 0.80, 14.96, 8.06, LIE_1),
 }
 WITH_PU_NET = {
-    "pcsr4": PublishedRow("SampleNet + PU-Net", 0.49, 4.95, 9.02, _LIE_1),
-    "pcsr8": PublishedRow("SampleNet + PU-Net", 0.89, 10.19, 14.50, _LIE_1),
-    "pcsr16": PublishedRow("SampleNet + PU-Net", 1.04, 12.55, 18.88, _LIE_1),
+    "pcsr4": PublishedRow("SampleNet + PU-Net", 0.49, 4.95, 9.02, LIE_1),
+    "pcsr8": PublishedRow("SampleNet + PU-Net", 0.89, 10.19, 14.50, LIE_1),
+    "pcsr16": PublishedRow("SampleNet + PU-Net", 1.04, 12.55, 18.88, LIE_1),
 }

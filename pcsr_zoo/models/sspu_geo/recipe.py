@@ -41,7 +41,7 @@ from ...losses.hausdorff import hausdorff_loss
 from ...losses.image import image_loss
 from ...losses.surface import cloud_normals, heights, surface_loss
 from ...losses.uniform import FRACTIONS, uniform_loss
-from ..recipe import Examples, Recipe
+from ..recipe import Examples, Recipe, weighted
 
 if TYPE_CHECKING:
     from ...datasets.training_set import TrainingSet
@@ -193,8 +193,7 @@ class SSPUGeoRecipe(Recipe):
             terms["surface"] = surface_loss((places - rises).detach() + rises, cloud, examples["normals"])
         if "cover" in self.weights:
             terms["cover"] = squared_gaps(cloud, dense).mean()
-        loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
-        return loss, {name: term.detach() for name, term in {**terms, "loss": loss}.items()}
+        return weighted(self.weights, terms)
 
     @torch.no_grad()
     def validate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import Paper, PublishedRow
+from ..sources import SSPU_2
 
 PAPER = Paper(
     method="SSPU-Net",
@@ -16,10 +17,9 @@ PAPER = Paper(
 }""",
 )
 
-_TABLE_2 = "SSPU-Net (ACM MM 2021), table 2"
 
 PUBLISHED = {
-    "up4": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
-    "up4-random": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{_TABLE_2}; how the input was drawn is not said"),
+    "up4": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{SSPU_2}; how the input was drawn is not said"),
+    "up4-random": PublishedRow("SSPU-Net", 0.37, 3.47, 4.43, f"{SSPU_2}; how the input was drawn is not said"),
     "up4-4096": PublishedRow("SSPU-Net", 0.16, 1.83, 3.72, "SSPU-Net (ACM MM 2021), table 1; its own test set"),
 }
