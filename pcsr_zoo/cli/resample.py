@@ -11,9 +11,9 @@ import click
 
 from .app import common_options, session
 from .choices import check_amount, check_bits, check_model, check_size, load_model
-from .complete import complete_model, complete_path
+from .complete import PATH, complete_model
 from .files import file_size, for_each, plan_outputs, tell_drawn
-from .options import with_device, with_drawn_points, with_output, with_seed
+from .options import with_device, with_drawn_points, with_output, with_reading, with_seed
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +24,7 @@ def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         options = (
-            click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN..."),
+            click.argument("inputs", type=PATH, nargs=-1, required=True, metavar="IN..."),
             click.option("-x", "--ratio", type=float, metavar="R", help=ratio),
             click.option("-n", "n", type=int, metavar="N", help="Number of points of the result."),
             with_output,
@@ -40,6 +40,7 @@ def _shared_options(model: str, ratio: str) -> Callable[[F], F]:
             with_seed,
             with_device,
             with_drawn_points,
+            with_reading,
             click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
             common_options,
         )
@@ -124,6 +125,7 @@ def _resample(
     device: str | None,
     points: int | None,
     overwrite: bool,
+    reading: dict[str, Any],
 ) -> None:
     from ..io import read, write
     from ..io.side_notes import side_note_path
@@ -135,16 +137,15 @@ def _resample(
         start = time.perf_counter()
         target = out.path(source)
         out.check(target, sources)
-        cloud = read(source, points=points, seed=seed).validate(str(source))
+        cloud = read(source, points=points, seed=seed, **reading).validate(str(source))
         session().note(f"{source}: {cloud!r}")
         if points is None:
             tell_drawn(source, cloud, "; --points N sets their number")
         check_size(len(cloud), amount.get("n"), task, drawn="mesh" in cloud.metadata)
         with progress_bar(source.name) as progress:
             result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
-        write(
-            result, target, like=None if task == "sample" else cloud
-        )  # a sample keeps all metadata, and may be on a grid
+        # a sample keeps all metadata, and may be on a grid
+        write(result, target, like=None if task == "sample" else cloud, overwrite=overwrite)
         session().note(f"{target}: {result!r}")
         seconds = time.perf_counter() - start
         session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model})")

@@ -78,10 +78,13 @@ def hold_out(shapes: Sequence[PackedShape], count: int) -> list[PackedShape]:
 
 def is_training_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file has the arrays of a training file. Nothing else is checked."""
-    if Path(path).suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+    if Path(path).suffix.lower() != ".npz" or not Path(path).is_file():
         return False
-    with zipfile.ZipFile(path) as archive:
-        return {"coarse.npy", "about.npy"} <= set(archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"coarse.npy", "about.npy"} <= set(archive.namelist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 
 def describe_training_file(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -210,7 +213,9 @@ def pack_shape(points: np.ndarray, directions: np.ndarray, area: float, **info: 
     return PackedShape(about, coarse, fine, pack_normals(directions), box, np.array([*center, radius]))
 
 
-def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShape], about: dict[str, Any]) -> Path:
+def write_training_set(
+    path: str | os.PathLike[str], shapes: Sequence[PackedShape], about: dict[str, Any], overwrite: bool = True
+) -> Path:
     """Write the file atomically.
 
     Raises:
@@ -232,6 +237,6 @@ def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShap
         "frames": np.stack([shape.frame for shape in shapes]),
         "about": np.frombuffer(text.encode(), np.uint8),
     }
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+    with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
     return Path(path)
