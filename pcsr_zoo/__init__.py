@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .zoo import load, recover, sample, upsample
 
 _WHERE = {
-    "Cloud": "cloud",
+    "Cloud": "io",  # which adds Cloud.read and Cloud.write
     "LoadedModel": "loaded",
     "list_models": "catalog",
     "load": "zoo",

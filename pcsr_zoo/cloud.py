@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,10 @@ class Cloud:
     """
 
     __slots__ = ("attributes", "metadata", "positions")
+
+    # `pcsr_zoo.read` and `pcsr_zoo.write`; `pcsr_zoo.io`, which is above this module, sets them.
+    read: ClassVar[Callable[..., Cloud]]
+    write: ClassVar[Callable[..., None]]
 
     def __init__(
         self,

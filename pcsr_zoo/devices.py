@@ -1,7 +1,8 @@
-"""Torch devices: checks for the whole package."""
+"""What the machine has: torch devices and memory."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from .errors import OptionError
@@ -37,3 +38,19 @@ def as_device(device: Any = None) -> str:
     elif kind.type != "cpu":
         raise OptionError(f"device '{device}' is not supported; use cpu, cuda, cuda:0, ... or mps")
     return str(kind)
+
+
+def check_memory(wanted: int, what: str, remedy: str) -> None:
+    """Check an amount of memory, in bytes, before it is used.
+
+    Raises:
+        OptionError: it is more than the machine has.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        memory = 1 << 37
+    if wanted > memory:
+        raise OptionError(
+            f"{what} would take {wanted // 10**9:,} GB of memory, more than {memory / 1e9:,.0f} GB; {remedy}"
+        )

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_SECRET = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def printable(text: str) -> str:
+    """Text for a terminal, a log or a card: control characters and direction marks are escaped, passwords are hidden.
+
+    Names and notes of files, models and servers can contain anything. New lines and tabs are kept.
+    """
+    text = _SECRET.sub("***@", text)
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() or mark in "\n\t" else ascii(mark)[1:-1] for mark in text)
 
 
 class PcsrError(Exception):
     """Base class of the errors of this package. The command line prints them without a traceback."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(printable(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class CloudError(PcsrError, ValueError):

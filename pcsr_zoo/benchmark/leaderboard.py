@@ -139,14 +139,14 @@ def _cost(rows: Sequence[Row]) -> list[str]:
     return [*lines, ""]
 
 
-def write_leaderboard(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+def write_leaderboard(rows: Sequence[Row], path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write the page of `leaderboard` atomically.
 
     Raises:
         OptionError: there are no rows.
-        FileError: the file cannot be written.
+        FileError: the file cannot be written, or it exists and `overwrite` is False.
     """
-    write_page(leaderboard(rows), path)
+    write_page(leaderboard(rows), path, overwrite)
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -160,10 +160,10 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+def write_csv(rows: Sequence[Row], path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write `as_csv` atomically.
 
     Raises:
-        FileError: the file cannot be written.
+        FileError: the file cannot be written, or it exists and `overwrite` is False.
     """
-    write_page(as_csv(rows), path)
+    write_page(as_csv(rows), path, overwrite)

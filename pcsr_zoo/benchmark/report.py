@@ -51,7 +51,9 @@ def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]], tas
     return "\n".join([*sections, _commands(used)])
 
 
-def write_benchmarks_md(results: Mapping[str, Any] | Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
+def write_benchmarks_md(
+    results: Mapping[str, Any] | Sequence[Mapping[str, Any]], path: str | os.PathLike[str], overwrite: bool = True
+) -> None:
     """Write a page of tables atomically: one section for each task and convention.
 
     Args:
@@ -59,28 +61,28 @@ def write_benchmarks_md(results: Mapping[str, Any] | Sequence[Mapping[str, Any]]
         path: the Markdown file.
 
     Raises:
-        FileError: the file cannot be written.
+        FileError: the file cannot be written, or it exists and `overwrite` is False.
     """
     text = f"# Benchmarks\n\nPU-GAN's 27 test shapes.\n\n{LEGEND}\n{markdown_table(results)}"
-    write_page(text, path)
+    write_page(text, path, overwrite)
 
 
-def write_results(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def write_results(results: Mapping[str, Any], path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write a result of `run_benchmark` as JSON, atomically.
 
     Raises:
-        FileError: the file cannot be written.
+        FileError: the file cannot be written, or it exists and `overwrite` is False.
     """
-    write_page(json.dumps(results, indent=1) + "\n", path)
+    write_page(json.dumps(results, indent=1) + "\n", path, overwrite)
 
 
-def write_page(text: str, path: str | os.PathLike[str]) -> None:
+def write_page(text: str, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write text with the line ends of Unix, atomically.
 
     Raises:
-        FileError: the file cannot be written.
+        FileError: the file cannot be written, or it exists and `overwrite` is False.
     """
-    with atomic_path(path) as temporary:
+    with atomic_path(path, overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 

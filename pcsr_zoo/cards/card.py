@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from ..checkpoints.config import CARD, to_json
 from ..checkpoints.folder import checkpoint_class, read_config, save_checkpoint, write_about
 from ..checkpoints.shipped import is_ours
-from ..errors import FileError
+from ..errors import FileError, printable
 from ..io.atomic import atomic_path
 from ..models.base import Paper, tasks_of
 from .ablations import ablation_rows, ablation_table, merge_ablations
@@ -188,7 +188,7 @@ def render_card(
         _citation(paper),
         f"sha256 of `model.safetensors`: `{config['sha256']}`",
     ]
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts) + "\n")  # config.json is untrusted text
 
 
 def _validation(about: Mapping[str, Any], meanings: Mapping[str, str], name: str) -> list[str]:

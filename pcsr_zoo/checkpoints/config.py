@@ -36,6 +36,11 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def most_bytes(config: Mapping[str, Any]) -> int:
+    """The largest size of the weights of a checkpoint: 8 bytes for each parameter, and room for buffers and names."""
+    return 8 * int(config["parameters"]) + 2**22
+
+
 def parse_config(path: Path) -> dict[str, Any]:
     """Read a config.json and check it.
 

@@ -16,7 +16,7 @@ from .._version import __version__
 from ..errors import FileError
 from ..io.files import file_sha256
 from .address import Address
-from .config import AGAIN, CONFIG, LONGEST, UPDATE, WEIGHTS
+from .config import AGAIN, CONFIG, LONGEST, UPDATE, WEIGHTS, most_bytes
 from .folder import check_arguments, read_config, trained_class
 from .hub_errors import explained, is_unreachable, status_of
 from .untrusted_text import quoted
@@ -77,7 +77,7 @@ def fetch(address: Address, transfer: Transfer | None = None, expected: Mapping[
             raise FileError(
                 f"{address}: its '{differ[0]}' differs from the one that this version expects; update pcsr-zoo"
             )
-    weights = _file(address.at(commit), WEIGHTS, transfer, shown=address)
+    weights = _file(address.at(commit), WEIGHTS, transfer, shown=address, most=most_bytes(config))
     found = file_sha256(weights)
     if found != config["sha256"]:
         hashes = f"sha256 {found[:12]}…, not {config['sha256'][:12]}…"
@@ -99,8 +99,11 @@ def cached(address: Address, transfer: Transfer | None = None) -> Path | None:
     return Path(found).parent
 
 
-def _file(address: Address, name: str, transfer: Transfer, shown: Address | None = None) -> Path:
-    """The path of a repository's file in the cache, fetched if necessary. Messages name the address `shown`."""
+def _file(address: Address, name: str, transfer: Transfer, shown: Address | None = None, most: int = LONGEST) -> Path:
+    """The path of a repository's file of at most `most` bytes in the cache, fetched if necessary.
+
+    Messages name the address `shown`.
+    """
     shown = shown or address
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -123,7 +126,7 @@ def _file(address: Address, name: str, transfer: Transfer, shown: Address | None
     with explained(str(shown), name, transfer.cache_dir):
         if (address.fixed or _offline(transfer)) and not transfer.force and (path := of_the_cache()):
             return path
-        if not _offline(transfer) and (silence := _silence(address, name, transfer, shown)):
+        if not _offline(transfer) and (silence := _silence(address, name, transfer, shown, most)):
             path = of_the_cache() if not transfer.force else None
             if path is None and status_of(silence) != 429:  # on 429, the client retries after the right time
                 raise LocalEntryNotFoundError("neither on the Hub nor in the cache") from silence
@@ -134,7 +137,7 @@ def _file(address: Address, name: str, transfer: Transfer, shown: Address | None
         return Path(hf_hub_download(**options, force_download=transfer.force, local_files_only=transfer.local_only))
 
 
-def _silence(address: Address, name: str, transfer: Transfer, shown: Address) -> Exception | None:
+def _silence(address: Address, name: str, transfer: Transfer, shown: Address, most: int) -> Exception | None:
     """Check the server's metadata of a file before the client derives paths from it.
 
     Returns:
@@ -158,8 +161,9 @@ def _silence(address: Address, name: str, transfer: Transfer, shown: Address) ->
     if address.fixed and answer.commit_hash not in (None, address.revision):
         other = f"{answer.commit_hash} for {address.revision}"
         raise FileError(f"{shown}: the server gives another commit, {other}; is HF_ENDPOINT right?")
-    if name == CONFIG and (answer.size or 0) > LONGEST:
-        raise FileError(f"{shown}: {CONFIG} has {answer.size:,} bytes, too many for a checkpoint; it was not fetched")
+    if (answer.size or 0) > most:
+        why = "too many for a checkpoint" if name == CONFIG else f"more than {CONFIG} says"
+        raise FileError(f"{shown}: {name} has {answer.size:,} bytes, {why}; it was not fetched")
     return None
 
 

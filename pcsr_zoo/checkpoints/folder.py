@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, OptionError, PcsrError
 from ..io.atomic import atomic_path
-from ..io.files import read_bytes
+from ..io.files import read_bytes, readable_file
 from ..models.base import is_learned
 from ..models.registry import registered_class
-from .config import CONFIG, FORMAT, WEIGHTS, is_name, parse_config, to_json
+from .config import CONFIG, FORMAT, WEIGHTS, is_name, most_bytes, parse_config, to_json
 from .untrusted_text import one_line
 from .weights import as_dtype, fill, no_larger_than, pack
 
@@ -238,6 +238,8 @@ def _fitting(folder: Path) -> tuple[dict[str, Any], bytes]:
     """A configuration of the folder and the weights that match it."""
     for _ in range(_ATTEMPTS):
         config = read_config(folder)
+        if (size := readable_file(folder / WEIGHTS).stat().st_size) > most_bytes(config):
+            raise FileError(f"{folder / WEIGHTS} has {size:,} bytes, more than {CONFIG} says; get it again")
         weights = read_bytes(folder / WEIGHTS)
         found = hashlib.sha256(weights).hexdigest()
         if found == config["sha256"]:

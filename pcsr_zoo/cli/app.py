@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..errors import PcsrError
+from ..errors import PcsrError, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,21 +32,39 @@ class Session:
     def say(self, text: str) -> None:
         """Print a result on standard output, unless --quiet."""
         if not self.quiet:
-            click.echo(text)
+            echo(text)
 
     def note(self, text: str) -> None:
         """Print a detail on standard error, if --verbose."""
         if self.verbose:
-            click.echo(text, err=True)
+            echo(text, err=True)
 
     def report(self, error: BaseException, subject: str = "") -> None:
         """Print an error on standard error; `subject` (a file) is put first if the message does not name it."""
         message = describe_error(error)
         if subject and subject not in message:
             message = f"{subject}: {message.removeprefix('the cloud: ')}"
-        click.echo(f"Error: {message}", err=True)
+        echo(f"Error: {message}", err=True)
         if self.verbose:
-            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+            echo("".join(traceback.format_exception(error)).rstrip("\n"), err=True)
+
+
+def echo(text: str, err: bool = False) -> None:
+    """Print a line. All commands print through this function, which makes the text safe for a terminal.
+
+    Raises:
+        ClickException: standard output cannot be written, for example because the disk is full.
+    """
+    try:
+        click.echo(printable(text), err=err)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if err:  # there is no other place to say it
+            return
+        with contextlib.suppress(OSError):  # what is left in the buffer must not fail again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise click.ClickException(f"standard output cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
@@ -67,6 +86,8 @@ def describe_error(error: BaseException) -> str:
         return error.format_message()
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
         return "out of memory; make fewer points, sample the input first (pcsr sample), or split it into parts"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}"
     return (
         f"unexpected {type(error).__name__}: {error}\n"
         "This is a bug. Please run the command again with --verbose and report the output."
@@ -99,18 +120,32 @@ class App(click.Group):
         with _warnings_as_lines(ctx.find_root().ensure_object(Session)):
             try:
                 return super().invoke(ctx)
-            except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
-                raise  # click prints these, and ignores a closed pipe
+            except (click.exceptions.Exit, click.Abort, BrokenPipeError, SystemExit):
+                raise  # click handles these
+            except click.ClickException as error:
+                error.args = (printable(error.message),)
+                vars(error)["message"] = error.args[0]
+                raise
             except KeyboardInterrupt:
-                click.echo("Interrupted; no incomplete file was left.", err=True)
+                echo("Interrupted; no incomplete file was left.", err=True)
                 ctx.exit(INTERRUPTED)
-            except Exception as error:
+            except BaseException as error:  # panics of Rust libraries are no Exception
                 ctx.find_root().ensure_object(Session).report(error)
                 ctx.exit(1)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        _open_missing_streams()
         with _terminate_cleanly():
             return super().main(*args, **kwargs)
+
+
+def _open_missing_streams() -> None:
+    """Open the null device in place of closed standard streams: the next file would get their numbers, and messages."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number
 
 
 @contextlib.contextmanager
@@ -135,9 +170,9 @@ class _OneLine(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING and not self.options.quiet:
-            click.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
+            echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
         elif self.options.verbose:
-            click.echo(record.getMessage(), err=True)
+            echo(record.getMessage(), err=True)
 
 
 @contextlib.contextmanager

@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 
 from .app import common_options, session
-from .complete import complete_path
+from .complete import PATH
 
 
 @click.command(short_help="Update the model card of a checkpoint.")
-@click.argument("checkpoint", shell_complete=complete_path, metavar="CHECKPOINT")
+@click.argument("checkpoint", type=PATH, metavar="CHECKPOINT")
 @click.option(
     "--benchmark",
     "results",
-    shell_complete=complete_path,
+    type=PATH,
     multiple=True,
     metavar="FILE",
     help="A file of pcsr benchmark --json; repeatable.",

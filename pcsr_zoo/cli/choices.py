@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..catalog import Resolved
     from ..zoo import LoadedModel
 
+_MOST_DRAWS = 10_000
+
 
 def check_amount(ratio: float | None, n: int | None, command: str, optional: bool = False) -> str:
     """Check that exactly one of -x and -n is given (or none, if `optional`) and is in its range.
@@ -61,6 +63,17 @@ def check_size(size: int, n: int | None, command: str, drawn: bool) -> None:
     other = "upsample" if command == "sample" else "sample"
     side = "more" if command == "sample" else "fewer"
     raise OptionError(f"-n {n:,} is {side} than the {size:,} points of the input; use: pcsr {other} -n {n}")
+
+
+def check_draws(draws: int) -> None:
+    """Check --draws: each is a file."""
+    if draws > _MOST_DRAWS:
+        size = draws * 1e-6 * 24 / 1e3
+        raise click.BadParameter(
+            f"{draws:,} results would be as many files, {size:,.0f} GB for clouds of 1,000 points; give at most "
+            f"{_MOST_DRAWS:,}",
+            param_hint="--draws",
+        )
 
 
 def check_bits(bits: int | None) -> None:

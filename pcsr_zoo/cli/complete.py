@@ -1,4 +1,4 @@
-"""Completion of values in a shell: paths, and names of models."""
+"""Values of options that a shell completes: paths, and names of models."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ import click
 from click.shell_completion import CompletionItem
 
 
-def complete_path(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Files and folders; the shell lists them."""
-    return [CompletionItem(incomplete, type="file")]
+class PathName(click.ParamType):
+    """The path of a file or a folder, as text. An empty text, which is the current folder for `Path`, is refused."""
+
+    name = "path"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value.strip():
+            self.fail("the path is empty", param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Files and folders; the shell lists them."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+PATH = PathName()
 
 
 def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .app import common_options, session
-from .complete import complete_path
+from .app import common_options, echo, session
+from .complete import PATH
 from .files import check_target
 from .options import with_seed
 from .progress import progress_bar
@@ -26,10 +26,8 @@ def data() -> None:
 
 
 @data.command(short_help="Make a training file from meshes.")
-@click.argument("meshes", shell_complete=complete_path, metavar="[MESHES]...", nargs=-1)
-@click.option(
-    "-o", "--output", shell_complete=complete_path, required=True, metavar="FILE", help="The .npz file to write."
-)
+@click.argument("meshes", type=PATH, metavar="[MESHES]...", nargs=-1)
+@click.option("-o", "--output", type=PATH, required=True, metavar="FILE", help="The .npz file to write.")
 @click.option(
     "--license-class",
     "license_classes",
@@ -84,17 +82,16 @@ def build(
             seed=seed,
             held_out=held_out,
             on_shape=progress,
+            overwrite=overwrite,
         )
     for name, reason in report.skipped.items():
-        click.echo(f"Warning: skipped {name}: {reason}", err=True)
+        echo(f"Warning: skipped {name}: {reason}", err=True)
     size = report.path.stat().st_size / 1e6
     session().say(f"{output}: {report.train} shapes for training, {report.held_out} for validation, {size:.1f} MB")
 
 
 @data.command(short_help="Make a training file of generated streets for scan-net.")
-@click.option(
-    "-o", "--output", shell_complete=complete_path, required=True, metavar="FILE", help="The .npz file to write."
-)
+@click.option("-o", "--output", type=PATH, required=True, metavar="FILE", help="The .npz file to write.")
 @click.option("--scans", type=click.IntRange(min=1), default=1400, show_default=True, help="Number of scans.")
 @with_seed
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")

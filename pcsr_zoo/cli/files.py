@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ..errors import FileError
-from .app import session
+from .app import echo, session
 
 
 def expand(inputs: Sequence[str]) -> list[Path]:
@@ -42,13 +42,13 @@ def for_each(paths: Sequence[Path], work: Callable[[Path], None]) -> None:
         try:
             find_clouds(path)  # raises the error of a missing path or an empty folder
             work(path)
-        except (BrokenPipeError, click.UsageError, click.exceptions.Exit):
+        except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.ClickException, click.exceptions.Exit):
             raise
-        except Exception as error:
+        except BaseException as error:  # panics of Rust libraries are no Exception
             session().report(error, str(path))
             failed += 1
     if failed and len(paths) > 1:
-        click.echo(f"{failed} of {len(paths)} files failed; {len(paths) - failed} succeeded.", err=True)
+        echo(f"{failed} of {len(paths)} files failed; {len(paths) - failed} succeeded.", err=True)
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -80,7 +80,7 @@ class Output:
         return parent / f"{source.stem}_{self.tag}{suffix}"
 
     def check(self, target: Path, sources: Sequence[Path]) -> None:
-        """Check an output; see `check_target`."""
+        """Check an output, and the file of its recovery note; see `check_target`."""
         check_target(target, sources, self.overwrite)
 
 

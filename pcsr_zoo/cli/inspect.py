@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
-from .app import common_options
-from .complete import complete_path
+from ..errors import FileError
+from .app import common_options, echo
+from .complete import PATH
 from .files import expand, for_each
+from .options import with_reading
 
 
 def to_json(value: Any) -> str:
@@ -23,10 +25,11 @@ def to_json(value: Any) -> str:
 
 
 @click.command(short_help="Show the contents of files.")
-@click.argument("files", shell_complete=complete_path, nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object, or a list of them for several files.")
+@with_reading
 @common_options
-def info(files: tuple[str, ...], as_json: bool) -> None:
+def info(files: tuple[str, ...], as_json: bool, reading: dict[str, Any]) -> None:
     """Show the number of points, bounds, attributes and metadata of files, or the shapes of a training file.
 
     Bounds and scales are in the unit of the file, sizes are in bytes.
@@ -42,19 +45,22 @@ def info(files: tuple[str, ...], as_json: bool) -> None:
 
     paths = expand(files)
     several = len(files) > 1 or Path(files[0]).is_dir()
+    layout = {key: reading[key] for key in ("columns", "dtype")}
     found: list[dict[str, Any]] = []
 
     def one(path: Path) -> None:
-        facts = describe_training_file(path) if is_training_file(path) else describe(path)
+        facts = describe_training_file(path) if is_training_file(path) else describe(path, **layout)
+        if reading["strict"] and facts.get("invalid_points"):
+            raise FileError(f"{path}: {facts['invalid_points']} points are NaN or infinite (--strict)")
         found.append(facts)
         if not as_json:
-            click.echo(f"{path}\n{_indented(facts)}")
+            echo(f"{path}\n{_indented(facts)}")
 
     try:
         for_each(paths, one)
     finally:
         if as_json and found:
-            click.echo(to_json(found if several else found[0]))
+            echo(to_json(found if several else found[0]))
 
 
 def _indented(facts: dict[str, Any], depth: int = 1) -> str:

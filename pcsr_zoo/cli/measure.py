@@ -7,23 +7,24 @@ from typing import Any
 
 import click
 
-from .app import common_options, named, session
+from .app import common_options, echo, named, session
 from .choices import check_model, check_name
-from .complete import complete_path
+from .complete import PATH
 from .files import check_target
 from .inspect import to_json
-from .options import with_convention, with_mesh, with_models, with_seed
+from .options import with_convention, with_mesh, with_models, with_reading, with_seed
 from .progress import progress_bar
 
 
 @click.command(short_help="Compare a cloud with its ground truth.")
-@click.argument("prediction", shell_complete=complete_path, metavar="PRED")
-@click.argument("ground_truth", shell_complete=complete_path, metavar="GT")
+@click.argument("prediction", type=PATH, metavar="PRED")
+@click.argument("ground_truth", type=PATH, metavar="GT")
 @with_mesh
 @with_convention
 @click.option("--emd", is_flag=True, help="Add the earth mover's distance; requires equal numbers of points.")
 @click.option("--uniformity", is_flag=True, help="Add PU-GAN's uniformity.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with values that are not times 1000.")
+@with_reading
 @common_options
 def evaluate(
     prediction: str,
@@ -33,6 +34,7 @@ def evaluate(
     emd: bool,
     uniformity: bool,
     as_json: bool,
+    reading: dict[str, Any],
 ) -> None:
     """Compare a cloud with its ground truth: Chamfer (CD) and Hausdorff (HD) distance, distance to the surface (P2F).
 
@@ -51,8 +53,8 @@ def evaluate(
     from ..metrics.nearest import nearest_distances
 
     check_name(convention, CONVENTIONS, "--convention", "convention")
-    found = read(Path(prediction)).validate(prediction)
-    truth = read(Path(ground_truth)).validate(ground_truth)
+    found = read(Path(prediction), **reading).validate(prediction)
+    truth = read(Path(ground_truth), **reading).validate(ground_truth)
     surface = read_mesh(Path(mesh)) if mesh else None
     with named(prediction):
         result = compare(found, truth, mesh=surface, convention=convention, emd=emd, uniformity=uniformity)
@@ -65,19 +67,19 @@ def evaluate(
         meaning |= dict.fromkeys(
             raw, "to the nearest point of the other cloud, both directions; in the unit of the files"
         )
-        click.echo(to_json({**files, **raw, **result, "units": meaning}))
+        echo(to_json({**files, **raw, **result, "units": meaning}))
         return
     numbers = ", ".join(f"{key} {value:.4g}" for key, value in plain.items())
-    click.echo(f"{prediction} against {ground_truth}")
-    click.echo(f"  distance to the nearest point: {numbers} (in the unit of the files, both directions)")
-    click.echo(f"Metrics of papers, times 1000, convention {convention}:")
+    echo(f"{prediction} against {ground_truth}")
+    echo(f"  distance to the nearest point: {numbers} (in the unit of the files, both directions)")
+    echo(f"Metrics of papers, times 1000, convention {convention}:")
     for key, text in meaning.items():
         value = result[key]
         if isinstance(value, dict):
             numbers = ", ".join(f"{name} {_thousandfold(part)}" for name, part in value.items())
         else:
             numbers = _thousandfold(value)
-        click.echo(f"  {key}: {numbers:<10} {text}")
+        echo(f"  {key}: {numbers:<10} {text}")
 
 
 def _thousandfold(value: float) -> str:
@@ -87,7 +89,7 @@ def _thousandfold(value: float) -> str:
 @click.command(short_help="Run models over the PU-GAN test shapes.")
 @click.option(
     "--data",
-    shell_complete=complete_path,
+    type=PATH,
     metavar="DIR",
     help="The folder with gt_8192, input_2048 and mesh.",
 )
@@ -95,33 +97,29 @@ def _thousandfold(value: float) -> str:
 @with_models("A model, a folder, hf:OWNER/REPO or SAMPLER+NAME; repeatable.")
 @with_convention
 @with_seed
-@click.option(
-    "--json", "json_file", shell_complete=complete_path, metavar="FILE", help="Write all results, including each shape."
-)
+@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all results, including each shape.")
 @click.option(
     "--markdown",
     "markdown_file",
-    shell_complete=complete_path,
+    type=PATH,
     metavar="FILE",
     help="Write tables with published results.",
 )
 @click.option(
     "--leaderboard",
-    shell_complete=complete_path,
+    type=PATH,
     metavar="FILE",
     help="Run nothing: write a page of all rows of --results and of the cards of this version.",
 )
 @click.option(
     "--results",
     "results_files",
-    shell_complete=complete_path,
+    type=PATH,
     multiple=True,
     metavar="FILE",
     help="A file of --json for --leaderboard; repeatable.",
 )
-@click.option(
-    "--csv", "csv_file", shell_complete=complete_path, metavar="FILE", help="Write the leaderboard as CSV, too."
-)
+@click.option("--csv", "csv_file", type=PATH, metavar="FILE", help="Write the leaderboard as CSV, too.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common_options
 def benchmark(
@@ -202,9 +200,9 @@ def benchmark(
         with named(data):
             results = run_benchmark(data, tasks, models, convention, seed, on_row=on_row, on_shape=on_shape)
     if json_file:
-        write_results(results, json_file)
+        write_results(results, json_file, overwrite)
     if markdown_file:
-        write_benchmarks_md(results, markdown_file)
+        write_benchmarks_md(results, markdown_file, overwrite)
 
 
 def _write_leaderboard(page: str, results_files: tuple[str, ...], csv_file: str | None, overwrite: bool) -> None:
@@ -215,9 +213,9 @@ def _write_leaderboard(page: str, results_files: tuple[str, ...], csv_file: str 
         if name:
             check_target(Path(name), [Path(file) for file in results_files], overwrite)
     rows = rows_of_runs([read_results(file) for file in results_files])
-    write_leaderboard(rows, page)
+    write_leaderboard(rows, page, overwrite)
     if csv_file:
-        write_csv(rows, csv_file)
+        write_csv(rows, csv_file, overwrite)
     session().say(f"{page}: {len(rows)} rows" + (f", also in {csv_file}" if csv_file else ""))
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 import click
 
 from .app import common_options, session
-from .complete import complete_path
+from .complete import PATH
 from .files import for_each, plan_outputs, tell_drawn
 from .options import with_drawn_points
 
 
 @click.command(short_help="Make a mesh of clouds.")
-@click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN...")
-@click.option(
-    "-o", "--output", shell_complete=complete_path, metavar="OUT", help="Output file (.ply, .obj, .stl) or folder."
-)
+@click.argument("inputs", type=PATH, nargs=-1, required=True, metavar="IN...")
+@click.option("-o", "--output", type=PATH, metavar="OUT", help="Output file (.ply, .obj, .stl) or folder.")
 @click.option(
     "--method",
     type=click.Choice(("poisson", "ball-pivoting")),
@@ -90,7 +88,7 @@ def mesh(
         if points is None:
             tell_drawn(source, cloud, "; --points N sets their number")
         found = reconstruct_surface(cloud, method=method, depth=depth, trim=trim, radius=radius, estimate=estimate)
-        write_mesh(found, target)
+        write_mesh(found, target, overwrite)
         size = f"{len(found.vertices):,} vertices, {len(found.triangles):,} triangles"
         session().say(f"{target}: {len(cloud):,} points -> {size} in {time.perf_counter() - start:.1f} s ({method})")
 

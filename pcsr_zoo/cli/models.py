@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ..errors import FileError, OptionError, PcsrError
-from .app import common_options, session
-from .complete import complete_model, complete_path
+from .app import common_options, echo, session
+from .complete import PATH, complete_model
 from .inspect import to_json
 from .trial import try_
 
@@ -72,9 +72,9 @@ def list_command(pattern: str, as_json: bool) -> None:
         rows = [model_info(pattern)]  # a folder or an address, or an error that suggests similar names
         pattern = rows[0]["name"]
     if as_json:
-        click.echo(to_json(rows))
+        echo(to_json(rows))
     elif rows[0]["name"] == pattern:
-        click.echo("\n".join(_details(rows[0])))
+        echo("\n".join(_details(rows[0])))
     else:
         _table(rows)
 
@@ -144,7 +144,7 @@ def verify(names: tuple[str, ...]) -> None:
 
 
 @models.command(short_help="Publish a checkpoint on the Hub.")
-@click.argument("folder", shell_complete=complete_path, metavar="DIR")
+@click.argument("folder", type=PATH, metavar="DIR")
 @click.option("--to", required=True, metavar="OWNER/REPO", help="The repository, or OWNER/REPO@BRANCH.")
 @click.option("--dry-run", is_flag=True, help="Check the checkpoint and list the files, without the Hub.")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
@@ -168,10 +168,10 @@ def push(folder: str, to: str, dry_run: bool, private: bool, message: str | None
     if dry_run:
         upload = prepare_push(folder, to, render_card)
         address = upload.address
-        click.echo(f"{upload.name} -> https://huggingface.co/{address.repository}, branch {address.revision}")
+        echo(f"{upload.name} -> https://huggingface.co/{address.repository}, branch {address.revision}")
         for file, content in upload.files.items():
-            click.echo(f"  {file:18} {len(content):>11,} bytes  sha256 {hashlib.sha256(content).hexdigest()}")
-        click.echo("The checkpoint is valid. Nothing was uploaded, and the Hub was not contacted (--dry-run).")
+            echo(f"  {file:18} {len(content):>11,} bytes  sha256 {hashlib.sha256(content).hexdigest()}")
+        echo("The checkpoint is valid. Nothing was uploaded, and the Hub was not contacted (--dry-run).")
         return
     _quieten()
     plan = plan_push(folder, to, render_card)
@@ -223,7 +223,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
         *padded, best = (text.ljust(width) for text, width in zip(cell, widths, strict=True))
         lines = [" ".join(padded), f"    {best}  {summary}"] if narrow else ["  ".join([*padded, best, summary])]
         for line in lines:
-            click.echo(line[: room - 1].rstrip() + "…" if seen and len(line.rstrip()) > room else line.rstrip())
+            echo(line[: room - 1].rstrip() + "…" if seen and len(line.rstrip()) > room else line.rstrip())
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

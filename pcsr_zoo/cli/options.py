@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from .complete import complete_model, complete_path
+from .complete import PATH, complete_model
 
 CONVENTION = "pugan-2019"
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def with_reading(command: F) -> F:
+    """Options of reading clouds, which the command gets as one dictionary `reading`, arguments of `pcsr_zoo.read`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, columns: str | None, dtype: str | None, strict: bool, **options: Any) -> Any:
+        return command(*args, reading={"columns": columns, "dtype": dtype, "strict": strict}, **options)
+
+    for option in (
+        click.option("--strict", is_flag=True, help="Refuse clouds with points that are NaN or infinite."),
+        click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Type of the numbers of .bin files."),
+        click.option(
+            "--columns", metavar="NAMES", help="Columns of text and .bin files, such as x,y,z,r,g,b,_ (_: left out)."
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
 
 with_seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers."
@@ -19,7 +39,7 @@ with_device = click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or m
 with_output = click.option(
     "-o",
     "--output",
-    shell_complete=complete_path,
+    type=PATH,
     metavar="OUT",
     help="Output file, whose suffix sets the format, or folder.",
 )
@@ -34,9 +54,7 @@ with_temperature = click.option(
     metavar="T",
     help="Factor on the standard deviation of what a generative model draws; 0 gives the mean.",
 )
-with_mesh = click.option(
-    "--mesh", shell_complete=complete_path, metavar="MESH", help="The true surface, in the same frame: adds P2F."
-)
+with_mesh = click.option("--mesh", type=PATH, metavar="MESH", help="The true surface, in the same frame: adds P2F.")
 with_convention = click.option(
     "--convention", default=CONVENTION, show_default=True, metavar="ID", help="pugan-2019, half-2024 or plain."
 )

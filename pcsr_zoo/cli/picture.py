@@ -11,9 +11,9 @@ import click
 
 from ..errors import FileError, PcsrError
 from .app import common_options, session
-from .complete import complete_path
+from .complete import PATH
 from .files import check_target, expand
-from .options import with_drawn_points
+from .options import with_drawn_points, with_reading
 
 UPS = ("auto", "x", "y", "z", "-x", "-y", "-z")
 
@@ -39,11 +39,11 @@ def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 
 @click.command(short_help="Draw clouds side by side, without a display.")
-@click.argument("files", shell_complete=complete_path, nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "-o",
     "--output",
-    shell_complete=complete_path,
+    type=PATH,
     required=True,
     metavar="PNG",
     help="The picture to write (.png, .jpg, .webp).",
@@ -53,9 +53,7 @@ def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     metavar="WHAT",
     help="shaded, colors, normals, distance, x, y, z, or an attribute. By default colors, else shaded.",
 )
-@click.option(
-    "--reference", shell_complete=complete_path, metavar="FILE", help="Cloud or mesh for --color-by distance."
-)
+@click.option("--reference", type=PATH, metavar="FILE", help="Cloud or mesh for --color-by distance.")
 @click.option(
     "--size",
     default="600x560",
@@ -81,6 +79,7 @@ def _views(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--background", default="white", show_default=True, metavar="COLOR", help="Name of a color, or #rrggbb.")
 @with_drawn_points
+@with_reading
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 @common_options
 def render(
@@ -90,6 +89,7 @@ def render(
     reference: str | None,
     points: int | None,
     overwrite: bool,
+    reading: dict[str, Any],
     **options: Any,
 ) -> None:
     """Draw clouds side by side, from the same view, without a display.
@@ -112,7 +112,7 @@ def render(
     check_target(target, [*paths, *([Path(reference)] if reference else [])], overwrite)
     clouds = []
     for path in paths:
-        cloud = read(path, points=points)
+        cloud = read(path, points=points, **reading)
         try:
             clouds.append(cloud.validate(str(path)))
         except PcsrError as error:
@@ -124,7 +124,7 @@ def render(
         titles=[f"{path.name}\n{_count(len(cloud))}" for path, cloud in zip(paths, clouds, strict=True)],
         **options,
     )
-    save_image(image, target)
+    save_image(image, target, overwrite)
     session().say(f"{target}: {image.width} x {image.height} pixels, {_count(sum(map(len, clouds)))}")
 
 

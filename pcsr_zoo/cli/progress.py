@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from ..errors import printable
 from .app import session
 
 
@@ -20,10 +21,12 @@ class Progress(Protocol):
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress | None]:
     """Show a progress bar; None with --quiet, or if standard error is not a terminal."""
-    if session().quiet or not sys.stderr.isatty():
+    if session().quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm
+
+    title = printable(title)
 
     layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     # 80 x 24 if the terminal does not report its size; tqdm would print nothing.

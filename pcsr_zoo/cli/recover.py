@@ -10,15 +10,15 @@ import click
 
 from ..errors import OptionError
 from .app import common_options, session
-from .choices import check_amount, check_device, check_size, load_model
-from .complete import complete_model, complete_path
+from .choices import check_amount, check_device, check_draws, check_size, load_model
+from .complete import PATH, complete_model
 from .files import for_each, plan_outputs, tell_drawn
-from .options import with_device, with_output, with_seed, with_temperature
+from .options import with_device, with_output, with_reading, with_seed, with_temperature
 from .progress import progress_bar
 
 
 @click.command(short_help="Make sampled clouds dense again.")
-@click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN...")
+@click.argument("inputs", type=PATH, nargs=-1, required=True, metavar="IN...")
 @click.option("-x", "--ratio", type=float, metavar="R", help="Output points per input point.")
 @click.option("-n", "n", type=int, metavar="N", help="Number of points of the result.")
 @click.option(
@@ -40,6 +40,7 @@ from .progress import progress_bar
 )
 @with_temperature
 @with_device
+@with_reading
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @common_options
 def recover(
@@ -53,6 +54,7 @@ def recover(
     temperature: float,
     device: str | None,
     overwrite: bool,
+    reading: dict[str, Any],
 ) -> None:
     """Recover dense clouds from sampled ones.
 
@@ -69,6 +71,7 @@ def recover(
       pcsr recover small.ply -x 4 -m jet -o dense.ply
     """
     tag = "_".join(filter(None, ("recovered", check_amount(ratio, n, "recover", optional=True))))
+    check_draws(draws)
     check_device(device)
     named = None if model is None else load_model(model, "recover", device)
     remembered: dict[str, Any] = {}  # models of recovery notes, each loaded once for all files
@@ -83,7 +86,7 @@ def recover(
         targets = _numbered(out.path(source), draws)
         for target in targets:
             out.check(target, sources)
-        cloud = read(source).validate(str(source))
+        cloud = read(source, **reading).validate(str(source))
         session().note(f"{source}: {cloud!r}")
         tell_drawn(source, cloud)
         if (loaded := named) is None:
@@ -99,7 +102,7 @@ def recover(
         for draw, target in enumerate(targets):
             with progress_bar(source.name if draws == 1 else f"{source.name}, draw {draw + 1} of {draws}") as progress:
                 result = loaded.recover(cloud, ratio, n=n, seed=seed + draw, temperature=temperature, progress=progress)
-            write(result, target, like=cloud)
+            write(result, target, like=cloud, overwrite=overwrite)
             session().note(f"{target}: {result!r}")
             seconds, start = time.perf_counter() - start, time.perf_counter()
             session().say(

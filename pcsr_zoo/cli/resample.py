@@ -12,9 +12,9 @@ import click
 
 from .app import common_options, session
 from .choices import check_amount, check_bits, check_device, check_model, check_size, load_model
-from .complete import complete_model, complete_path
+from .complete import PATH, complete_model
 from .files import file_size, for_each, plan_outputs, tell_drawn
-from .options import with_device, with_drawn_points, with_origin, with_output, with_seed
+from .options import with_device, with_drawn_points, with_origin, with_output, with_reading, with_seed
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +25,7 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         options = (
-            click.argument("inputs", shell_complete=complete_path, nargs=-1, required=True, metavar="IN..."),
+            click.argument("inputs", type=PATH, nargs=-1, required=True, metavar="IN..."),
             click.option("-x", "--ratio", type=float, metavar="R", help=ratio),
             click.option("-n", "n", type=int, metavar="N", help="Number of points of the result."),
             with_output,
@@ -41,6 +41,7 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
             with_seed,
             with_device,
             with_drawn_points,
+            with_reading,
             click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
             common_options,
         )
@@ -135,6 +136,7 @@ def _resample(
     device: str | None,
     points: int | None,
     overwrite: bool,
+    reading: dict[str, Any],
     normals: bool = False,
 ) -> None:
     from ..geometry.spinning.scan import describe_scans, scans_in
@@ -152,7 +154,7 @@ def _resample(
         start = time.perf_counter()
         target = out.path(source)
         out.check(target, sources)
-        cloud = read(source, points=points, seed=seed).validate(str(source))
+        cloud = read(source, points=points, seed=seed, **reading).validate(str(source))
         session().note(f"{source}: {cloud!r}")
         if points is None:
             tell_drawn(source, cloud, "; --points N sets their number")
@@ -167,9 +169,8 @@ def _resample(
                 from ..pipelines.surface import with_normals
 
                 result = with_normals(result)
-        write(
-            result, target, like=None if task == "sample" else cloud
-        )  # a sample keeps all metadata, and may be on a grid
+        # a sample keeps all metadata, and may be on a grid
+        write(result, target, like=None if task == "sample" else cloud, overwrite=overwrite)
         session().note(f"{target}: {result!r}")
         seconds = time.perf_counter() - start
         session().say(f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({loaded.name})")

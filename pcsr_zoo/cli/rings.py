@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from .app import common_options, session
+from .app import common_options, echo, session
 from .choices import check_model
-from .complete import complete_path
+from .complete import PATH
 from .files import expand, for_each
 from .inspect import to_json
 from .options import with_models, with_origin
 
 
 @click.command(short_help="Withhold rings of spinning LiDAR frames and predict them.")
-@click.argument("frames", shell_complete=complete_path, nargs=-1, required=True, metavar="FRAME...")
+@click.argument("frames", type=PATH, nargs=-1, required=True, metavar="FRAME...")
 @click.option("--every", type=click.IntRange(min=2), default=4, show_default=True, metavar="K", help="Keep 1 in K.")
 @with_models("A model or nearest, linear, plane; repeatable. [default: these three, scan-lines and scan-net]")
 @with_origin()
@@ -61,7 +61,7 @@ def rings(
         for_each(paths, one)
     finally:
         if as_json:
-            click.echo(to_json(everything))
+            echo(to_json(everything))
 
 
 _HEAD = (

@@ -10,7 +10,7 @@ import click
 
 from .app import common_options, named, session
 from .choices import check_amount, check_bits, check_device, check_model, check_name, check_size
-from .complete import complete_path
+from .complete import PATH
 from .files import check_target
 from .inspect import to_json
 from .options import (
@@ -19,6 +19,7 @@ from .options import (
     with_drawn_points,
     with_mesh,
     with_models,
+    with_reading,
     with_seed,
     with_temperature,
 )
@@ -26,7 +27,7 @@ from .progress import progress_bar
 
 
 @click.command(short_help="Sample a cloud, recover it, and measure errors and bytes.")
-@click.argument("cloud", shell_complete=complete_path, metavar="IN")
+@click.argument("cloud", type=PATH, metavar="IN")
 @click.option(
     "-x", "--ratio", type=float, metavar="R", help="Sample one point in R; by default the ratio of the first model."
 )
@@ -42,16 +43,17 @@ from .progress import progress_bar
 @with_seed
 @with_device
 @with_drawn_points
+@with_reading
 @click.option(
     "--picture",
-    shell_complete=complete_path,
+    type=PATH,
     metavar="PNG",
     help="Draw the clouds side by side, colored by their errors.",
 )
 @click.option(
     "--json",
     "json_file",
-    shell_complete=complete_path,
+    type=PATH,
     metavar="FILE",
     help="Write all results, with values that are not times 1000.",
 )
@@ -67,6 +69,7 @@ def roundtrip(
     picture: str | None,
     json_file: str | None,
     overwrite: bool,
+    reading: dict[str, Any],
     **options: Any,
 ) -> None:
     """Sample a cloud, recover it, and compare the result with the input.
@@ -88,7 +91,7 @@ def roundtrip(
     from ..io.mesh import read_mesh
 
     targets = _check(models, ratio, n, picture, json_file, cloud, overwrite, options)
-    source = read(Path(cloud), points=points, seed=options["seed"]).validate(cloud)
+    source = read(Path(cloud), points=points, seed=options["seed"], **reading).validate(cloud)
     with named(cloud):
         check_size(len(source), n, "sample", drawn="mesh" in source.metadata)
     surface = read_mesh(Path(mesh)) if mesh else None
@@ -124,7 +127,7 @@ def roundtrip(
             session().say(f"The samples of {row['name']}: {forms}.")
     for line in trip.facts["skipped"]:
         session().say(f"Skipped: {line}")
-    _write(trip, cloud, mesh, targets)
+    _write(trip, cloud, mesh, targets, overwrite)
 
 
 def _check(
@@ -166,12 +169,12 @@ def _check(
     return paths[0], paths[1]
 
 
-def _write(trip: Any, cloud: str, mesh: str | None, targets: tuple[Path | None, Path | None]) -> None:
+def _write(trip: Any, cloud: str, mesh: str | None, targets: tuple[Path | None, Path | None], overwrite: bool) -> None:
     from ..io.atomic import atomic_path
 
     picture, figures = targets
     if figures is not None:
-        with atomic_path(figures) as temporary:
+        with atomic_path(figures, overwrite) as temporary:
             text = to_json({"file": cloud, "mesh": mesh, **trip.facts})
             temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
         session().say(f"{figures}: {len(trip.facts['rows'])} rows")
@@ -180,5 +183,5 @@ def _write(trip: Any, cloud: str, mesh: str | None, targets: tuple[Path | None, 
         from ..pictures.image import save_image
 
         image = draw(trip)
-        save_image(image, picture)
+        save_image(image, picture, overwrite)
         session().say(f"{picture}: {image.width} x {image.height} pixels")

@@ -10,7 +10,7 @@ import click
 
 from .app import INTERRUPTED, common_options, session
 from .choices import check_device
-from .complete import complete_model, complete_path
+from .complete import PATH, complete_model
 from .progress import progress_bar
 
 _DEVICE = click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cuda if available].")
@@ -21,10 +21,8 @@ _SET = click.option(
 
 
 @click.command(short_help="Train a network from a configuration file.")
-@click.argument("config", shell_complete=complete_path, metavar="CONFIG.yml")
-@click.option(
-    "-o", "--output", shell_complete=complete_path, metavar="DIR", help="Output folder [default: runs/CONFIG]."
-)
+@click.argument("config", type=PATH, metavar="CONFIG.yml")
+@click.option("-o", "--output", type=PATH, metavar="DIR", help="Output folder [default: runs/CONFIG].")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Short for --set training.steps=N.")
 @_SET
 @_DEVICE
@@ -75,10 +73,8 @@ def train(
 
 @click.command(short_help="Fine-tune a checkpoint on your own data.")
 @click.argument("checkpoint", shell_complete=complete_model, metavar="CHECKPOINT")
-@click.argument("data", shell_complete=complete_path, metavar="DATA...", nargs=-1, required=True)
-@click.option(
-    "-o", "--output", shell_complete=complete_path, required=True, metavar="DIR", help="Folder of the new checkpoint."
-)
+@click.argument("data", type=PATH, metavar="DATA...", nargs=-1, required=True)
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder of the new checkpoint.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of steps [default: 1000].")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="X", help="Learning rate.")
 @_SET

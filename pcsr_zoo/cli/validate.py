@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from .app import common_options, session
+from .app import common_options, echo, session
 from .choices import check_device
-from .complete import complete_model, complete_path
+from .complete import PATH, complete_model
 from .inspect import to_json
 
 
 @click.command(short_help="Show a checkpoint's figures on held-out shapes.")
 @click.argument("checkpoint", shell_complete=complete_model, metavar="CHECKPOINT")
-@click.argument("data", shell_complete=complete_path, metavar="FILE")
+@click.argument("data", type=PATH, metavar="FILE")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all that is random.")
 @click.option("--device", metavar="D", help="cpu, cuda, cuda:1 or mps [default: cuda if available].")
 @click.option(
@@ -54,8 +54,8 @@ def validate(checkpoint: str, data: str, seed: int, device: str | None, card: bo
         update_card(checkpoint, validation=found)
         session().say(f"{Path(checkpoint) / 'README.md'}: card with {len(found)} figures")
     if as_json:
-        click.echo(to_json(found))
+        echo(to_json(found))
         return
     meanings = getattr(resolve(checkpoint).model_class, "figures", {})
     for name, value in found.items():
-        click.echo(f"{name:<16} {value:>12.5g}  {meanings.get(name, '')}".rstrip())
+        echo(f"{name:<16} {value:>12.5g}  {meanings.get(name, '')}".rstrip())

@@ -77,11 +77,14 @@ def hold_out(shapes: Sequence[ShapeInfo], count: int) -> list[ShapeInfo]:
 
 def is_training_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file has the arrays of a training file. Nothing else is checked."""
-    if Path(path).suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+    if Path(path).suffix.lower() != ".npz" or not Path(path).is_file():
         return False
-    with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist())
-    return {"coarse.npy", "about.npy"} <= names or {"ranges.npy", "about.npy"} <= names
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
+    return "about.npy" in names and bool({"coarse.npy", "ranges.npy"} & names)
 
 
 class Split:
@@ -205,7 +208,9 @@ def pack_shape(points: np.ndarray, directions: np.ndarray, area: float, **info: 
     return PackedShape(about, coarse, fine, pack_normals(directions), box, np.array([*center, radius]))
 
 
-def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShape], about: dict[str, Any]) -> Path:
+def write_training_set(
+    path: str | os.PathLike[str], shapes: Sequence[PackedShape], about: dict[str, Any], overwrite: bool = True
+) -> Path:
     """Write the file atomically.
 
     Raises:
@@ -225,14 +230,22 @@ def write_training_set(path: str | os.PathLike[str], shapes: Sequence[PackedShap
         "boxes": np.stack([shape.box for shape in shapes]),
         "frames": np.stack([shape.frame for shape in shapes]),
     }
-    return write_arrays(path, arrays, [shape.info for shape in shapes], {"format": FORMAT, **about})
+    return write_arrays(path, arrays, [shape.info for shape in shapes], {"format": FORMAT, **about}, overwrite)
 
 
 def write_arrays(
-    path: str | os.PathLike[str], arrays: dict[str, np.ndarray], shapes: Sequence[ShapeInfo], about: dict[str, Any]
+    path: str | os.PathLike[str],
+    arrays: dict[str, np.ndarray],
+    shapes: Sequence[ShapeInfo],
+    about: dict[str, Any],
+    overwrite: bool = True,
 ) -> Path:
-    """Write the arrays of a training file and, as JSON in the array `about`, the facts; atomically."""
+    """Write the arrays of a training file and, as JSON in the array `about`, the facts; atomically.
+
+    Raises:
+        FileError: the file cannot be written, or it exists and `overwrite` is False.
+    """
     text = json.dumps({**about, "shapes": [asdict(shape) for shape in shapes]})
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+    with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         np.savez_compressed(handle, **arrays, about=np.frombuffer(text.encode(), np.uint8))  # type: ignore[arg-type]
     return Path(path)

@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import CloudError
+
+_FARTHEST = 1e307  # coordinates beyond this leave the range of float64 when they are moved
+_NEAREST, _SCALE = 1e-140, 2.0**400
+_ALIKE = 1e-6  # relative difference of moments, in the unit frame, that is rounding
+
 
 @dataclass(frozen=True)
 class UnitFrame:
@@ -25,9 +31,22 @@ class UnitFrame:
 
     @staticmethod
     def of(points: np.ndarray) -> UnitFrame:
-        """The frame of points (N, 3). The scale is 1 if all points are equal."""
-        center = points.mean(axis=0)
-        scale = float(np.sqrt(((points - center) ** 2).sum(axis=1).max()))
+        """The frame of points (N, 3). The scale is 1 if all points are equal.
+
+        Raises:
+            CloudError: the extent is larger than the largest float64 number.
+        """
+        center, scale = _center_and_scale(points)
+        if not (np.isfinite(center).all() and np.isfinite(scale)):
+            far = np.abs(points).max()
+            with np.errstate(over="ignore", invalid="ignore"):
+                center, scale = _center_and_scale(points / far)
+                center, scale = center * far, scale * far
+            if not (np.isfinite(center).all() and np.isfinite(scale)) or np.abs(points).max() > _FARTHEST:
+                raise CloudError(f"the coordinates reach {far:g}, more than {_FARTHEST:g}; scale the cloud first")
+        elif 0 < scale < _NEAREST:  # squares of the distances are not exact, or 0
+            center, scale = _center_and_scale(points * _SCALE)
+            center, scale = center / _SCALE, scale / _SCALE
         return UnitFrame(center, scale if scale > 0 else 1.0)
 
     def to_unit(self, points: np.ndarray) -> NDArray[np.float64]:
@@ -37,6 +56,27 @@ class UnitFrame:
     def from_unit(self, points: np.ndarray) -> NDArray[np.float64]:
         """Transform points (N, 3) from this frame to units of the cloud."""
         return points * self.scale + self.center
+
+
+def _center_and_scale(points: np.ndarray) -> tuple[NDArray[np.float64], float]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        center = points.mean(axis=0)
+        return center, float(np.sqrt(((points - center) ** 2).sum(axis=1).max()))
+
+
+def principal_axes(points: np.ndarray) -> NDArray[np.float64]:
+    """A rotation (3, 3) to the principal axes of (N, 3) points around the origin; its columns are the axes.
+
+    It turns with the points: the variances order the axes, third moments decide their directions. Where these are the
+    same for several axes, as in symmetrical clouds, it is the identity, because only rounding would decide.
+    """
+    variances, axes = np.linalg.eigh(points.T @ points / len(points))
+    third = ((points @ axes) ** 3).mean(axis=0)
+    if np.diff(variances).min() < _ALIKE * variances[-1] or np.abs(third[1:]).min() < _ALIKE:
+        return np.eye(3)
+    axes = axes * np.where(third < 0, -1.0, 1.0)
+    axes[:, 0] = np.cross(axes[:, 1], axes[:, 2])
+    return axes
 
 
 def local_frames(offsets: Any, weights: Any) -> tuple[Any, Any, Any]:

@@ -14,6 +14,7 @@ from .jets import Jets, fit_jets, monomials
 from .knn import KNN
 
 NEAR, WIDE = 10, 24  # numbers of neighbors of the two fits; a patch has the larger number
+_FLAT = 1e-4  # curvatures, in units of the patch's radius, that are rounding
 _NOISY = 0.18  # noise in point spacings above which the wide fit defines the frame
 
 
@@ -142,7 +143,9 @@ def canonical_frames(jets: Jets, offsets: Any) -> Any:
 
     The first tangent is the direction of the principal curvature of larger absolute value, at the projection of the
     origin. The sign of the normal makes this curvature non-positive; the sign of the first tangent makes the third
-    moment of the neighbors (M, k, 3) along it non-negative.
+    moment of the neighbors (M, k, 3) along it non-negative. Where the curvatures are equal, the first tangent is the
+    direction of the neighbors' mean offset; on a plane, the sign of the normal makes the third moment along the second
+    tangent non-negative.
     """
     import torch
 
@@ -162,8 +165,14 @@ def canonical_frames(jets: Jets, offsets: Any) -> Any:
     tangent = torch.stack([torch.zeros_like(angle), angle.cos(), angle.sin()], dim=1)
     normal = torch.where(larger[:, None] > 0, -normal, normal)
     normal, tangent = ((jets.axes @ part[:, :, None])[:, :, 0] for part in (normal, tangent))
+    # Where the curvatures are equal, only rounding would decide. The neighbors' mean offset has a direction there.
+    aside = (offsets * offsets.norm(dim=2, keepdim=True)).mean(dim=1)
+    tangent = torch.where((spread < _FLAT)[:, None], aside, tangent)
     tangent = tangent - (tangent * normal).sum(dim=1, keepdim=True) * normal
     tangent = tangent / tangent.norm(dim=1, keepdim=True).clamp(min=1e-6)
     third = ((offsets @ tangent[:, :, None])[:, :, 0] ** 3).sum(dim=1, keepdim=True)
     tangent = torch.where(third < 0, -tangent, tangent)
-    return torch.stack([normal, tangent, torch.linalg.cross(normal, tangent)], dim=2)
+    second = torch.linalg.cross(normal, tangent)
+    across = ((offsets @ second[:, :, None])[:, :, 0] ** 3).sum(dim=1, keepdim=True)
+    turned = ((larger.abs() < _FLAT)[:, None]) & (across < 0)  # on a plane, the normal has no sign of its own
+    return torch.stack([torch.where(turned, -normal, normal), tangent, torch.where(turned, -second, second)], dim=2)

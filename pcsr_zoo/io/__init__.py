@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable, Collection
@@ -13,16 +14,18 @@ import numpy as np
 
 from ..cloud import COLORS, INTENSITY, NORMALS, Cloud, as_cloud
 from ..errors import FileError, OptionError
-from .kitti import read_kitti, write_kitti
+from .bin import read_bin, write_bin
+from .gltf import read_gltf
 from .las import read_las, write_las
-from .mesh import DEFAULT_POINTS, read_mesh, read_with_open3d, sample_mesh
+from .mesh import DEFAULT_POINTS, read_mesh, sample_mesh
 from .numpy_files import read_npy, read_npz, write_npy, write_npz
 from .obj import read_obj
 from .off import read_off
+from .open3d_meshes import read_stl
 from .pcd import read_pcd, write_pcd
 from .ply import read_ply, write_ply
 from .recovery_note import KEY, note_of
-from .side_notes import read_side_note, write_side_note
+from .side_notes import read_side_note, with_side_note
 from .text import read_text, write_text
 from .trimesh import Mesh
 from .write_mesh import MESH_SUFFIXES, write_mesh
@@ -47,10 +50,11 @@ _RESULT = re.compile(r"(.+?)_(?:(?:sampled_)?[xn][\d.]+|recovered(?:_[xn][\d.]+)
 
 
 class _Format(NamedTuple):
-    read: Callable[[Path], Cloud | Mesh]
-    write: Callable[[Cloud, Path], None] | None = None
+    read: Callable[..., Cloud | Mesh]
+    write: Callable[[Cloud, Path, bool], None] | None = None
     holds: frozenset[str] | None = None  # the attributes that it can store; None: all of them
     has_room: bool = False  # whether the file itself can store a recovery note
+    layout: tuple[str, ...] = ()  # of the options `columns` and `dtype`, those that its reader takes
 
 
 def _only(*names: str) -> frozenset[str]:
@@ -62,48 +66,75 @@ _FORMATS: dict[str, _Format] = {
     ".pcd": _Format(read_pcd, write_pcd, has_room=True),
     ".las": _Format(read_las, write_las, has_room=True),
     ".laz": _Format(read_las, write_las, has_room=True),
-    ".xyz": _Format(read_text, write_text, _only(NORMALS)),
-    ".xyzn": _Format(read_text, write_text, _only(NORMALS)),
-    ".xyzrgb": _Format(read_text, write_text, _only(COLORS)),
-    ".pts": _Format(read_text, write_text, _only(INTENSITY, COLORS)),
-    ".txt": _Format(read_text, write_text),
-    ".asc": _Format(read_text, write_text),
-    ".csv": _Format(read_text, write_text),
-    ".bin": _Format(read_kitti, write_kitti, _only(INTENSITY)),
+    ".xyz": _Format(read_text, write_text, _only(NORMALS), layout=("columns",)),
+    ".xyzn": _Format(read_text, write_text, _only(NORMALS), layout=("columns",)),
+    ".xyzrgb": _Format(read_text, write_text, _only(COLORS), layout=("columns",)),
+    ".pts": _Format(read_text, write_text, _only(INTENSITY, COLORS), layout=("columns",)),
+    ".txt": _Format(read_text, write_text, layout=("columns",)),
+    ".asc": _Format(read_text, write_text, layout=("columns",)),
+    ".csv": _Format(read_text, write_text, layout=("columns",)),
+    ".bin": _Format(read_bin, write_bin, _only(INTENSITY), layout=("columns", "dtype")),
     ".npy": _Format(read_npy, write_npy, _only("features")),
     ".npz": _Format(read_npz, write_npz, has_room=True),
     ".obj": _Format(read_obj),
     ".off": _Format(read_off),
-    ".stl": _Format(read_with_open3d),
-    ".glb": _Format(read_with_open3d),
-    ".gltf": _Format(read_with_open3d),
+    ".stl": _Format(read_stl),
+    ".glb": _Format(read_gltf),
+    ".gltf": _Format(read_gltf),
 }
 
 READ_SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
 WRITE_SUFFIXES: tuple[str, ...] = tuple(suffix for suffix, entry in _FORMATS.items() if entry.write)
 
 
-def read(path: str | PathLike[str], *, points: int | None = None, seed: int = 0) -> Cloud:
+def read(
+    path: str | PathLike[str],
+    *,
+    points: int | None = None,
+    seed: int = 0,
+    columns: str | None = None,
+    dtype: str | None = None,
+    strict: bool = False,
+) -> Cloud:
     """Read a point cloud. The suffix, in upper or lower case, selects the format.
+
+    Points with a position that is NaN or infinite are left out, with a warning in the log that has their number.
 
     Args:
         path: a cloud (PLY, PCD, LAS, LAZ, text, KITTI .bin, .npy, .npz) or a mesh (PLY, OBJ, OFF, STL, GLB, GLTF).
         points: number of points to sample from the surface of a mesh, by Poisson-disk sampling; 8192 by default. It
             must be None for a file with a point cloud.
         seed: seed of that sampling.
+        columns: the names of the columns of a text file or a .bin file, separated by commas, such as "x,y,z,r,g,b,_";
+            columns named _ are left out. By default they come from the header, or are guessed from the values.
+        dtype: float32 or float64, the type of the numbers of a .bin file; by default it is guessed.
+        strict: refuse a file with such points instead.
 
     Raises:
         FileError: the file is missing, empty, truncated, broken or of an unknown format; the message names it.
-        OptionError: `points` is not positive, or the file has a point cloud.
+        OptionError: `points` is not positive, or the file has a point cloud; `columns` or `dtype` is invalid, or the
+            format has no use for it.
         DependencyError: the format requires a library that is not installed.
     """
     path = Path(path)
-    found = _load(path)
+    found = _load(path, columns, dtype)
     if isinstance(found, Mesh):
         return sample_mesh(found, DEFAULT_POINTS if points is None else points, seed, str(path))
     if points is not None:
         raise OptionError(f"{path} has a point cloud; points (--points) is for meshes only, so leave it out")
-    return found
+    return _finite(found, path, strict)
+
+
+def _finite(cloud: Cloud, path: Path, strict: bool) -> Cloud:
+    """The points whose positions are finite."""
+    valid = np.isfinite(cloud.positions).all(axis=1)
+    invalid = len(cloud) - int(valid.sum())
+    if not invalid:
+        return cloud
+    if strict or invalid == len(cloud):
+        cloud.validate(str(path))
+    _log.warning("%s: %d of %d points are NaN or infinite and are left out", path, invalid, len(cloud))
+    return cloud[valid]
 
 
 def open_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
@@ -116,7 +147,7 @@ def open_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
     return (read(x), lambda cloud: cloud) if isinstance(x, (str, PathLike)) else as_cloud(x)
 
 
-def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None) -> None:
+def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None, overwrite: bool = True) -> None:
     """Write a point cloud. The suffix selects the format. The file is written completely or not at all.
 
     The recovery note of a sampled cloud (`metadata["pcsr"]`, see `io.recovery_note`) is stored in the header of PLY,
@@ -126,10 +157,11 @@ def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None)
         cloud: the cloud. Attributes that the format cannot store are left out, with a warning in the log.
         path: the file; its folder must exist.
         like: a cloud whose metadata (LAS header, PLY comments) and attribute dtypes are used for the file.
+        overwrite: whether an existing file, and the recovery note beside it, may be replaced.
 
     Raises:
-        FileError: the suffix is unknown, the folder does not exist, the file cannot be written, or a value does not
-            fit the format.
+        FileError: the suffix is unknown, the folder does not exist, the file cannot be written, a value does not fit
+            the format, or the file exists and `overwrite` is False.
         DependencyError: the format requires a library that is not installed.
     """
     path = Path(path)
@@ -138,9 +170,11 @@ def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None)
         raise FileError(f"cannot write {path}: the suffix '{path.suffix}' is not one of {' '.join(WRITE_SUFFIXES)}")
     if entry.holds is not None and (lost := [name for name in cloud.attributes if name not in entry.holds]):
         _log.warning("%s files cannot store %s; left out of %s", path.suffix, ", ".join(lost), path)
-    entry.write(cloud if like is None else _styled(cloud, like), path)
-    if not entry.has_room:
-        write_side_note(path, note_of(cloud.metadata))
+    with contextlib.nullcontext() if entry.has_room else with_side_note(path, note_of(cloud.metadata), overwrite):
+        entry.write(cloud if like is None else _styled(cloud, like), path, overwrite)
+
+
+Cloud.read, Cloud.write = staticmethod(read), write
 
 
 def find_clouds(path: str | PathLike[str]) -> list[Path]:
@@ -176,21 +210,25 @@ def results_among(paths: Collection[Path]) -> set[Path]:
     return {path for path in paths if (found := _RESULT.fullmatch(path.stem)) and (path.parent, found[1]) in stems}
 
 
-def describe(path: str | PathLike[str]) -> dict[str, object]:
-    """The facts that `pcsr info` prints; see `pcsr_zoo.io.about.describe_file`."""
+def describe(path: str | PathLike[str], *, columns: str | None = None, dtype: str | None = None) -> dict[str, object]:
+    """The facts that `pcsr info` prints; see `pcsr_zoo.io.about.describe_file`. The options are those of `read`."""
     from .about import describe_file
 
-    return describe_file(Path(path), _load(Path(path)))
+    return describe_file(Path(path), _load(Path(path), columns, dtype))
 
 
-def _load(path: Path) -> Cloud | Mesh:
+def _load(path: Path, columns: str | None = None, dtype: str | None = None) -> Cloud | Mesh:
     entry = _FORMATS.get(path.suffix.lower())
     if entry is None:
         if path.is_dir():
             raise FileError(f"{path} is a folder; name a file in it")
         what = f"the unknown suffix '{path.suffix}'" if path.suffix else "no suffix"
         raise FileError(f"{path} has {what}; supported are: {' '.join(READ_SUFFIXES)}")
-    found = entry.read(path)
+    options = {name: value for name, value in (("columns", columns), ("dtype", dtype)) if value is not None}
+    if unused := [name for name in options if name not in entry.layout]:
+        able = " ".join(suffix for suffix, other in _FORMATS.items() if unused[0] in other.layout)
+        raise OptionError(f"{path}: {unused[0]} (--{unused[0]}) is for {able} only, so leave it out")
+    found = entry.read(path, **options)
     if isinstance(found, Cloud) and entry.write and not entry.has_room and (note := read_side_note(path)):
         found.metadata[KEY] = note
     return found

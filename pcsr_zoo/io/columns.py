@@ -2,6 +2,7 @@
 
 Reading groups these columns; upper and lower case do not matter:
 
+    x y z | easting northing elevation | lon lat height | Points:0 Points:1 Points:2 ...  -> positions (N, 3)
     nx ny nz | normal_x normal_y normal_z           -> normals (N, 3)
     red green blue | r g b | diffuse_red ...        -> colors (N, 3); alpha is a separate attribute
     intensity | scalar_intensity                    -> intensity
@@ -13,16 +14,39 @@ Other names are unchanged. Writing does the reverse; float colors are written as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..cloud import COLORS, INTENSITY, LABELS, NORMALS, Cloud
 from ..errors import CloudError
+from .limits import MOST_COLUMNS
 
 Columns = dict[str, np.ndarray]
+Sources = dict[str, tuple[str, ...]]
 
 _AXES = ("x", "y", "z")
+LONGITUDES = ("lon", "long", "longitude")
+_AXIS_NAMES = (
+    ("x", "easting", "east", *LONGITUDES, "coord_x", "x_coord", "pos_x", "position_x", "x_coordinate"),
+    ("y", "northing", "north", "lat", "latitude", "coord_y", "y_coord", "pos_y", "position_y", "y_coordinate"),
+    (
+        "z",
+        "elevation",
+        "elev",
+        "height",
+        "altitude",
+        "alt",
+        "coord_z",
+        "z_coord",
+        "pos_z",
+        "position_z",
+        "z_coordinate",
+    ),
+)
+_COMPONENT = re.compile(r"(?:points?|coords?|coordinates|positions?)(?:_m_xyz)?[:_.]([012])")  # as ParaView names them
+_NO_NAME = re.compile(r"[\s\x00-\x20\x7f#,;\"'()\[\]/]+")  # marks that a header of text or PCD cannot hold in a name
 _NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"), ("normalx", "normaly", "normalz"))
 _COLORS = (
     ("red", "green", "blue"),
@@ -42,6 +66,16 @@ _LABELS = (
 )
 
 
+def axes_among(names: Sequence[str]) -> tuple[str, ...] | None:
+    """The three of the names that are x, y and z, by any usual name of theirs; None if one is missing."""
+    by_lower = {name.lower(): name for name in reversed(names)}
+    found = [next((by_lower[alias] for alias in axis if alias in by_lower), None) for axis in _AXIS_NAMES]
+    if None in found:
+        parts = {match[1]: name for name in names if (match := _COMPONENT.fullmatch(name.lower()))}
+        found = [parts.get(str(axis)) for axis in range(3)]
+    return None if None in found else tuple(str(name) for name in found)
+
+
 def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None) -> Cloud:
     """Make a cloud from columns of shape (N,) or (N, C), including x, y and z.
 
@@ -49,44 +83,59 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
         CloudError: x, y or z is missing.
     """
     left = dict(columns)
-    by_lower = {name.lower(): name for name in reversed(left)}
-    missing = [axis for axis in _AXES if axis not in by_lower]
-    if missing:
+    axes = axes_among([name for name, values in left.items() if values.ndim == 1])
+    if axes is None:
+        missing = [axis for axis in _AXES if axis not in {name.lower() for name in left}]
         raise CloudError(f"the column {', '.join(missing)} is missing; found: {', '.join(left) or 'none'}")
-
-    def take(names: tuple[str, ...]) -> list[np.ndarray] | None:
-        found = [by_lower[name] for name in names if by_lower.get(name) in left]
-        if len(found) != len(names) or any(left[name].ndim != 1 for name in found):
-            return None
-        return [left.pop(name) for name in found]
-
     with np.errstate(invalid="ignore"):  # signaling NaNs are allowed
-        positions = np.stack([left.pop(by_lower[axis]).astype(np.float64) for axis in _AXES], axis=1)
+        positions = np.stack([left.pop(axis).astype(np.float64) for axis in axes], axis=1)
+    return Cloud(positions, group_columns(left)[0], metadata)
+
+
+def group_columns(columns: Mapping[str, np.ndarray]) -> tuple[Columns, Sources]:
+    """Attributes from columns without x, y and z, and the names of the columns that each attribute was made of."""
+    left = dict(columns)
+    by_lower = {name.lower(): name for name in reversed(left)}
     attributes: Columns = {}
+    sources: Sources = {}
+
+    def take(names: tuple[str, ...]) -> tuple[str, ...] | None:
+        found = tuple(by_lower[name] for name in names if by_lower.get(name) in left)
+        return found if len(found) == len(names) and all(left[name].ndim == 1 for name in found) else None
+
+    def put(name: str, found: tuple[str, ...], values: np.ndarray) -> None:
+        attributes[name], sources[name] = values, found
+        for part in found:
+            left.pop(part)
+
     for names in _NORMALS:
         if NORMALS not in attributes and (found := take(names)):
-            attributes[NORMALS] = np.stack(found, axis=1)
+            put(NORMALS, found, np.stack([left[part] for part in found], axis=1))
     for names in _COLORS:
         if COLORS not in attributes and (found := take(names)):
-            if (colors := normalized_colors(np.stack(found, axis=1))) is not None:
-                attributes[COLORS] = colors
-            else:  # not colors: keep them under their own names
-                left.update(zip(names, found, strict=True))
+            colors = normalized_colors(np.stack([left[part] for part in found], axis=1))
+            if colors is not None:  # otherwise they keep their own names
+                put(COLORS, found, colors)
     for name, aliases in ((INTENSITY, _INTENSITY), (LABELS, _LABELS)):
         for alias in aliases:
             if name not in attributes and (found := take((alias,))):
-                attributes[name] = _as_labels(found[0]) if name == LABELS else found[0]
-    attributes.update(_join_vectors({name: values for name, values in left.items() if name not in attributes}))
-    return Cloud(positions, attributes, metadata)
+                put(name, found, _as_labels(left[found[0]]) if name == LABELS else left[found[0]])
+    for name, found in _vectors(left).items():
+        parts = [left[part] for part in found]
+        put(free_name(name, attributes, clean=False), found, parts[0] if len(parts) == 1 else np.stack(parts, axis=1))
+    return attributes, sources
 
 
 def columns_from_cloud(cloud: Cloud) -> Columns:
     """All attributes as scalar columns (N,): x y z nx ny nz red green blue intensity labels, then the others.
 
     Raises:
-        CloudError: an attribute is not numeric.
+        CloudError: an attribute is not numeric, or there are too many columns.
     """
     columns: Columns = dict(zip(_AXES, cloud.positions.T, strict=True))
+    count = sum(1 if values.ndim == 1 else values.shape[1] for values in cloud.attributes.values())
+    if count > MOST_COLUMNS:
+        raise CloudError(f"the {count:,} columns of its attributes are more than {MOST_COLUMNS:,}; write .npz instead")
     given = {NORMALS: ("nx", "ny", "nz"), COLORS: ("red", "green", "blue")}
     first = [name for name in (NORMALS, COLORS, INTENSITY, LABELS) if name in cloud.attributes]
     for name in first + [name for name in cloud.attributes if name not in first]:
@@ -114,12 +163,28 @@ def numeric(name: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def free_name(name: str, taken: Mapping[str, object]) -> str:
-    """The name without white space, with underscores appended until it is unused."""
-    name = "_".join(name.split()) or "unnamed"
+def free_name(name: str, taken: Mapping[str, object], clean: bool = True) -> str:
+    """The name, with underscores appended until it is unused.
+
+    With `clean`, marks that end a name in the header of a text or a PCD file become underscores, and a name that reads
+    as a number, or as PCD's padding, gets a letter.
+    """
+    if clean:
+        name = "".join(mark if mark.isprintable() else "_" for mark in _NO_NAME.sub("_", name.strip()))
+        name = name if name.strip("_") else "unnamed"
+        name = f"column_{name}" if is_number(name) else name
     while name in taken:
         name += "_"
     return name
+
+
+def is_number(word: str) -> bool:
+    """Whether Python reads the word as a number; "nan" and "inf" are numbers."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def normalized_colors(values: np.ndarray) -> np.ndarray | None:
@@ -172,9 +237,9 @@ def _as_labels(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _join_vectors(columns: Columns) -> Columns:
-    """Columns foo_0, foo_1, ... (from 0, without gaps, of one dtype), joined to one (N, C) column."""
-    out: Columns = {}
+def _vectors(columns: Columns) -> Sources:
+    """The names of attributes and of their columns; foo_0, foo_1, ... (from 0, without gaps, of one dtype) are foo."""
+    out: Sources = {}
     done: set[str] = set()
     for name, values in columns.items():
         if name in done:
@@ -185,8 +250,8 @@ def _join_vectors(columns: Columns) -> Columns:
             while (part := f"{stem}_{len(parts)}") in columns and columns[part].dtype == values.dtype:
                 parts.append(part)
         if len(parts) > 1 and all(columns[part].ndim == 1 for part in parts):
-            out[stem] = np.stack([columns[part] for part in parts], axis=1)
+            out[stem] = tuple(parts)
             done.update(parts)
         else:
-            out[name] = values
+            out[name] = (name,)
     return out

@@ -10,10 +10,10 @@ from ..errors import FileError
 
 
 def readable_file(path: str | PathLike[str]) -> Path:
-    """Return the path if it is a file with at least one byte.
+    """Return the path if it is a regular file with at least one byte.
 
     Raises:
-        FileError: it does not exist, is a folder, or is empty.
+        FileError: it does not exist, is a folder, a pipe or a device, or is empty.
     """
     path = Path(path)
     try:
@@ -21,7 +21,9 @@ def readable_file(path: str | PathLike[str]) -> Path:
             raise FileError(f"{path} is a folder; name a file in it")
         if not path.exists():
             raise FileError(f"{path}: no such file")
-        if path.is_file() and path.stat().st_size == 0:
+        if not path.is_file():  # reading a pipe or a device may never end
+            raise FileError(f"{path} is a pipe or a device; copy its content to a file first")
+        if path.stat().st_size == 0:
             raise FileError(f"{path} is empty (0 bytes)")
     except FileError:
         raise
@@ -50,6 +52,7 @@ def file_sha256(path: str | PathLike[str]) -> str:
         FileError: the file cannot be read.
     """
     digest = hashlib.sha256()
+    readable_file(path)
     try:
         with open(path, "rb") as handle:
             while block := handle.read(1 << 20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,10 +15,11 @@ from ..errors import FileError
 from ..geometry.grid import Grid
 from .recovery_note import MARK, note_from_text, note_of, note_to_text
 
+COLORED = (2, 3, 5, 7, 8, 10)  # point formats with red, green and blue
 _COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the one that adds colors
 _COARSEST = 1e-3
+_MODEL, _GEOGRAPHIC, _PROJECTED = 1024, 2048, 3072  # GeoTIFF keys
 _RECORD, _LONG_RECORD = 54, 60  # smallest size of a variable length record, in bytes
-_MOST_COMPRESSED = 10_000  # LAZ typically has 10 % of the size, far less if all points are alike
 _LARGEST = 2e9  # coordinates are 32-bit integers
 
 
@@ -44,10 +46,9 @@ def check_sizes(path: Path) -> None:
             int.from_bytes(head[243:247], "little"),
         )
         points = int.from_bytes(head[247:255], "little")
-    packed = _MOST_COMPRESSED if head[104] & 0x80 else 1
     if (
         start > size
-        or points * row > (size - start) * packed
+        or (points * row > size - start and not head[104] & 0x80)
         or header_size + records * _RECORD > start
         or (long_records and first_long + long_records * _LONG_RECORD > size)
     ):
@@ -55,6 +56,20 @@ def check_sizes(path: Path) -> None:
             f"{path} is truncated or its header is broken: {points} points of {row} bytes after byte {start} "
             f"and {records + long_records} records do not fit into {size} bytes; copy or download it again"
         )
+
+
+def check_scales(header: Any, path: Path) -> None:
+    """Check that the header's scales and offsets give distinct coordinates.
+
+    Raises:
+        FileError: a scale is 0 or not a number, or an offset is so large that the scale is lost in its last digit.
+    """
+    for axis, scale, offset in zip("xyz", header.scales, header.offsets, strict=True):
+        if not (np.isfinite(scale) and np.isfinite(offset)) or scale == 0 or np.spacing(abs(offset)) > abs(scale):
+            raise FileError(
+                f"{path}: the header has the scale {scale:g} and the offset {offset:g} for {axis}, so all coordinates "
+                "would be equal or wrong; correct the header"
+            )
 
 
 def fresh_header(laspy: ModuleType, positions: np.ndarray, colors: bool) -> Any:
@@ -68,10 +83,19 @@ def fresh_header(laspy: ModuleType, positions: np.ndarray, colors: bool) -> Any:
 def copied_header(origin: Any) -> Any:
     """A copy of the header, without the records of a COPC octree, which describe chunks of the other file."""
     header = copy.deepcopy(origin)
-    header.vlrs = [record for record in header.vlrs if record.user_id != "copc"]
+    if header.version.minor == 0:  # LAS 1.0 is not written any more, and 1.2 adds nothing that must be known
+        header._version = type(header.version)(1, 2)
+    _remove(header.vlrs, "copc")
     if header.evlrs is not None:
-        header.evlrs = type(header.evlrs)(record for record in header.evlrs if record.user_id != "copc")
+        _remove(header.evlrs, "copc")
     return header
+
+
+def _remove(records: Any, user: str) -> None:
+    """Remove a user's records in place: the setter of `header.vlrs` would add records of extra dimensions."""
+    kept = [record for record in records if record.user_id != user]
+    records.clear()
+    records.extend(kept)
 
 
 def put_note(laspy: ModuleType, header: Any, cloud: Cloud) -> None:
@@ -79,7 +103,7 @@ def put_note(laspy: ModuleType, header: Any, cloud: Cloud) -> None:
 
     The record keeps the scales and offsets that the grid replaces, because a recovered cloud is not on the grid.
     """
-    header.vlrs = [record for record in header.vlrs if record.user_id != MARK]
+    _remove(header.vlrs, MARK)
     note = note_of(cloud.metadata)
     if note is None:
         return
@@ -96,7 +120,7 @@ def take_note(header: Any, where: str) -> tuple[dict[str, Any] | None, Grid | No
     records = [record for record in header.vlrs if record.user_id == MARK]
     if not records:
         return None, None
-    header.vlrs = [record for record in header.vlrs if record.user_id != MARK]
+    _remove(header.vlrs, MARK)
     note = note_from_text(bytes(records[-1].record_data_bytes()).decode("utf-8", "replace"), where)
     scales, offsets = (_three_numbers((note or {}).pop(key, None)) for key in ("scales", "offsets"))
     if scales is None or offsets is None or not (scales > 0).all():
@@ -137,8 +161,8 @@ def with_colors(header: Any) -> None:
         return
     colored = type(header.point_format)(_COLORED[number])
     colored.dimensions.extend(header.point_format.extra_dimensions)
-    version = str(header.version)
-    header.set_version_and_point_format(type(header.version).from_str(max(version, "1.2")), colored)
+    header._point_format = colored  # the public setter writes records of extra dimensions of laspy's own
+    header._version = type(header.version).from_str(max(str(header.version), "1.2"))
 
 
 def describe_header(header: Any) -> dict[str, Any]:
@@ -157,6 +181,29 @@ def describe_header(header: Any) -> dict[str, Any]:
     return about
 
 
+def degrees_crs(header: Any) -> str | None:
+    """The text of the coordinate reference system if its coordinates are degrees, else None."""
+    text = crs_text(header)
+    keys = next((r for r in header.vlrs if type(r).__name__ == "GeoKeyDirectoryVlr"), None)
+    codes = {key.id: key.value_offset for key in keys.geo_keys} if keys is not None else {}
+    if text is None:
+        return None
+    start = text.lstrip().upper()
+    if start.startswith(("GEOGCS", "GEOGCRS", "GEODCRS", "GEODETICCRS", "GEOGRAPHICCRS")):
+        return _short_name(text)
+    if start.startswith("COMPD") and not ("PROJCS" in start or "PROJCRS" in start) and "GEOG" in start:
+        return _short_name(text)
+    geographic = codes.get(_MODEL) == 2 or (_GEOGRAPHIC in codes and _PROJECTED not in codes)
+    return text if geographic and codes.get(_MODEL) != 1 else None
+
+
+def _short_name(wkt: str) -> str:
+    """The first name in a text of WKT, and its last EPSG code, if any."""
+    name = wkt.partition('"')[2].partition('"')[0]
+    codes = re.findall(r'(?:AUTHORITY\["EPSG",|ID\["EPSG",)"?(\d+)', wkt)
+    return name + (f" (EPSG:{codes[-1]})" if codes else "")
+
+
 def crs_text(header: Any) -> str | None:
     """The coordinate reference system as WKT, else the text of the GeoTIFF keys, else their EPSG code."""
     records = [*header.vlrs, *(getattr(header, "evlrs", None) or [])]
@@ -165,7 +212,7 @@ def crs_text(header: Any) -> str | None:
         return str(wkt.string).strip("\0 ")
     keys = by_kind.get("GeoKeyDirectoryVlr")
     codes = {key.id: key.value_offset for key in keys.geo_keys} if keys is not None else {}
-    epsg = next((codes[k] for k in (3072, 2048) if 0 < codes.get(k, 0) < 32767), None)
+    epsg = next((codes[k] for k in (_PROJECTED, _GEOGRAPHIC) if 0 < codes.get(k, 0) < 32767), None)
     text = by_kind.get("GeoAsciiParamsVlr")
     strings = [string.strip("|\0 ") for string in text.strings] if text is not None else []
     if name := next(filter(None, strings), None):

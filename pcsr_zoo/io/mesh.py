@@ -1,7 +1,8 @@
-"""Mesh files (OBJ and OFF with our own readers, STL and glTF with Open3D), and sampling of points from a surface."""
+"""Mesh files of all formats, and sampling of points from a surface."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from .._open3d import import_open3d
 from ..cloud import COLORS, NORMALS, Cloud
 from ..errors import FileError, OptionError
 from .columns import colors_as_uint8
-from .files import readable_file
+from .gltf import read_gltf
 from .obj import read_obj
 from .off import read_off
+from .open3d_meshes import read_stl
 from .ply import read_ply
 from .trimesh import Mesh
 
@@ -33,36 +35,17 @@ def read_mesh(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
         FileError: the file cannot be read, has another format, or has no faces.
     """
     path = Path(path)
-    readers = {".ply": read_ply, ".obj": read_obj, ".off": read_off}
+    readers: dict[str, Callable[[Path], Cloud | Mesh]] = {
+        **{".ply": read_ply, ".obj": read_obj, ".off": read_off, ".stl": read_stl},
+        **{".glb": read_gltf, ".gltf": read_gltf},
+    }
     suffix = path.suffix.lower()
-    if suffix not in readers and suffix not in (".stl", ".glb", ".gltf"):
+    if suffix not in readers:
         raise FileError(f"{path}: '{suffix}' is not a mesh format; use .ply, .obj, .off, .stl, .glb or .gltf")
-    found = readers.get(suffix, read_with_open3d)(path)
+    found = readers[suffix](path)
     if isinstance(found, Cloud):
         raise FileError(f"{path} has no faces; a mesh is required here")
     return found.vertices.positions, found.triangles
-
-
-def read_with_open3d(path: str | PathLike[str]) -> Mesh:
-    """Read a mesh with Open3D, whose readers return an empty mesh for a broken file.
-
-    Raises:
-        FileError: Open3D finds no triangle in the file.
-    """
-    path = readable_file(path)
-    o3d = import_open3d()
-    with o3d.utility.VerbosityContextManager(o3d.utility.VerbosityLevel.Error):
-        mesh = o3d.io.read_triangle_mesh(str(path))
-    triangles = np.asarray(mesh.triangles).astype(np.int64)
-    if not len(triangles):
-        raise FileError(f"{path}: Open3D found no triangles; the file is broken, truncated, or has no mesh")
-    attributes = {}
-    if mesh.has_vertex_normals():
-        attributes[NORMALS] = np.asarray(mesh.vertex_normals).astype(np.float32)
-    if mesh.has_vertex_colors():
-        attributes[COLORS] = colors_as_uint8(np.asarray(mesh.vertex_colors))
-    metadata = {"format": path.suffix[1:].upper(), "encoding": "mesh", "position_dtype": "float32"}
-    return Mesh(Cloud(np.asarray(mesh.vertices).copy(), attributes, metadata), triangles)
 
 
 def sample_mesh(mesh: Mesh, points: int = DEFAULT_POINTS, seed: int = 0, name: str = "the mesh") -> Cloud:

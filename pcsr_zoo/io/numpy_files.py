@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from os import PathLike
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from ..cloud import Cloud
+from ..cloud import COLORS, NORMALS, Cloud
 from ..errors import CloudError, FileError
 from .atomic import atomic_path
-from .columns import float32_is_enough, numeric
+from .columns import cloud_from_columns, float32_is_enough, normalized_colors, numeric
 from .files import readable_file
+from .limits import check_columns, check_expansion
 from .recovery_note import KEY, note_from_text, note_of, note_to_text
 
 _NOTE = "pcsr.json"  # name of an array that has one string, the recovery note
-_POSITION_NAMES = ("positions", "xyz", "points", "pos")
+_POSITION_NAMES = ("positions", "xyz", "points", "pos", "coords", "coord", "pc", "pcd", "vertices", "data")
+_COLOR_NAMES, _NORMAL_NAMES = ("colors", "rgb", "color", "colours", "rgba"), ("normals", "normal", "nxyz")
+_WIDEST = 16  # columns of an array that may be 3 points
 
 
 def read_npy(path: str | PathLike[str]) -> Cloud:
-    """Read an array (N, 3), or (N, 3 + C) whose columns from the fourth on become `features`.
+    """Read an array (N, 3), (N, 3 + C) whose columns from the fourth on become `features`, or structured with x, y, z.
 
     Raises:
         FileError: the file has no such array, or is truncated.
@@ -28,15 +33,18 @@ def read_npy(path: str | PathLike[str]) -> Cloud:
     path = readable_file(path)
     try:
         with open(path, "rb") as handle:  # np.load does not close a broken file
-            array = np.load(handle, allow_pickle=False)
+            if handle.read(2) == b"PK":
+                raise FileError(f"{path} has several arrays; rename it to .npz")
+            handle.seek(0)
+            array = _array(handle, path.stat().st_size, path)
+    except FileError:
+        raise
     except Exception as error:  # np.load lets errors of zipfile, zlib and tokenize through
         raise FileError(f"{path} cannot be read as a .npy file: {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise FileError(f"{path} has several arrays; rename it to .npz")
     return _cloud(array, {}, path, "NPY")
 
 
-def write_npy(cloud: Cloud, path: str | PathLike[str]) -> None:
+def write_npy(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
     """Write positions (N, 3) followed by `features`; other attributes cannot be stored (use .npz).
 
     The dtype is float64, or float32 if the source was float32 and no precision is lost.
@@ -49,22 +57,32 @@ def write_npy(cloud: Cloud, path: str | PathLike[str]) -> None:
         single = single and features.dtype == np.float32
         parts.append(features.astype(np.float64))
     array = np.concatenate(parts, axis=1).astype(np.float32 if single else np.float64)
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+    with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         np.lib.format.write_array(handle, array, allow_pickle=False)
 
 
 def read_npz(path: str | PathLike[str]) -> Cloud:
-    """Read `positions` (or `xyz`, `points`, `pos`, or the only array), and all arrays of the same length.
+    """Read `positions` (or `xyz`, `points`, `coords`, ..., or the only array), and all arrays of the same length.
 
     Raises:
         FileError: the file has no such array, or is truncated.
     """
     path = readable_file(path)
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it has a single array; rename it to .npy")
-            arrays = {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            check_expansion(path, sum(m.file_size for m in members), path.stat().st_size, "its arrays")
+            arrays = {}
+            for member in members:
+                with archive.open(member) as handle:
+                    arrays[member.filename[:-4]] = _array(handle, member.file_size, path)
+    except FileError:
+        raise
+    except zipfile.BadZipFile as error:
+        with open(path, "rb") as plain:
+            single = plain.read(6) == b"\x93NUMPY"
+        reason = "it has a single array; rename it to .npy" if single else str(error)
+        raise FileError(f"{path} cannot be read as a .npz file: {reason}") from None
     except Exception as error:
         raise FileError(f"{path} cannot be read as a .npz file: {error}") from None
     name = next((name for name in _POSITION_NAMES if name in arrays), None)
@@ -72,7 +90,7 @@ def read_npz(path: str | PathLike[str]) -> Cloud:
         name = next(iter(arrays))
     if name is None:
         raise FileError(
-            f"{path} has no array 'positions', 'xyz', 'points' or 'pos'; found: {', '.join(arrays) or 'none'}"
+            f"{path} has no array 'positions', 'xyz', 'points' or 'coords'; found: {', '.join(arrays) or 'none'}"
         )
     note = arrays.pop(_NOTE, None)
     cloud = _cloud(arrays.pop(name), arrays, path, "NPZ")
@@ -81,7 +99,7 @@ def read_npz(path: str | PathLike[str]) -> Cloud:
     return cloud
 
 
-def write_npz(cloud: Cloud, path: str | PathLike[str]) -> None:
+def write_npz(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
     """Write `positions` (float64), each attribute under its name and in its dtype, and the recovery note, if any.
 
     Raises:
@@ -96,22 +114,72 @@ def write_npz(cloud: Cloud, path: str | PathLike[str]) -> None:
             arrays["positions_" if name == "positions" else name] = values
     except CloudError as error:
         raise FileError(f"cannot write {path}: {error}") from None
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
+    with atomic_path(path, overwrite) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
         for name, values in arrays.items():  # np.savez does not allow the name "file"
             with archive.open(f"{name}.npy", "w", force_zip64=True) as handle:
                 np.lib.format.write_array(handle, values, allow_pickle=False)
 
 
+def _array(handle: IO[bytes], size: int, path: Path) -> np.ndarray:
+    """An array of `size` bytes, header included; NumPy would allocate whatever the header says."""
+    version = np.lib.format.read_magic(handle)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(handle)
+    if dtype.hasobject:
+        raise FileError(f"{path} has an array of Python objects, which is not read; save an array of numbers")
+    wanted = dtype.itemsize * math.prod(shape)
+    if wanted > size:
+        raise FileError(f"{path} is truncated: an array of shape {shape} takes {wanted:,} bytes, but it has {size:,}")
+    data = handle.read(wanted)
+    if len(data) < wanted:
+        raise FileError(f"{path} is truncated: an array of shape {shape} takes {wanted:,} bytes, it has {len(data):,}")
+    array = np.frombuffer(data, dtype, math.prod(shape)) if dtype.itemsize else np.zeros(0, dtype)
+    return array.reshape(shape, order="F" if fortran else "C")
+
+
 def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: str) -> Cloud:
+    if array.dtype.names:
+        check_columns(path, len(array.dtype.names))
+        table = array.reshape(-1)
+        columns = {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
+        columns = {name: values for name, values in columns.items() if values.dtype.kind in "fiub" and values.ndim < 3}
+        try:
+            return cloud_from_columns(columns, {"format": kind, "encoding": "binary"})
+        except CloudError as error:
+            raise FileError(f"{path}: {error}") from None
+    array = array[0] if array.ndim == 3 and len(array) == 1 else array
     if array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
-        raise FileError(f"{path}: positions must be numbers of shape (N, 3) or more, got {array.dtype} {array.shape}")
-    attributes = {
+        hint = ""
+        if array.ndim == 3:
+            hint = f"; it has {len(array)} clouds, save them one by one"
+        elif array.ndim == 2 and array.shape[0] in (3, 4, 6):
+            hint = "; save the transposed array"
+        raise FileError(
+            f"{path}: positions must be numbers of shape (N, 3) or more, got {array.dtype} {array.shape}{hint}"
+        )
+    if array.shape[0] == 3 and array.shape[1] > _WIDEST:
+        raise FileError(
+            f"{path} has an array of shape {array.shape}, 3 points or 3 coordinates; save the transposed array"
+        )
+    fitting = {
         name: values
         for name, values in others.items()
         if values.ndim in (1, 2) and len(values) == len(array) and values.dtype.kind in "fiub"
     }
+    attributes = dict(fitting)
+    for name, aliases in ((COLORS, _COLOR_NAMES), (NORMALS, _NORMAL_NAMES)):
+        found = next(
+            (a for a in aliases if a in fitting and fitting[a].ndim == 2 and fitting[a].shape[1] in (3, 4)), None
+        )
+        values = None if found is None else fitting[found]
+        if values is not None and name == COLORS:
+            values = normalized_colors(values)
+        if found is not None and values is not None:
+            del attributes[found]
+            attributes[name] = values
     if array.shape[1] > 3:
         attributes.setdefault("features", array[:, 3:])
     single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
     metadata = {"format": kind, "encoding": "binary", "position_dtype": "float32" if single else "float64"}
-    return Cloud(array[:, :3], attributes, metadata)
+    with np.errstate(invalid="ignore"):  # signaling NaNs are allowed
+        return Cloud(array[:, :3].astype(np.float64), attributes, metadata)

@@ -12,8 +12,17 @@ from ..cloud import COLORS, Cloud
 from ..errors import CloudError, FileError
 from . import lzf
 from .atomic import atomic_path
-from .columns import Columns, cloud_from_columns, colors_as_uint8, columns_from_cloud, float32_is_enough
+from .columns import (
+    Columns,
+    cloud_from_columns,
+    colors_as_uint8,
+    columns_from_cloud,
+    float32_is_enough,
+    free_name,
+    numeric,
+)
 from .files import read_bytes
+from .limits import check_expansion
 from .pcd_header import Header, parse_header
 from .recovery_note import KEY, MARK, note_of, note_to_text, split_comments
 from .table import parse_table
@@ -25,8 +34,7 @@ def read_pcd(path: str | PathLike[str]) -> Cloud:
     """Read the points with all fields.
 
     `rgb` and `rgba`, packed into a float or an unsigned integer, become `colors` (uint8) and `alpha`. normal_x,
-    normal_y and normal_z become `normals`. An organized cloud (HEIGHT > 1) has NaN for pixels without a
-    measurement: these rows are dropped, and `metadata["pcd"]["dropped_rows"]` is their number.
+    normal_y and normal_z become `normals`. An organized cloud (HEIGHT > 1) has NaN for pixels without a measurement.
 
     Raises:
         FileError: the file is not a PCD file, is truncated, or has wrong counts.
@@ -52,32 +60,32 @@ def read_pcd(path: str | PathLike[str]) -> Cloud:
             "viewpoint": header.viewpoint,
             "width": header.width,
             "height": header.height,
-            "dropped_rows": 0,
+            "vectors": [name for name, values in columns.items() if values.ndim == 2],
         },
     }
     if note := split_comments(header.comments, str(path))[1]:
         metadata[KEY] = note
     try:
-        cloud = cloud_from_columns(columns, metadata)
+        return cloud_from_columns(columns, metadata)
     except CloudError as error:
         raise FileError(f"{path}: {error}") from None
-    if header.height > 1:
-        valid = ~np.isnan(cloud.positions).any(axis=1)
-        metadata["pcd"]["dropped_rows"] = int((~valid).sum())
-        if not valid.all():
-            cloud = cloud[valid]
-    return cloud
 
 
-def write_pcd(cloud: Cloud, path: str | PathLike[str]) -> None:
+def write_pcd(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
     """Write a binary PCD file. Positions are float32, as PCL expects, or float64 if float32 would move the points.
+
+    An attribute (N, C) becomes C fields, or one field with COUNT C if it was read from one.
 
     Raises:
         FileError: the file cannot be written.
     """
     path = Path(path)
+    said = cloud.metadata.get("pcd", {})
+    vectors = {n: v for n, v in cloud.attributes.items() if n in said.get("vectors", []) and v.ndim == 2}
     try:
-        columns = columns_from_cloud(cloud)
+        scalars = {name: values for name, values in cloud.attributes.items() if name not in vectors}
+        columns = columns_from_cloud(Cloud(cloud.positions, scalars))
+        columns.update({free_name(name, columns): numeric(name, values) for name, values in vectors.items()})
     except CloudError as error:
         raise FileError(f"cannot write {path}: {error}") from None
     if float32_is_enough(cloud.positions):
@@ -86,11 +94,12 @@ def write_pcd(cloud: Cloud, path: str | PathLike[str]) -> None:
     if COLORS in cloud.attributes and cloud.attributes[COLORS].shape[1] >= 3:
         columns = _pack_colors(columns)
     columns = {name: v.astype(np.float32) if v.dtype == np.float16 else v for name, v in columns.items()}
-    table = np.empty(len(cloud), np.dtype([(name, v.dtype.newbyteorder("<")) for name, v in columns.items()]))
+    fields = [(name, v.dtype.newbyteorder("<"), v.shape[1:]) for name, v in columns.items()]
+    table = np.empty(len(cloud), np.dtype(fields))
     for name, values in columns.items():
         table[name] = values
     kinds = {"f": "F", "i": "I", "u": "U"}
-    viewpoint = cloud.metadata.get("pcd", {}).get("viewpoint", [0, 0, 0, 1, 0, 0, 0])
+    viewpoint = said.get("viewpoint", [0, 0, 0, 1, 0, 0, 0])
     header = [
         "# .PCD v0.7 - Point Cloud Data file format",
         *([f"# {MARK} {note_to_text(note)}"] if (note := note_of(cloud.metadata)) else []),
@@ -98,14 +107,14 @@ def write_pcd(cloud: Cloud, path: str | PathLike[str]) -> None:
         "FIELDS " + " ".join(columns),
         "SIZE " + " ".join(str(v.dtype.itemsize) for v in columns.values()),
         "TYPE " + " ".join(kinds[v.dtype.kind] for v in columns.values()),
-        "COUNT " + " ".join("1" for _ in columns),
+        "COUNT " + " ".join(str(v.shape[1] if v.ndim == 2 else 1) for v in columns.values()),
         f"WIDTH {len(cloud)}",
         "HEIGHT 1",
         "VIEWPOINT " + " ".join(f"{float(v):.17g}" for v in viewpoint),
         f"POINTS {len(cloud)}",
         "DATA binary",
     ]
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+    with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         handle.write(("\n".join(header) + "\n").encode("utf-8"))
         handle.write(table.tobytes())
 
@@ -153,6 +162,7 @@ def _from_rows(body: bytes, header: Header, path: Path) -> Columns:
 def _from_compressed(body: bytes, header: Header, path: Path) -> Columns:
     """Read two sizes, then LZF data with one field after the other."""
     expected = header.points * header.row.itemsize
+    check_expansion(path, expected, len(body), f"{header.points:,} points of {header.row.itemsize} bytes")
     if not header.points and len(body) < 8:
         return {name: np.empty(0, header.row[name].base) for name in header.row.names or ()}
     packed, size = (int(v) for v in np.frombuffer(body[:8].ljust(8, b"\0"), "<u4"))

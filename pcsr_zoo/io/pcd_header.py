@@ -9,13 +9,15 @@ import numpy as np
 
 from ..errors import FileError
 from .columns import free_name
+from .limits import check_columns
 
 _TYPES = {
     **{("F", 4): "<f4", ("F", 8): "<f8"},
     **{("I", size): f"<i{size}" for size in (1, 2, 4, 8)},
     **{("U", size): f"<u{size}" for size in (1, 2, 4, 8)},
 }
-_MAX_HEADER = 1 << 16
+_WIDEST = 1 << 16  # bytes of a number, and numbers of a field
+_MAX_HEADER = 1 << 20
 
 
 @dataclass
@@ -52,10 +54,12 @@ def parse_header(data: bytes, path: Path) -> Header:
         words = line.split("#", 1)[0].split()
         if words:
             known = ("VERSION", "FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT")
+            words[0] = words[0].upper()
             if words[0] not in (*known, "VIEWPOINT", "POINTS", "DATA"):
                 raise FileError(f"{path}, line {number}: not a PCD header line: '{line[:60]}'")
             said[words[0]] = words[1:]
     try:
+        check_columns(path, len(said.get("FIELDS", said.get("COLUMNS", []))))
         return _build(said, at, number, comments)
     except KeyError as error:
         raise FileError(f"{path}: the PCD header has no valid line {error.args[0]}") from None
@@ -67,18 +71,19 @@ def _build(said: dict[str, list[str]], size: int, lines: int, comments: list[str
     fields = said["FIELDS"] if "FIELDS" in said else said["COLUMNS"]
     sizes = [int(word) for word in said["SIZE"]]
     counts = [int(word) for word in said.get("COUNT", ["1"] * len(fields))]
-    types = said["TYPE"]
+    types = [word.upper() for word in said["TYPE"]]
     if not len(fields) == len(sizes) == len(counts) == len(types):
         raise ValueError("FIELDS, SIZE, TYPE and COUNT have different lengths")
     row: dict[str, tuple] = {}
     for i, (name, kind, width, count) in enumerate(zip(fields, types, sizes, counts, strict=True)):
+        if not (0 < width <= _WIDEST and 0 < count <= _WIDEST):
+            raise ValueError(f"field '{name}' has the size {width} and the count {count}")
+        name = name.lower() if name.lower() in ("x", "y", "z") else name
         if name == "_":
             row[f"_{i} "] = (f"V{width}", (count,))  # padding; field names do not end with a space
             continue
         if (kind, width) not in _TYPES:
             raise ValueError(f"field '{name}' has the unknown type {kind} {width}")
-        if count < 1:
-            raise ValueError(f"field '{name}' has the count {count}")
         row[free_name(name, row)] = (_TYPES[kind, width],) if count == 1 else (_TYPES[kind, width], (count,))
     if not all(axis in row and len(row[axis]) == 1 for axis in ("x", "y", "z")):
         raise ValueError(f"it has no fields x, y and z; found: {' '.join(fields)}")

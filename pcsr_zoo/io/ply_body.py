@@ -49,9 +49,7 @@ class _Body:
             return {p.name: np.empty(0 if p.count is None else (0, 0), p.type) for p in element.properties}
         start = self.at
         try:
-            lengths = [
-                1 if p.count is None else self.peek_lengths(element, i) for i, p in enumerate(element.properties)
-            ]
+            lengths = self.peek_lengths(element)
             if (table := self.read_table(element, lengths)) is not None:
                 return table
             self.at = start
@@ -62,15 +60,15 @@ class _Body:
                 "header; copy or download it again"
             ) from None
 
-    def peek_lengths(self, element: Element, index: int) -> int:
-        """The length of list property `index` in the first row."""
+    def peek_lengths(self, element: Element) -> list[int]:
+        """The length of each property in the first row; 1 for a scalar."""
         start = self.at
-        for p in element.properties[:index]:
-            length = 1 if p.count is None else int(self.take(p.count, 1)[0])
-            self.take(p.type, length)
-        length = int(self.take(element.properties[index].count or "", 1)[0])
+        lengths = []
+        for p in element.properties:
+            lengths.append(1 if p.count is None else int(self.take(p.count, 1)[0]))
+            self.take(p.type, lengths[-1])
         self.at = start
-        return length
+        return lengths
 
     def read_rows(self, element: Element) -> dict[str, Values]:
         """Read row by row, for lists of different lengths."""

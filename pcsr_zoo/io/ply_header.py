@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FileError
+from .limits import check_columns
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
     **{"float": "f4", "double": "f8"},
     **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4"},
-    **{"float32": "f4", "float64": "f8", "int64": "i8", "uint64": "u8"},
+    **{"float32": "f4", "float64": "f8", "int64": "i8", "uint64": "u8", "bool": "u1"},
 }
 ENCODINGS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _MAX_HEADER = 1 << 20
@@ -32,7 +33,12 @@ class Property:
 class Element:
     name: str
     length: int
-    properties: list[Property] = field(default_factory=list)
+    named: dict[str, Property] = field(default_factory=dict)
+
+    @property
+    def properties(self) -> list[Property]:
+        """In the order of the file."""
+        return list(self.named.values())
 
 
 @dataclass
@@ -69,6 +75,8 @@ def parse_header(data: bytes, path: Path) -> Header:
         except (ValueError, KeyError, IndexError) as error:
             reason = f": {error}" if isinstance(error, ValueError) and error.args else ""
             raise FileError(f"{path}, line {number}: not a PLY header line: '{line[:80]}'{reason}") from None
+    for element in header.elements:
+        check_columns(path, len(element.named))
     if not header.encoding:
         raise FileError(f"{path}: the PLY header has no 'format' line")
     return header
@@ -102,15 +110,15 @@ def _parse_line(words: list[str], line: str, header: Header) -> None:
             raise ValueError("the count is negative")
         header.elements.append(Element(words[1], length))
     elif keyword == "property":
-        properties = header.elements[-1].properties
+        properties = header.elements[-1].named
         if words[1] == "list":
             found = Property(words[4], TYPES[words[3]], TYPES[words[2]])
             if np.dtype(found.count).kind == "f":
                 raise ValueError("the type of a list length must be an integer")
         else:
             found = Property(words[2], TYPES[words[1]])
-        if any(found.name == other.name for other in properties):
+        if found.name in properties:
             raise ValueError("this property exists already")
-        properties.append(found)
+        properties[found.name] = found
     else:
         raise ValueError(f"unknown keyword {keyword}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,36 @@ def side_note_path(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
-def write_side_note(path: Path, note: dict[str, Any] | None) -> None:
-    """Write the note of an existing file, or remove an older note if `note` is None.
+@contextlib.contextmanager
+def with_side_note(path: Path, note: dict[str, Any] | None, overwrite: bool = True) -> Iterator[None]:
+    """Write the note of the file that the block writes: both are written, or none of them.
 
-    The note has the sha256 of the file, so that it is not used for another file of the same name.
+    The note has the sha256 of the file, so that it is not used for another file of the same name. Without a note, an
+    older note is removed if `overwrite`.
+
+    Raises:
+        FileError: the note cannot be written, or another one exists and `overwrite` is False.
     """
     beside = side_note_path(path)
     if note is None:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+        yield
+        if overwrite:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
         return
-    digest = file_sha256(path)
-    with atomic_path(beside) as temporary:
-        temporary.write_text(note_to_text({**note, "file": f"sha256:{digest}"}) + "\n", encoding="ascii")
+    if beside.exists() and not overwrite:
+        raise FileError(f"{beside} exists; use --overwrite to replace it, or name another output with -o")
+    is_new, written = not path.exists(), False
+    try:
+        with atomic_path(beside, overwrite) as temporary:
+            yield
+            written = True
+            digest = file_sha256(path)
+            temporary.write_text(note_to_text({**note, "file": f"sha256:{digest}"}) + "\n", encoding="ascii")
+    except BaseException:
+        if written and is_new:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def read_side_note(path: Path) -> dict[str, Any] | None:

@@ -38,6 +38,22 @@ def fan_triangles(polygons: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts)[np.argsort(np.concatenate(order), kind="stable")]
 
 
+def strip_triangles(strips: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """The triangles (F, 3) int64 of triangle strips, which -1 ends; every second one is turned around."""
+    parts = [np.empty((0, 3), np.int64)]
+    for row in strips:
+        row = np.asarray(row).astype(np.int64)
+        for strip in np.split(row, np.flatnonzero(row == -1)):
+            strip = strip[strip != -1]
+            if len(strip) < 3:
+                continue
+            corners = np.stack([strip[:-2], strip[1:-1], strip[2:]], axis=1)
+            corners[1::2] = corners[1::2, [1, 0, 2]]
+            first, second, third = corners.T
+            parts.append(corners[(first != second) & (second != third) & (first != third)])
+    return np.concatenate(parts)
+
+
 def _fan(polygons: np.ndarray) -> np.ndarray:
     """(F, C) -> (F, C - 2, 3)."""
     first = np.broadcast_to(polygons[:, :1], (len(polygons), polygons.shape[1] - 2))

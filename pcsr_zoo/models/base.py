@@ -119,9 +119,11 @@ class Upsampler(Model):
 
     Attributes:
         max_step: the largest ratio of one step; larger ratios take several steps.
+        turns: whether the result turns with the cloud.
     """
 
     min_points: ClassVar[int] = 2
+    turns: ClassVar[bool] = True
     max_step: ClassVar[float] = 4.0
 
     @abstractmethod

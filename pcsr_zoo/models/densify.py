@@ -12,6 +12,8 @@ from ..geometry.fps import farthest_point_sample
 from ..geometry.knn import KNN
 from .base import Context, Upsampler
 
+_GRID = 2.0**46  # the inverse of the distance, in the unit frame, at which points count as equal
+
 
 def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int, context: Context) -> np.ndarray:
     """New points (count, 3), selected from the model's candidates by farthest point sampling.
@@ -63,6 +65,12 @@ def _between(points: np.ndarray, count: int) -> np.ndarray:
 
 
 def _off(points: np.ndarray, current: np.ndarray) -> np.ndarray:
-    """Points without exact duplicates of each other or of a current point, which would stop the growth."""
-    first = first_occurrences(np.concatenate([current, points]))
+    """Points without duplicates of each other or of a current point, which would stop the growth.
+
+    On a grid, midpoints of different edges are the same point up to rounding.
+    """
+    both = np.concatenate([current, points])
+    with np.errstate(over="ignore"):
+        rounded = np.rint(both * _GRID)
+    first = first_occurrences(np.where(np.abs(rounded) < 2.0**53, rounded, both))
     return points[first[first >= len(current)] - len(current)]

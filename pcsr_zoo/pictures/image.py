@@ -22,6 +22,7 @@ from .splat import hidden, light, point_normals, splat
 
 AZIMUTH, ELEVATION, ELEVATION_OF_FLAT = -55.0, 20.0, 35.0  # default view in degrees
 _Z_UP = ("LAS", "LAZ", "KITTI")  # formats in which z is upwards
+_LARGEST = 1e100  # coordinates
 _FINER = 2  # oversampling along each axis
 _VEIL = 0.85  # how much points behind a surface fade into the background
 
@@ -66,6 +67,9 @@ def render(
     if reference is not None and not isinstance(reference, tuple):
         reference = open_cloud(reference)[0]
     colors = coloring(drawn, color_by, reference)
+    far = max(float(np.abs(cloud.positions).max()) for cloud in drawn)
+    if far > _LARGEST or 0 < far < 1 / _LARGEST:  # the camera squares and divides
+        drawn = [Cloud(cloud.positions / far, cloud.attributes, cloud.metadata) for cloud in drawn]
     positions = [cloud.positions for cloud in drawn]
     if up == "auto":
         georeferenced = any(cloud.metadata.get("format") in _Z_UP for cloud in drawn)
@@ -89,18 +93,18 @@ def render(
     return with_captions(pixels, size[0], list(titles), colors, paper)
 
 
-def save_image(image: Image.Image, path: str | PathLike[str]) -> None:
+def save_image(image: Image.Image, path: str | PathLike[str], overwrite: bool = True) -> None:
     """Write a picture atomically in the format of the suffix (.png, .jpg, .webp ...).
 
     Raises:
-        FileError: the suffix is unknown, or the file cannot be written.
+        FileError: the suffix is unknown, or the file cannot be written, or it exists and `overwrite` is False.
     """
     from ..io.atomic import atomic_path
 
     kind = check_picture_path(path)
     memory = io.BytesIO()
     image.save(memory, format=kind)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, overwrite) as temporary:
         temporary.write_bytes(memory.getvalue())
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..devices import check_memory
 from ..errors import CloudError, OptionError
 from ..geometry.grid import MOST_BITS
 
-MOST_POINTS = 2_000_000_000  # larger counts are typing errors: positions alone would take 48 GB
+_LARGEST_RATIO = 64  # ratios beyond this and beyond the number of points are typing errors
+_BYTES = 400  # of memory for each point of the result, at the least: candidates, neighbors, positions
 
 
 def as_ratio(ratio: Any, below_one: str) -> float:
@@ -48,12 +50,10 @@ def denser_count(size: int, ratio: Any, n: Any, verb: str) -> int:
     if n is None:
         if ratio is None:
             raise OptionError("give a ratio or a count n")
-        n = round(size * as_ratio(ratio, "to remove points, use sample"))
+        wanted = size * as_ratio(ratio, "to remove points, use sample")
+        n = round(min(wanted, 1e18))
     n = as_count(n)
-    if n > MOST_POINTS:
-        raise OptionError(
-            f"cannot {verb} to {n:,} points, more than the limit of {MOST_POINTS:,}; give a smaller ratio or count n"
-        )
+    check_memory(n * _BYTES, f"{n:,} points", "give a smaller ratio or count n, or split the cloud into parts")
     if n < size:
         raise OptionError(f"cannot {verb} {size} points to {n}; to remove points, use sample")
     return n
@@ -64,7 +64,10 @@ def sparser_count(size: int, ratio: Any, n: Any, below_one: str = "to add points
     if n is None:
         if ratio is None:
             raise OptionError("give a ratio or a count n")
-        n = max(1, round(size / as_ratio(ratio, below_one)))
+        value = as_ratio(ratio, below_one)
+        if value > max(size, _LARGEST_RATIO):
+            raise OptionError(f"the ratio {value:g} is larger than the {size} points of the cloud; give a count n")
+        n = max(1, round(size / value))
     n = as_count(n)
     if n > size:
         raise OptionError(f"cannot sample {n} of {size} points; to add points, use upsample")

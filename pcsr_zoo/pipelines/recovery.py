@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
+
 from ..cloud import Cloud
 from ..errors import OptionError
-from ..geometry.distinct import distinct_points
-from ..geometry.frames import UnitFrame
+from ..geometry.outliers import pulled_in
 from ..geometry.transfer import transfer_attributes
 from ..io.recovery_note import note_of, without_note
 from ..models.base import Context, PatchUpsampler, Progress, Recoverer, Sampler, ignore
 from .arguments import as_temperature, check_result, denser_count, require_distinct
 from .resample import upsample
+from .working import WorkingCloud, warn_of_degrees
 
 _log = logging.getLogger("pcsr_zoo")
 
@@ -48,15 +50,20 @@ def recover(
 
 
 def _reconstruct(model: Any, cloud: Cloud, count: int, context: Context) -> Cloud:
-    frame = UnitFrame.of(cloud.positions)
-    points = frame.to_unit(cloud.positions)
-    require_distinct(distinct_points(points), model)
+    warn_of_degrees(cloud)
+    working = WorkingCloud.of(cloud.positions, turned=False)
+    require_distinct(working.distinct, model)
+    working.tell("outliers; they stay as they are")
+    wanted = count - len(working.alone)
     context.progress("recovery", 0.0)
-    dense = check_result(model.reconstruct(points, count, context), count, model, "recovered")
+    dense = check_result(model.reconstruct(working.points, wanted, context), wanted, model, "recovered")
+    dense = pulled_in(dense, working.distinct)
     context.progress("attributes", 0.0)
-    attributes = transfer_attributes(points, cloud.attributes, dense)
+    positions = np.concatenate([cloud.positions[working.alone], working.back(dense)])
+    source, target = working.frame.to_unit(cloud.positions), working.frame.to_unit(positions)
+    attributes = transfer_attributes(source, cloud.attributes, target)
     context.progress("attributes", 1.0)
-    return Cloud(frame.from_unit(dense), attributes, without_note(cloud.metadata))
+    return Cloud(positions, attributes, without_note(cloud.metadata))
 
 
 def _remembered_amount(size: int, note: dict[str, Any] | None, model: Any) -> tuple[int | None, float | None]:

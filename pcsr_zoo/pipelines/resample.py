@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ..cloud import Cloud
+from ..cloud import NORMALS, Cloud
 from ..errors import OptionError
-from ..geometry.distinct import distinct_points, first_occurrences
+from ..geometry.distinct import first_occurrences
+from ..geometry.fps import farthest_point_sample
 from ..geometry.frames import UnitFrame
 from ..geometry.grid import Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
+from ..geometry.outliers import pulled_in
 from ..geometry.transfer import transfer_attributes
 from ..io.recovery_note import without_note
 from ..models.base import Context, PatchUpsampler, Progress, Sampler, ScanLineUpsampler, Upsampler, ignore
@@ -21,6 +24,9 @@ from ..models.densify import densify
 from .arguments import as_bits, as_origin, check_result, denser_count, require_distinct, sparser_count
 from .patches import upsample_in_patches
 from .scan_lines import upsample_scan
+from .working import WorkingCloud, warn_of_degrees
+
+_log = logging.getLogger("pcsr_zoo")
 
 
 def upsample(
@@ -48,29 +54,50 @@ def upsample(
     for given, name in ((renumber_rings, "renumber_rings"), (origin is not None, "origin")):
         if given:
             raise OptionError(f"{name} is for models of spinning LiDAR, and '{model.name}' knows no rings")
-    frame = UnitFrame.of(cloud.positions)
-    points = frame.to_unit(cloud.positions)
-    first = first_occurrences(points)
-    distinct = points if len(first) == len(points) else points[first]
-    require_distinct(distinct, model)
     if noise is not None and not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
         raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
+    warn_of_degrees(cloud)
+    if count == len(cloud) and keep_input is not False:
+        return Cloud(cloud.positions, cloud.attributes, without_note(cloud.metadata))
+    working = WorkingCloud.of(cloud.positions, turned=getattr(model, "turns", False))
+    require_distinct(working.distinct, model)
+    working.tell("outliers; no points are added around them")
     context = Context(seed, device, progress or ignore)
     if isinstance(model, PatchUpsampler):
         keep = keep_input is True
-        base = points if keep else points[:0]
-        new_points = upsample_in_patches(model, distinct, count - len(base), context, base)
+        base = working.points if keep else working.points[:0]
+        alone = 0 if keep else len(working.alone)  # they stay as they are
+        fresh = upsample_in_patches(model, working.distinct, count - len(base) - alone, context, base)
+        moved = working.back(pulled_in(fresh, working.distinct))
+        first = cloud.positions if keep else cloud.positions[working.alone]
+        positions = np.concatenate([first, moved])
+        start = len(first)
     else:
         if noise is None:
-            noise = estimate_noise(distinct) if keep_input is not True or count > len(points) else 0.0
-        normals = cloud.attributes["normals"][first].astype(np.float64) if "normals" in cloud.attributes else None
-        context = replace(context, noise=noise if noise > CLEAN else 0.0, normals=normals)
-        keep = context.noise == 0.0 if keep_input is None else keep_input
-        base = points if keep else model.project(points, distinct, context)
-        new_points = densify(model, base, distinct, count - len(base), context)
-    positions = np.concatenate([cloud.positions if keep else frame.from_unit(base), frame.from_unit(new_points)])
+            noise = estimate_noise(working.distinct) if keep_input is not True or count > len(cloud) else 0.0
+        context = replace(context, noise=noise if noise > CLEAN else 0.0, normals=_normals(cloud, working))
+        keep = context.noise == 0.0 or "las" in cloud.metadata if keep_input is None else keep_input
+        base = working.points
+        if not keep:
+            base = model.project(working.points, working.distinct, context)
+            keep = np.array_equal(base, working.points)  # models that do not project
+            base = pulled_in(base, working.distinct)
+        fresh = pulled_in(densify(model, base, working.distinct, count - len(cloud), context), working.distinct)
+        first = cloud.positions if keep else working.replaced(cloud.positions, base)
+        positions = np.concatenate([first, working.back(fresh)])
+        start = len(first) if keep else 0
+        if not keep and keep_input is None:
+            _tell_moved(cloud.positions, first, context.noise)
     context.progress("attributes", 0.0)
-    return _carry(cloud, frame, points, positions, keep)
+    return _carry(cloud, working.frame, positions, start)
+
+
+def _normals(cloud: Cloud, working: WorkingCloud) -> np.ndarray | None:
+    """The normals (D, 3) of the distinct working points, in their axes, if the cloud has any."""
+    if NORMALS not in cloud.attributes:
+        return None
+    rows = working.rows[first_occurrences(working.points)]
+    return np.asarray(cloud.attributes[NORMALS][rows, :3].astype(np.float64) @ working.axes)
 
 
 def sample(
@@ -91,14 +118,20 @@ def sample(
     n = sparser_count(len(cloud), getattr(model, "ratio", None) if ratio is None else ratio, n)
     context = Context(seed, device, progress or ignore)
     context.progress("sampling", 0.0)
-    frame = UnitFrame.of(cloud.positions)
-    points = frame.to_unit(cloud.positions)
     if model.moves and not snap:
-        require_distinct(distinct_points(points), model)
-        sampled = check_result(model.sampled_points(points, n, context), n, model, "sampled")
-        few = Cloud(frame.from_unit(sampled), transfer_attributes(points, cloud.attributes, sampled), cloud.metadata)
+        working = WorkingCloud.of(cloud.positions, turned=False)
+        points = working.points
+        require_distinct(working.distinct, model)
+        if len(points) < n:  # every point is needed
+            few = cloud[_farthest(cloud.positions, n)]
+        else:
+            working.tell("outliers; they are left out of the sample")
+            sampled = check_result(model.sampled_points(points, n, context), n, model, "sampled")
+            sampled = pulled_in(sampled, working.distinct)
+            attributes = transfer_attributes(points, working.of_rows(cloud.attributes), sampled)
+            few = Cloud(working.back(sampled), attributes, cloud.metadata)
     else:
-        few = cloud[model.select(points, n, context)]
+        few = cloud[model.select(UnitFrame.of(cloud.positions).to_unit(cloud.positions), n, context)]
     few.metadata = without_note(few.metadata)
     if bits is not None:
         few = _on_grid(few, bits)
@@ -117,9 +150,34 @@ def _on_grid(cloud: Cloud, bits: int) -> Cloud:
     return cloud
 
 
-def _carry(cloud: Cloud, frame: UnitFrame, points: np.ndarray, positions: np.ndarray, keep: bool) -> Cloud:
-    start = len(cloud) if keep else 0
-    new = transfer_attributes(points, cloud.attributes, frame.to_unit(positions[start:]))
-    if keep:
+def _farthest(positions: np.ndarray, n: int) -> np.ndarray:
+    return np.sort(farthest_point_sample(UnitFrame.of(positions).to_unit(positions), n))
+
+
+def _tell_moved(before: np.ndarray, after: np.ndarray, noise: float) -> None:
+    """Say how far the measured points of a noisy cloud were moved."""
+    distance = np.linalg.norm(after - before, axis=1)
+    moved = distance[distance > 1e-9 * distance.max(initial=0)]
+    if len(moved):
+        _log.warning(
+            "the cloud is noisy, so %s of its %s points were moved onto the surface, by %.3g in the median and up to "
+            "%.3g; --keep-input (keep_input=True) leaves them where they are",
+            *(f"{len(moved):,}", f"{len(before):,}", np.median(moved), moved.max()),
+        )
+        low, high = np.quantile(distance, [0.9, 0.99])
+        _log.info(
+            "noise: %.2f point spacings; nine of ten points moved by at most %.3g, 99 of 100 by %.3g", noise, low, high
+        )
+
+
+def _carry(cloud: Cloud, frame: UnitFrame, positions: np.ndarray, start: int) -> Cloud:
+    """The cloud of these positions, of which the first `start` are those of the input, in its order, if it is kept."""
+    if not cloud.attributes:
+        return Cloud(positions, {}, without_note(cloud.metadata))
+    kept = start == len(cloud)
+    start = start if kept else 0
+    source, target = frame.to_unit(cloud.positions), frame.to_unit(positions[start:])
+    new = transfer_attributes(source, cloud.attributes, target)
+    if kept:
         new = {name: np.concatenate([cloud.attributes[name], values]) for name, values in new.items()}
     return Cloud(positions, new, without_note(cloud.metadata))

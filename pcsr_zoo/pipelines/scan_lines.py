@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cloud import Cloud
+from ..cloud import INTENSITY, Cloud
 from ..errors import CloudError
 from ..geometry.spinning.rings import TIMES
 from ..geometry.spinning.scan import Floats, Integers, Scan, agree, find_scans
@@ -186,7 +186,7 @@ def _sources(scan: Scan, rays: Rays) -> tuple[Integers, Floats]:
 def _attribute(name: str, values: NDArray[np.generic], rows: Integers, weight: Floats) -> NDArray[np.generic]:
     """Values of new points. Times are interpolated, too; integer times are rounded."""
     if name.lower() in TIMES and values.dtype.kind in "iu":
-        mixed = blend(name, values.astype(np.float64), rows, weight)
+        mixed = blend(INTENSITY, values.astype(np.float64), rows, weight)  # a measure, although it is whole
         return np.asarray(np.rint(mixed).astype(values.dtype))
     return np.asarray(blend(name, values, rows, weight))
 

@@ -13,6 +13,7 @@ from ..io.files import read_bytes
 from ..models.plugins import import_modules
 from .settings import Settings
 
+_MOST_VALUES = 10_000  # of a configuration; messages print values
 KEYS = ("model", "arguments", "recipe", "data", "training", "import", "queue")
 
 
@@ -150,13 +151,27 @@ def parse_yaml(text: str, where: str) -> Any:
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
     )
     try:
-        return yaml.load(text, Loader=Loader)  # a SafeLoader
+        found = yaml.load(text, Loader=Loader)  # a SafeLoader
+        if _size(found, {}) > _MOST_VALUES:
+            raise FileError(f"{where}: its aliases stand for more than {_MOST_VALUES:,} values; write them out")
+        return found
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise FileError(f"{where}{place}: cannot be read as YAML: {getattr(error, 'problem', None) or error}") from None
     except (ValueError, RecursionError) as error:  # an invalid date, or nesting that is too deep
         raise FileError(f"{where}: cannot be read as YAML: {error}") from None
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """The number of values in nested lists and tables, with aliases written out; each object is counted once."""
+    if not isinstance(value, (list, dict)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = _MOST_VALUES + 1  # of a list inside itself
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(value)]
 
 
 def _import(modules: Any, path: Path) -> None:

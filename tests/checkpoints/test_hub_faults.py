@@ -53,6 +53,20 @@ def head(repository: Repository) -> dict[str, bytes]:
     return repository.commits[repository.branches["main"]]
 
 
+def test_weights_that_are_larger_than_their_configuration_says_are_not_fetched(hub, repository, tmp_path):
+    repository.commit({**head(repository), WEIGHTS: bytes(30_000_000)})
+    refused("30,000,000 bytes, more than config.json says; it was not fetched")
+    assert WEIGHTS not in in_the_cache(tmp_path)
+    assert not hub.got(WEIGHTS)
+
+
+def test_marks_of_a_repository_are_not_in_the_card(tmp_path):
+    folder = save_with_card(tmp_path / "made", trained(1), name="toy-x4", summary="a \x1b[31mred\u202e summary")
+    card = (folder / "README.md").read_text()
+    assert all(mark.isprintable() or mark in "\n\t" for mark in card)
+    assert "red" in card
+
+
 # -- the way ------------------------------------------------------------------------------------------------------
 
 

@@ -127,7 +127,7 @@ def test_unknown_names_elsewhere(folder):
         ("zero.ply", b"", "empty"),
         ("truncated.ply", b"ply\nformat ascii 1.0\nelement vertex 9\nproperty float x\n", "truncated.ply"),
         ("cloud.docx", b"words", "docx"),
-        ("nan.xyz", b"0 0 0\n0 nan 0\n1 1 1\n", "row 1"),
+        ("nan.xyz", b"nan 0 0\n0 nan 0\n1 1 inf\n", "row 0"),
         ("words.xyz", b"once upon a time\n", "words.xyz"),
         ("short.las", b"LASF" + bytes(50), "short.las"),
     ],
@@ -149,6 +149,7 @@ def test_a_bad_file_is_named(tmp_path, command, name, content, said):
 def test_a_row_with_nan_is_named_once_and_without_advice_in_python(tmp_path, command):
     (tmp_path / "nan.xyz").write_text("0 0 0\n0 nan 0\n1 1 1\n")
     options = (tmp_path / "nan.xyz",) if command == "evaluate" else ("-x", 2)
+    options += ("--strict",)
     message = fail(command, tmp_path / "nan.xyz", *options, status=1)
     assert message.count("nan.xyz") == 1
     assert "row 1" in message

@@ -130,3 +130,47 @@ def test_a_target_a_hair_from_a_source():
     for distance in (1e-9, 1e-160, 1e-300, 5e-324):
         got = transfer_attributes(source, {"gain": np.array([1.0, 2, 3])}, np.array([[distance, 0, 0]]))["gain"]
         np.testing.assert_allclose(got, 1, atol=1e-12)
+
+
+def test_quaternions_of_either_sign_stay_unit_and_near():
+    """The same rotation is stored as q or -q, and need not have unit length."""
+    turn = np.array([0.5, 0.5, -0.5, 0.5]) + RNG.normal(0, 0.01, (800, 4))
+    stored = turn * RNG.choice([-1.0, 1.0], (800, 1)) * RNG.uniform(0.5, 2, (800, 1))
+    got = transfer_attributes(SOURCE, {"rot": stored.astype(np.float32)}, TARGET)["rot"]
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-6)
+    assert np.abs((got * [0.5, 0.5, -0.5, 0.5]).sum(axis=1)).min() > 0.999
+    whole = np.tile([1.0, 0, 0, 0], (800, 1)) * RNG.choice([-1.0, 1.0], (800, 1))
+    assert (np.abs(transfer_attributes(SOURCE, {"rot": whole}, TARGET)["rot"][:, 0]) == 1).all()
+
+
+def test_opacity_and_scale_of_splats_are_averaged_as_such():
+    opacity, scale = RNG.uniform(0.05, 0.95, 800), RNG.uniform(0.01, 3, (800, 3))
+    stored = {
+        "rot": np.tile([1.0, 0, 0, 0], (800, 1)),
+        "opacity": np.log(opacity / (1 - opacity)),
+        "scale": np.log(scale),
+    }
+    got = transfer_attributes(SOURCE, stored, TARGET)
+    np.testing.assert_allclose(1 / (1 + np.exp(-got["opacity"])), shepard(opacity, TARGET), rtol=1e-9)
+    np.testing.assert_allclose(np.exp(got["scale"]), shepard(scale, TARGET), rtol=1e-9)
+    saturated = {**stored, "opacity": np.full(800, 100.5), "scale": np.full((800, 3), -900.5)}
+    for name in ("opacity", "scale"):
+        np.testing.assert_array_equal(transfer_attributes(SOURCE, saturated, TARGET)[name], saturated[name][:300])
+
+
+def test_no_measurement_is_not_averaged():
+    values = RNG.uniform(1, 2, 800)
+    values[RNG.uniform(size=800) < 0.3] = np.nan
+    values[:5] = np.inf
+    got = transfer_attributes(SOURCE, {"gain": values}, TARGET)["gain"]
+    nearest = np.linalg.norm(TARGET[:, None] - SOURCE, axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(values[nearest]))
+    assert got[np.isfinite(got)].min() >= 1
+    assert got[np.isfinite(got)].max() <= 2
+    expected = [
+        (values[near][finite] / d[finite] ** 2).sum() / (1 / d[finite] ** 2).sum()
+        for near, d in ((np.argsort(d)[:4], np.sort(d)[:4]) for d in np.linalg.norm(TARGET[:, None] - SOURCE, axis=2))
+        for finite in [np.isfinite(values[near])]
+        if np.isfinite(values[near[0]])
+    ]
+    np.testing.assert_allclose(got[np.isfinite(got)], expected, rtol=1e-9)

@@ -13,6 +13,7 @@ from pcsr_zoo.io import read, write
 
 def test_kitti(tmp_path) -> None:
     table = np.random.default_rng(0).normal(size=(100, 4)).astype("<f4")
+    table[:, 3] = np.abs(table[:, 3])
     table.tofile(tmp_path / "a.bin")
     cloud = read(tmp_path / "a.bin")
     np.testing.assert_array_equal(cloud.positions, table[:, :3])

@@ -28,7 +28,7 @@ def test_as_open3d_reads_it(path: Path, tmp_path) -> None:
         np.testing.assert_allclose(cloud.colors_as_float(), np.asarray(reference.colors))
     if reference.has_normals():
         np.testing.assert_array_equal(cloud.attributes["normals"], np.asarray(reference.normals))
-    dropped = cloud.metadata.get("pcd", {}).get("dropped_rows", 0)
+    dropped = describe(path)["invalid_points"]
     everything = import_open3d().io.read_point_cloud(str(path), remove_nan_points=False)
     assert len(cloud) + dropped == len(everything.points)
     write(cloud, tmp_path / "a.ply")
@@ -49,10 +49,18 @@ def test_as_laspy_reads_it(path: Path, tmp_path) -> None:
         np.testing.assert_array_equal(np.asarray(half[name]), np.asarray(reference[name])[::2], err_msg=name)
 
 
-@pytest.mark.parametrize("path", files(".bin"), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", files(".bin", under="scans/kitti"), ids=lambda p: p.name)
 def test_kitti(path: Path, tmp_path) -> None:
     write(read(path), tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("path", files(".bin", under="scans/lidar"), ids=lambda p: p.name)
+def test_nuscenes(path: Path) -> None:
+    table = np.fromfile(path, np.float32).reshape(-1, 5)
+    cloud = read(path)
+    np.testing.assert_array_equal(cloud.positions, table[:, :3])
+    np.testing.assert_array_equal(cloud.attributes["ring"], table[:, 4])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from attributes import utm_cloud
 
 from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.cloud import Cloud
-from pcsr_zoo.errors import FileError
-from pcsr_zoo.io import lzf, read, write
+from pcsr_zoo.errors import CloudError, FileError
+from pcsr_zoo.io import describe, lzf, read, write
 
 HEADER = """# .PCD v0.7 - Point Cloud Data file format
 VERSION 0.7
@@ -112,12 +112,11 @@ def test_organized_clouds_drop_the_pixels_that_saw_nothing(tmp_path) -> None:
     (tmp_path / "grid.pcd").write_bytes(header("ascii", 2, 2) + body)
     cloud = read(tmp_path / "grid.pcd")
     assert cloud.positions.tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert cloud.metadata["pcd"]["dropped_rows"] == 2
+    assert describe(tmp_path / "grid.pcd")["invalid_points"] == 2
     (tmp_path / "list.pcd").write_bytes(header("ascii", 4, 1) + body)
-    cloud = read(tmp_path / "list.pcd")
-    assert len(cloud) == 4
-    assert np.isnan(cloud.positions[1]).all()
-    assert cloud.metadata["pcd"]["dropped_rows"] == 0
+    assert read(tmp_path / "list.pcd").positions.tolist() == [[1, 2, 3], [4, 5, 6]]
+    with pytest.raises(CloudError, match=r"list\.pcd.*row 1"):
+        read(tmp_path / "list.pcd", strict=True)
 
 
 def test_viewpoint_survives(tmp_path) -> None:

@@ -41,9 +41,12 @@ def test_inference_takes_a_dict_an_array_a_cloud_and_a_path(make, clouds):  # no
 def test_options_of_the_section_reach_the_model(make):  # noqa: F811
     points = sphere(100)
     assert len(make("PointCloudUpsampling", n=333).run_inference(points)["point"]) == 333
-    moved = make("PointCloudUpsampling", keep_input=False).run_inference(points)["point"]
-    assert np.array_equal(moved, pcsr_zoo.upsample(points, 4, model="jet", keep_input=False))
-    assert cdist(points, moved).min(axis=1).max() > 0
+    rough = sphere(600) + np.random.default_rng(0).normal(0, 0.02, (600, 3))
+    moved = make("PointCloudUpsampling", keep_input=False).run_inference(rough)["point"]
+    assert np.array_equal(moved, pcsr_zoo.upsample(rough, 4, model="jet", keep_input=False))
+    assert cdist(rough, moved).min(axis=1).max() > 0
+    kept = make("PointCloudUpsampling", keep_input=True).run_inference(rough)["point"]
+    assert np.array_equal(kept[:600], rough)
     sampled = make("PointCloudSampling", "Random", ratio=10, seed=7).run_inference(points)["point"]
     assert np.array_equal(sampled, pcsr_zoo.sample(points, 10, model="random", seed=7))
     assert len(make("PointCloudRecovery", ratio=3).run_inference(points)["point"]) == 300

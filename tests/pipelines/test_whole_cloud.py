@@ -164,7 +164,7 @@ def test_a_grid_is_filled_evenly(model):
 # -- sampling -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ratio", [4, 2.5, 1, 1.0001, 16, 1e9])
+@pytest.mark.parametrize("ratio", [4, 2.5, 1, 1.0001, 16, 600])
 def test_exactly_round_n_over_ratio_points(ratio):
     assert len(down(POINTS, ratio)) == max(1, round(len(POINTS) / ratio))
 

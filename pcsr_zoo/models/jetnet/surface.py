@@ -13,6 +13,7 @@ from .network import JetNetwork
 
 VIEWS = 4  # neighborhoods that are blended at each position
 _FARTHEST = 2.0  # largest move of a position, in distances to the last of its 4 points
+_TIE = 1 + 1e-9  # ratio of distances that count as equal
 _AROUND = 8  # nearest points for `one_sidedness`
 _FITTED = 1 << 12  # neighborhoods at a time
 _CHUNK = 1 << 12  # positions at a time, few enough for the processor's caches
@@ -67,7 +68,7 @@ class LearnedSurface:
 
     @torch.inference_mode()
     def _move(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        distance, index = self.tree.query(positions, VIEWS)
+        distance, index = self._near(positions, VIEWS)
         offsets = torch.from_numpy((positions[:, None] - self.points[index]).astype(np.float32)).to(self.device)
         move, _ = self.network.decode(self.table, offsets, torch.from_numpy(index).to(self.device))
         step = move.cpu().numpy().astype(np.float64)
@@ -80,14 +81,30 @@ class LearnedSurface:
 
         The spacing is the square root of the area for each point.
         """
-        distance, index = self.tree.query(positions, 1)
+        distance, index = self._near(positions, 1)
         return distance[:, 0], self.spacing[index[:, 0]]
+
+    def _near(self, positions: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """`KNN.query`, with ties broken by the spacing at the points, the larger first, not by order or rounding.
+
+        The midpoint of an edge has the same distance to both of its ends.
+        """
+        distance, index = self.tree.query(positions, k + 1)
+        key = self.spacing[index]
+        for _ in range(2):
+            for a in range(distance.shape[1] - 1):
+                b = a + 1
+                tie = (distance[:, b] <= distance[:, a] * _TIE) & (key[:, a] < key[:, b])
+                for values in (index, key, distance):
+                    values[tie, a], values[tie, b] = values[tie, b], values[tie, a]
+        k = min(k, len(self.points))
+        return distance[:, :k], index[:, :k]
 
     def one_sidedness(self, positions: np.ndarray) -> np.ndarray:
         """|sum of the offsets| / sum of |offsets| (M,), of the offsets from the 8 nearest points to each position.
 
         It is 0 amid even points, about 0.6 on a straight border, and 1 far outside.
         """
-        distance, index = self.tree.query(positions, _AROUND)
+        distance, index = self._near(positions, _AROUND)
         total = len(index[0]) * positions - self.points[index].sum(axis=1) if len(index) else positions
         return np.linalg.norm(total, axis=1) / np.maximum(distance.sum(axis=1), 1e-300)

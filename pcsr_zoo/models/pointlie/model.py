@@ -61,6 +61,7 @@ class PointLIE(Learned, Recoverer, Sampler, Upsampler):
         "kurtosis": "the kurtosis of a channel of the true z: the median; a Gaussian has 3",
     }
     min_points = 2
+    turns = False
     dtypes = ("float32", "float64")
 
     def __init__(
