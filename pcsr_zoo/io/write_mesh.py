@@ -26,8 +26,8 @@ def write_mesh(mesh: Mesh, path: str | PathLike[str], overwrite: bool = True) ->
     PLY keeps all attributes of the vertices, OBJ keeps colors and normals, STL keeps the shape only, in float32.
 
     Raises:
-        FileError: the suffix is unknown, the folder does not exist, the file cannot be written, or it exists and `overwrite`
-            is False.
+        FileError: the suffix is unknown, the folder does not exist, the file cannot be written, or it exists and
+            `overwrite` is False.
     """
     path = Path(path)
     if (writer := _WRITERS.get(path.suffix.lower())) is None:
