@@ -17,9 +17,15 @@ from scipy.spatial.transform import Rotation
 
 from pcsr_zoo import Cloud, list_models, load
 from pcsr_zoo.catalog import resolve
-from pcsr_zoo.models.base import PatchUpsampler
+from pcsr_zoo.models.base import PatchUpsampler, ScanLineUpsampler
 
-UPSAMPLERS = [n for n in list_models() if "upsample" in resolve(n).tasks and not resolve(n, paths=False).untrained]
+UPSAMPLERS = [
+    name
+    for name in list_models()
+    if "upsample" in (found := resolve(name, paths=False)).tasks
+    and not found.untrained
+    and not issubclass(found.model_class, ScanLineUpsampler)  # they take scans only
+]
 RECOVERERS = [n for n in UPSAMPLERS if n.startswith("pointlie-x")]
 SAMPLERS = [n for n in list_models() if "sample" in resolve(n).tasks and not resolve(n, paths=False).untrained]
 TOLERANCE, ELSEWHERE = 1e-4, 0.02  # in radii; the share of points that near ties may put elsewhere
