@@ -11,11 +11,11 @@ from ..cloud import Cloud
 from ..errors import OptionError
 from ..geometry.outliers import pulled_in
 from ..geometry.transfer import transfer_attributes
+from ..geometry.working import WorkingCloud, warn_of_degrees
 from ..io.recovery_note import note_of, without_note
 from ..models.base import Context, PatchUpsampler, Progress, Recoverer, Sampler, ignore
 from .arguments import as_temperature, check_result, denser_count, require_distinct
 from .resample import upsample
-from .working import WorkingCloud, warn_of_degrees
 
 _log = logging.getLogger("pcsr_zoo")
 

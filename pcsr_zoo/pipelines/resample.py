@@ -18,13 +18,13 @@ from ..geometry.grid import Grid, morton_order
 from ..geometry.noise import CLEAN, estimate_noise
 from ..geometry.outliers import pulled_in
 from ..geometry.transfer import transfer_attributes
+from ..geometry.working import WorkingCloud, warn_of_degrees
 from ..io.recovery_note import without_note
 from ..models.base import Context, PatchUpsampler, Progress, Sampler, ScanLineUpsampler, Upsampler, ignore
 from ..models.densify import densify
 from .arguments import as_bits, as_origin, check_result, denser_count, require_distinct, sparser_count
 from .patches import upsample_in_patches
 from .scan_lines import upsample_scan
-from .working import WorkingCloud, warn_of_degrees
 
 _log = logging.getLogger("pcsr_zoo")
 

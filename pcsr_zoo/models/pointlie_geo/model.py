@@ -15,6 +15,8 @@ import numpy as np
 
 from ...errors import OptionError
 from ...geometry.distinct import distinct_points
+from ...geometry.outliers import pulled_in
+from ...geometry.working import WorkingCloud
 from ..base import Context, Learned, Sampler, Upsampler, ignore
 from ..densify import densify
 from ..jetnet.model import JetNet
@@ -59,7 +61,9 @@ class PointLIEGeo(Learned, Upsampler, Sampler):
         def recover(samples: np.ndarray, done: float) -> np.ndarray:
             context.progress("sampling", done)
             run = replace(context, progress=ignore, cache={})
-            return np.concatenate([samples, densify(self, samples, samples, len(points) - count, run)])
+            working = WorkingCloud.of(samples, turned=self.turns)  # as in the recovery
+            new = densify(self, working.points, working.distinct, len(points) - count, run)
+            return np.concatenate([samples, working.back(pulled_in(new, working.distinct))])
 
         enough = _FEW <= count < len(distinct_points(points))
         rounds = self.rounds if len(points) <= _LARGE else min(self.rounds, 1)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cloud import Cloud
-from ..geometry.distinct import distinct_points, first_occurrences
-from ..geometry.frames import UnitFrame, principal_axes
-from ..geometry.outliers import isolated_points
+from .distinct import distinct_points, first_occurrences
+from .frames import UnitFrame, principal_axes
+from .outliers import isolated_points
 
 _log = logging.getLogger("pcsr_zoo")
 
