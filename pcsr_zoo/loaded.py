@@ -85,6 +85,7 @@ class LoadedModel:
         device: str | None = None,
         keep_input: bool | None = None,
         noise: float | None = None,
+        even: bool = False,
         origin: Sequence[float] | None = None,
         renumber_rings: bool = False,
         progress: Progress | None = None,
@@ -94,7 +95,7 @@ class LoadedModel:
         cloud, back = open_cloud(x)
         own = self._for(cloud, ratio, n)
         options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
-        options |= {"origin": origin, "renumber_rings": renumber_rings}
+        options |= {"even": even, "origin": origin, "renumber_rings": renumber_rings}
         return back(resample.upsample(cloud, ratio, n=n, model=own.model, device=self._at(device), **options))
 
     @same_kind_method

@@ -110,6 +110,7 @@ def upsample(
     device: str | None = None,
     keep_input: bool | None = None,
     noise: float | None = None,
+    even: bool = False,
     origin: Sequence[float] | None = None,
     renumber_rings: bool = False,
     progress: Progress | None = None,
@@ -131,6 +132,8 @@ def upsample(
             projects them onto the estimated surface. By default they are kept unless the cloud is judged noisy.
         noise: standard deviation of the input's noise in units of its point spacing, 0 for a clean cloud. By default
             it is estimated.
+        even: whether the result is evenly spaced where the input is not: points are picked by farthest point sampling
+            from three times as many on the surface, and the input points are not kept.
         origin: for scans of spinning LiDAR sensors, the place (x, y, z) of the sensor in the cloud; by default it is
             found.
         renumber_rings: for such scans, whether all rings, measured and new ones, get whole numbers from 0 upwards.
@@ -146,7 +149,7 @@ def upsample(
         OptionError: an argument is out of its range.
     """
     options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
-    options |= {"origin": origin, "renumber_rings": renumber_rings}
+    options |= {"even": even, "origin": origin, "renumber_rings": renumber_rings}
     if model is not None:
         return load(model).upsample(x, ratio, n=n, device=device, **options)
     cloud, back = open_cloud(x)

@@ -28,6 +28,8 @@ from .scan_lines import upsample_scan
 
 _log = logging.getLogger("pcsr_zoo")
 
+_EVEN = 3  # times the points that are asked for, of which an even result takes the farthest
+
 
 def upsample(
     cloud: Cloud,
@@ -39,6 +41,7 @@ def upsample(
     device: str = "cpu",
     keep_input: bool | None = None,
     noise: float | None = None,
+    even: bool = False,
     origin: Sequence[float] | None = None,
     renumber_rings: bool = False,
     progress: Progress | None = None,
@@ -46,6 +49,13 @@ def upsample(
     """Upsample a cloud; arguments and errors are those of `pcsr_zoo.upsample`, with a model object."""
     cloud.validate()
     count = denser_count(len(cloud), ratio, n, "upsample")
+    if even:
+        if keep_input or isinstance(model, ScanLineUpsampler):
+            raise OptionError("an even result does not keep the input points; leave out even or keep_input")
+        many = upsample(
+            cloud, n=_EVEN * count, model=model, seed=seed, device=device, noise=noise, progress=progress
+        )
+        return _thinned(many, count, progress or ignore)
     if isinstance(model, ScanLineUpsampler):
         if keep_input is False:
             raise OptionError(f"'{model.name}' keeps the measured points of a scan; leave out keep_input")
@@ -90,6 +100,14 @@ def upsample(
             _tell_moved(cloud.positions, first, context.noise)
     context.progress("attributes", 0.0)
     return _carry(cloud, working.frame, positions, start)
+
+
+def _thinned(cloud: Cloud, count: int, progress: Progress) -> Cloud:
+    """The points of a cloud that farthest point sampling picks: an even result."""
+    progress("even spacing", 0.0)
+    chosen = cloud[_farthest(cloud.positions, count)]
+    progress("even spacing", 1.0)
+    return chosen
 
 
 def _normals(cloud: Cloud, working: WorkingCloud) -> np.ndarray | None:
