@@ -1,4 +1,4 @@
-"""Names of the form `SAMPLER+MODEL`: one model samples, another recovers."""
+"""Names of the forms `SAMPLER+MODEL`, one model samples, another recovers, and `MODEL --even`, with an even result."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from ..catalog import resolve
 from ..checkpoints.folder import is_checkpoint
 from ..errors import OptionError
 
+_EVEN = " --even"
+
+
+def is_even(name: str) -> bool:
+    """Whether a name asks for an even result: "jetnet --even"."""
+    return name.endswith(_EVEN)
+
 
 def split_model(name: str) -> tuple[str | None, str]:
-    """Split a name: "fps+jet" to ("fps", "jet"), "jet" to (None, "jet")."""
+    """Split a name: "fps+jet" to ("fps", "jet"), "jet" and "jet --even" to (None, "jet")."""
+    name = name.removesuffix(_EVEN)
     if is_checkpoint(name):
         return None, name
     sampler, plus, model = name.rpartition("+")
@@ -23,6 +31,8 @@ def sampler_and_recoverer(name: str) -> tuple[str, str]:
     Raises:
         OptionError: a model is unknown, or cannot sample or recover.
     """
+    if is_even(name):
+        raise OptionError(f"'{name}' upsamples evenly, which is no recovery; leave out --even")
     sampler, model = split_model(name)
     tasks = resolve(model).tasks
     if "recover" not in tasks:

@@ -1,8 +1,8 @@
 """The benchmark: models and simple references on the tasks of PU-GAN's test shapes.
 
 A model is a name for `pcsr_zoo.load`, or `SAMPLER+MODEL` for the tasks that sample first (`fps+jet`, `random+jet`). In
-these tasks a model without a sampler in its name samples by itself if it can, and by `fps` otherwise. There are
-references:
+these tasks a model without a sampler in its name samples by itself if it can, and by `fps` otherwise. `MODEL --even`
+upsamples with `even=True`. There are references:
 
 - `repeat`: the input points, repeated.
 - `jitter`: the same, with Gaussian noise on all but the first copy. Its standard deviation is 0.01 of the cloud's
@@ -29,7 +29,7 @@ from ..datasets.pugan_tasks import REFERENCES, TASKS, Points, Task, add_noise, g
 from ..errors import CloudError, OptionError
 from ..metrics.conventions import get_convention, table_row
 from ..zoo import LoadedModel, load
-from .names import split_model
+from .names import is_even, split_model
 from .patch_thirds import THIRDS, thirds
 from .report import markdown_table, read_results, write_benchmarks_md, write_results
 from .units import units
@@ -204,6 +204,8 @@ def _check(task: Task, name: str, data: PUGANTestSet) -> None:
         raise OptionError(
             f"'{name}' names a sampler, but task '{task.id}' has fixed inputs; samplers are for pcsr4, pcsr8 and pcsr16"
         )
+    if is_even(name) and task.recovers:
+        raise OptionError(f"'{name}' upsamples evenly, but task '{task.id}' recovers; leave out --even")
     if name == "floor" and not data.with_mesh:
         raise OptionError("'floor' requires shapes with a mesh, and none of the chosen shapes has one")
 
@@ -243,8 +245,9 @@ def _predict(
     if model in THIRDS:
         return thirds(model, given, task.n_out)
     if model not in ("repeat", "jitter"):
-        verb = loaded[model].recover if task.recovers else loaded[model].upsample
-        return _array(verb(given, n=task.n_out, seed=seed))
+        if task.recovers:
+            return _array(loaded[model].recover(given, n=task.n_out, seed=seed))
+        return _array(loaded[model].upsample(given, n=task.n_out, seed=seed, even=is_even(name)))
     points = given[np.arange(task.n_out) % len(given)]
     if model == "jitter":
         noisy = add_noise(points, 0.01, 0.03, shape_rng(shape, seed, stream=1))

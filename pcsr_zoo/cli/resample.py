@@ -59,6 +59,7 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
     default=None,
     help="Keep the input points unchanged, or move them onto the surface; by default kept unless noisy.",
 )
+@click.option("--even", is_flag=True, help="Space the result evenly where the input is uneven; keep no input points.")
 @with_origin("spinning LiDAR: ")
 @click.option("--renumber-rings", is_flag=True, help="Spinning LiDAR: number all rings, also new ones, from 0 up.")
 @click.option(
@@ -69,6 +70,7 @@ def upsample(
     ratio: float | None,
     n: int | None,
     keep_input: bool | None,
+    even: bool,
     origin: tuple[float, float, float] | None,
     renumber_rings: bool,
     normals: bool,
@@ -86,10 +88,11 @@ def upsample(
     Examples:
       pcsr upsample scan.ply -x 4
       pcsr upsample scan.ply -n 10000 -m jet -o dense.xyz
+      pcsr upsample scan.ply -x 4 --even -o even.ply
     """
     tag = check_amount(ratio, n, "upsample")
     amount: dict[str, Any] = {"ratio": ratio} if ratio is not None else {"n": n}
-    amount |= {"keep_input": keep_input, "origin": origin, "renumber_rings": renumber_rings}
+    amount |= {"keep_input": keep_input, "even": even, "origin": origin, "renumber_rings": renumber_rings}
     _resample(inputs, tag, "upsample", amount, normals=normals, **options)
 
 

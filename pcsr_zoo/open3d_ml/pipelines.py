@@ -14,12 +14,12 @@ class PointCloudUpsampling(ZooPipeline):
     """Makes a cloud denser. `run_test` upsamples `point` to the number of points of the ground truth.
 
     Args:
-        keep_input, noise: see `pcsr_zoo.upsample`.
+        keep_input, noise, even: see `pcsr_zoo.upsample`.
         others: see `ZooPipeline`.
     """
 
     task = "upsample"
-    own_options: ClassVar[tuple[str, ...]] = ("keep_input", "noise")
+    own_options: ClassVar[tuple[str, ...]] = ("keep_input", "noise", "even")
 
     def test_case(self, data: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         return data, data.get(GROUND_TRUTH)

@@ -52,9 +52,7 @@ def upsample(
     if even:
         if keep_input or isinstance(model, ScanLineUpsampler):
             raise OptionError("an even result does not keep the input points; leave out even or keep_input")
-        many = upsample(
-            cloud, n=_EVEN * count, model=model, seed=seed, device=device, noise=noise, progress=progress
-        )
+        many = upsample(cloud, n=_EVEN * count, model=model, seed=seed, device=device, noise=noise, progress=progress)
         return _thinned(many, count, progress or ignore)
     if isinstance(model, ScanLineUpsampler):
         if keep_input is False:
