@@ -4,6 +4,9 @@ Every k-th ring of a frame is kept. The rays of the others, between two kept rin
 
 - `nearest`: the range of the nearer kept ring.
 - `linear`: the range interpolated over elevation.
+- `cubic`: the same by the cubic through the two kept rings below and the two above, where all have a point.
+- `bilateral`: the mean of the ranges on both rings, up to two columns to each side, weighted by Gaussians of the angle
+  (one column, half a gap) and of the range (.3 m) from the nearer ring (Tomasi and Manduchi 1998).
 - `plane`: 1 / range interpolated on the plane through the two kept rings, see `geometry.spinning.hypotheses`.
 
 An upsampler of points (jetnet, midpoint) gets the kept points and makes k times as many. A ray takes the range of its
@@ -28,12 +31,14 @@ from ..models.base import Context, ScanLineUpsampler
 from ..pipelines.arguments import as_origin
 from ..zoo import LoadedModel, load
 
-REFERENCES = ("nearest", "linear", "plane")
+REFERENCES = ("nearest", "linear", "cubic", "bilateral", "plane")
 DARED = 0.8  # of the withheld rays of a group: those in which a model has the most confidence
 NEAR = (0.05, 0.1, 0.2)  # meters
 _OFF = 0.5  # meters: farther off is a false point
 _CELL, _GROUND = 2.0, 0.3  # meters: ground is up to .3 above the lowest point of its cell of 2 m and those around it
 _VOXEL = 0.1  # meters
+_AROUND = 20.0  # meters: heights of ground points are compared up to this range
+_ALIKE = 0.3  # meters: standard deviation of the bilateral mean over the range
 
 
 def ring_scores(
@@ -55,7 +60,8 @@ def ring_scores(
     Returns:
         A row for each sensor, model and group of rays ("ground", "above ground", "all"): sensor, model, group, rays
         (their number), dared (share of the rays that have a range), within_5cm, within_10cm, within_20cm and
-        mae (of the dared rays), false (share of points in rays that return nothing or that are farther off than .5 m;
+        mae (of the dared rays), height (for "ground" only: the median distance from the true height, of the dared rays
+        up to 20 m), false (share of points in rays that return nothing or that are farther off than .5 m;
         for "all" only) and iou (of voxels of .1 m of the full and the predicted scan; for "all" only). Models with a
         confidence dare four of five rays of each group.
 
@@ -99,6 +105,15 @@ class _Problem:
         self.ground = _is_ground(points)[held]
         self.phase = scan.phase[held]
 
+    def height_error(self, ranges: Floats, chosen: NDArray[np.bool_]) -> float:
+        """The median height of predicted points of some withheld rays above or below the true ones, in meters."""
+        place = np.stack([self.azimuth[: self.returning], self.elevation[: self.returning]], axis=1)[chosen]
+        heights = [
+            self.scan.pose.from_polar(np.column_stack([place, mine[chosen]]), self.phase[chosen])[:, 2]
+            for mine in (ranges, self.ranges)
+        ]
+        return float(np.median(np.abs(heights[0] - heights[1]))) if chosen.any() else float("nan")
+
     def predict(self, name: str, model: LoadedModel | None) -> tuple[Floats, Floats]:
         """Ranges and confidences of all rays; NaN where there is none."""
         if model is None:
@@ -118,11 +133,27 @@ class _Problem:
             ranges = np.where(between < 0.5, below, above)
         elif name == "linear":
             ranges = below + between * (above - below)
+        elif name == "cubic":
+            cubic = _cubic(self.elevation, rings, 1 / inverse)
+            ranges = np.where(found.all(axis=1) & (cubic > 0), cubic, below + between * (above - below))
+        elif name == "bilateral":
+            ranges = self._bilateral(between, np.where(between < 0.5, below, above))
         else:
             guesses = hypotheses(self.elevation, rings, inverse, found)
             both &= guesses.possible[:, 0]
             ranges = 1 / guesses.inverse[:, 0]
         return np.where(both, ranges, np.nan), both.astype(np.float64)
+
+    def _bilateral(self, between: Floats, middle: Floats) -> Floats:
+        total, mean = np.zeros_like(middle), np.zeros_like(middle)
+        for column in range(-2, 3):
+            _, inverse, found = self.sub.around(self.below, self.azimuth + column * self.scan.step)
+            for k, away in ((1, between), (2, 1 - between)):
+                ranges = 1 / inverse[:, k]
+                off = column**2 + (2 * away) ** 2 + ((ranges - middle) / _ALIKE) ** 2
+                weight = np.where(found[:, k], np.exp(-off / 2), 0.0)
+                total, mean = total + weight, mean + weight * ranges
+        return np.where(total > 0, mean / np.maximum(total, 1e-300), middle)
 
     def _in_space(self, model: LoadedModel) -> tuple[Floats, Floats]:
         dense = model.upsample(Cloud(self.kept_points), self.every, keep_input=True)
@@ -136,6 +167,16 @@ class _Problem:
         return np.where(found, polar[np.minimum(index, len(new) - 1), 2], np.nan), found.astype(np.float64)
 
 
+def _cubic(at: Floats, rings: Floats, ranges: Floats) -> Floats:
+    """The cubic through four ranges (M, 4) at four elevations, at other elevations (M,), by Lagrange's formula."""
+    out = np.zeros(len(at))
+    for k in range(4):
+        others = [j for j in range(4) if j != k]
+        gaps = [np.where(rings[:, k] == rings[:, j], 1e-9, rings[:, k] - rings[:, j]) for j in others]
+        out += ranges[:, k] * np.prod([(at - rings[:, j]) / gap for j, gap in zip(others, gaps, strict=True)], axis=0)
+    return out
+
+
 def _rows(problem: _Problem, name: str, model: LoadedModel | None) -> list[dict[str, Any]]:
     ranges, confidence = problem.predict(name, model)
     real = problem.returning
@@ -146,6 +187,8 @@ def _rows(problem: _Problem, name: str, model: LoadedModel | None) -> list[dict[
         threshold = np.quantile(confidence[:real][members], 1 - DARED) if members.any() else 0.0
         dared[:real] |= members & (confidence[:real] >= threshold) & np.isfinite(ranges[:real])
         rows.append({"group": group, **_score(error[members], dared[:real][members])})
+    near = problem.ground & dared[:real] & (problem.ranges <= _AROUND)
+    rows[0]["height"] = problem.height_error(ranges[:real], near)
     least = np.quantile(confidence[:real], 1 - DARED) if real else 0.0
     dared[real:] = (confidence[real:] >= max(least, 1e-9)) & np.isfinite(ranges[real:])
     everyone = dared[:real]

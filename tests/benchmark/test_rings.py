@@ -9,7 +9,7 @@ import pytest
 from scans import ELEVATIONS, room, room_range
 
 from pcsr_zoo import Cloud, write
-from pcsr_zoo.benchmark.rings import ring_scores
+from pcsr_zoo.benchmark.rings import _cubic, ring_scores
 from pcsr_zoo.cli import main
 from pcsr_zoo.errors import CloudError, OptionError
 
@@ -41,6 +41,25 @@ def test_the_scores_of_nearest_by_hand():
     low, high = np.min(errors, axis=1).mean(), np.max(errors, axis=1).mean()
     assert low - 1e-3 <= row["mae"] <= high + 1e-3
     assert row["dared"] == 1
+
+
+def test_cubic_and_bilateral_by_hand():
+    cloud, _ = room()
+    names = ["linear", "cubic", "bilateral"]
+    floor = {row["model"]: row for row in ring_scores(cloud, 2, names) if row["group"] == "ground"}
+    assert floor["cubic"]["mae"] < floor["linear"]["mae"]  # the range on a floor, 1 / sin, is smooth
+    nodes, values = np.array([[0.0, 1.0, 2.5, 4.0]]), np.array([[1.0, 2.0, 17.0, 65.0]])
+    at = np.linspace(0, 4, 9)
+    want = np.polyval(np.polyfit(nodes[0], values[0], 3), at)
+    got = _cubic(at, np.repeat(nodes, 9, axis=0), np.repeat(values, 9, axis=0))
+    np.testing.assert_allclose(got, want, atol=1e-9)
+
+
+def test_heights_are_those_of_the_range_at_its_angle():
+    cloud, _ = room()
+    floor = by(ring_scores(cloud, 2, ["nearest"]), "nearest", "ground")
+    assert 0 < floor["height"] < floor["mae"]
+    assert by(ring_scores(cloud, 2, ["plane"]), "plane", "ground")["height"] < 1e-6
 
 
 def test_points_in_empty_rays_are_false():
