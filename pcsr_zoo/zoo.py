@@ -133,7 +133,7 @@ def upsample(
         noise: standard deviation of the input's noise in units of its point spacing, 0 for a clean cloud. By default
             it is estimated.
         even: whether the result is evenly spaced where the input is not: points are picked by farthest point sampling
-            from three times as many on the surface, and the input points are not kept.
+            from two to eight times as many on the surface, and the input points are not kept.
         origin: for scans of spinning LiDAR sensors, the place (x, y, z) of the sensor in the cloud; by default it is
             found.
         renumber_rings: for such scans, whether all rings, measured and new ones, get whole numbers from 0 upwards.

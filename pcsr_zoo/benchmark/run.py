@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -199,13 +200,13 @@ def _mean_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _check(task: Task, name: str, data: PUGANTestSet) -> None:
-    sampler, _ = split_model(name)
+    sampler, model = split_model(name)
     if sampler is not None and not task.recovers:
         raise OptionError(
             f"'{name}' names a sampler, but task '{task.id}' has fixed inputs; samplers are for pcsr4, pcsr8 and pcsr16"
         )
-    if is_even(name) and task.recovers:
-        raise OptionError(f"'{name}' upsamples evenly, but task '{task.id}' recovers; leave out --even")
+    if is_even(name) and (task.recovers or model in REFERENCES):
+        raise OptionError(f"'{name}': --even is for models in tasks of upsampling, not for '{model}' in '{task.id}'")
     if name == "floor" and not data.with_mesh:
         raise OptionError("'floor' requires shapes with a mesh, and none of the chosen shapes has one")
 
@@ -247,7 +248,8 @@ def _predict(
     if model not in ("repeat", "jitter"):
         if task.recovers:
             return _array(loaded[model].recover(given, n=task.n_out, seed=seed))
-        return _array(loaded[model].upsample(given, n=task.n_out, seed=seed, even=is_even(name)))
+        even = {"even": True} if is_even(name) else {}
+        return _array(loaded[model].upsample(given, n=task.n_out, seed=seed, **even))
     points = given[np.arange(task.n_out) % len(given)]
     if model == "jitter":
         noisy = add_noise(points, 0.01, 0.03, shape_rng(shape, seed, stream=1))
@@ -295,7 +297,7 @@ def _command(
     tasks: Sequence[Task], names: Sequence[str], convention: str, seed: int, shapes: Sequence[str] | None
 ) -> str:
     words = ["pcsr benchmark --data DATA"]
-    words += [f"--task {task.id}" for task in tasks] + [f"--model {name}" for name in names]
+    words += [f"--task {task.id}" for task in tasks] + [f"--model {shlex.quote(name)}" for name in names]
     words += [f"--convention {convention}", f"--seed {seed}"]
     if shapes is not None:  # the command line has no option for them
         words.append(f"  # in Python, with shapes={list(shapes)}")

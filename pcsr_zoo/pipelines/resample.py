@@ -28,7 +28,7 @@ from .scan_lines import upsample_scan
 
 _log = logging.getLogger("pcsr_zoo")
 
-_EVEN = 3  # times the points that are asked for, of which an even result takes the farthest
+_EVEN = 2  # an even result is picked from at least so many times the points
 
 
 def upsample(
@@ -52,8 +52,9 @@ def upsample(
     if even:
         if keep_input or isinstance(model, ScanLineUpsampler):
             raise OptionError("an even result does not keep the input points; leave out even or keep_input")
-        many = upsample(cloud, n=_EVEN * count, model=model, seed=seed, device=device, noise=noise, progress=progress)
-        return _thinned(many, count, progress or ignore)
+        many = _many(len(cloud), count, getattr(model, "max_step", 4.0))
+        dense = upsample(cloud, n=many, model=model, seed=seed, device=device, noise=noise, progress=progress)
+        return _thinned(dense, count, progress or ignore)
     if isinstance(model, ScanLineUpsampler):
         if keep_input is False:
             raise OptionError(f"'{model.name}' keeps the measured points of a scan; leave out keep_input")
@@ -98,6 +99,11 @@ def upsample(
             _tell_moved(cloud.positions, first, context.noise)
     context.progress("attributes", 0.0)
     return _carry(cloud, working.frame, positions, start)
+
+
+def _many(size: int, count: int, step: float) -> int:
+    """The points that an even result of `count` points is picked from: whole steps of growth close the largest gaps."""
+    return round(size * step ** math.ceil(math.log(_EVEN * count / size, step) - 1e-9))
 
 
 def _thinned(cloud: Cloud, count: int, progress: Progress) -> Cloud:

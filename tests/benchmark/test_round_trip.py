@@ -128,7 +128,7 @@ def test_who_samples_and_who_recovers():
     assert sampler_and_recoverer("random+jet") == ("random", "jet")
     assert sampler_and_recoverer("halving") == ("halving", "halving")
     assert sampler_and_recoverer("halving+jet") == ("halving", "jet")
-    for name, said in (("fps", "'fps'"), ("jet+jet", r"'jet\+jet'"), ("x+jet", "'x'")):
+    for name, said in (("fps", "'fps'"), ("jet+jet", r"'jet\+jet'"), ("x+jet", "'x'"), ("jet --even", "even")):
         with pytest.raises(OptionError, match=said):
             sampler_and_recoverer(name)
 

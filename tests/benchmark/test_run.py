@@ -131,6 +131,14 @@ def test_samplers(root, calls):
     assert [call for call in calls if call[1] > 256] == expected
 
 
+def test_even_results(root, monkeypatch):
+    """A row of `jet --even` is that of `upsample(even=True)`."""
+    results = benchmark.run_benchmark(root, ["up4-random"], ["jet", "jet --even"], shapes=["ball"])
+    rows = results["tasks"]["up4-random"]["models"]
+    assert "--model 'jet --even'" in results["command"]
+    assert rows["jet --even"]["cd"] < rows["jet"]["cd"]
+
+
 def test_floor_leaves_out_shapes_without_a_mesh(root, calls):
     row = benchmark.run_benchmark(root, ["noise-0.02"], ["floor"])["tasks"]["noise-0.02"]["models"]["floor"]
     assert list(row["per_shape"]) == ["ball", "fandisk"]
@@ -144,6 +152,8 @@ def test_floor_leaves_out_shapes_without_a_mesh(root, calls):
         (["up4"], ["unknown"], {}, "'unknown'"),
         (["up4"], ["fps+shift"], {}, r"'fps\+shift'.*'up4'"),
         (["pcsr4"], ["fps+"], {}, r"'fps\+'"),
+        (["pcsr4"], ["shift --even"], {}, "'shift --even'"),
+        (["up4"], ["jitter --even"], {}, "'jitter --even'"),
         (["up4"], ["shift"], {"convention": "x"}, "'x'"),
         (["up4"], ["shift"], {"shapes": ["x"]}, "'x'"),
         (["up4"], ["floor"], {"shapes": ["cloud"]}, "'floor'"),
