@@ -19,6 +19,7 @@ import platform
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -248,8 +249,8 @@ def _predict(
     if model not in ("repeat", "jitter"):
         if task.recovers:
             return _array(loaded[model].recover(given, n=task.n_out, seed=seed))
-        even = {"even": True} if is_even(name) else {}
-        return _array(loaded[model].upsample(given, n=task.n_out, seed=seed, **even))
+        upsample = partial(loaded[model].upsample, even=True) if is_even(name) else loaded[model].upsample
+        return _array(upsample(given, n=task.n_out, seed=seed))
     points = given[np.arange(task.n_out) % len(given)]
     if model == "jitter":
         noisy = add_noise(points, 0.01, 0.03, shape_rng(shape, seed, stream=1))
