@@ -28,8 +28,8 @@ from ..models.base import Progress, ignore
 from ..pipelines.arguments import as_bits, as_temperature, sparser_count
 from ..zoo import LoadedModel, load
 from .codecs import CODECS, Codec, at_equal_bytes
+from .machine import machine_facts
 from .names import sampler_and_recoverer
-from .run import machine_facts
 from .units import units
 
 Points = NDArray[np.float64]

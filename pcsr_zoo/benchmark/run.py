@@ -15,12 +15,10 @@ upsamples with `even=True`. There are references:
 from __future__ import annotations
 
 import os
-import platform
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -31,6 +29,7 @@ from ..datasets.pugan_tasks import REFERENCES, TASKS, Points, Task, add_noise, g
 from ..errors import CloudError, OptionError
 from ..metrics.conventions import get_convention, table_row
 from ..zoo import LoadedModel, load
+from .machine import machine_facts
 from .names import is_even, split_model
 from .patch_thirds import THIRDS, thirds
 from .report import markdown_table, read_results, write_benchmarks_md, write_results
@@ -268,23 +267,6 @@ def _sampler(name: str, loaded: Mapping[str, LoadedModel]) -> LoadedModel:
 
 def _array(points: Any) -> Points:
     return np.asarray(points, dtype=np.float64)
-
-
-def machine_facts() -> dict[str, Any]:
-    """Facts that times depend on: system, architecture, cores and versions, but no name of the machine."""
-    versions = {}
-    for package in ("numpy", "scipy", "torch", "open3d-cpu", "open3d"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **versions,
-    }
 
 
 def _units(convention: str) -> dict[str, str]:
