@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import zipfile
 from os import PathLike
@@ -13,11 +14,13 @@ import numpy as np
 from ..cloud import COLORS, NORMALS, Cloud
 from ..errors import CloudError, FileError
 from .atomic import atomic_path
-from .columns import cloud_from_columns, float32_is_enough, normalized_colors, numeric
+from .columns import Columns, float32_is_enough, normalized_colors, numeric
 from .files import readable_file
 from .limits import check_columns, check_expansion
+from .named import cloud_from_named, columns_as_named, named
 from .recovery_note import KEY, note_from_text, note_of, note_to_text
 
+_log = logging.getLogger("pcsr_zoo")
 _NOTE = "pcsr.json"  # name of an array that has one string, the recovery note
 _POSITION_NAMES = ("positions", "xyz", "points", "pos", "coords", "coord", "pc", "pcd", "vertices", "data")
 _COLOR_NAMES, _NORMAL_NAMES = ("colors", "rgb", "color", "colours", "rgba"), ("normals", "normal", "nxyz")
@@ -44,11 +47,26 @@ def read_npy(path: str | PathLike[str]) -> Cloud:
     return _cloud(array, {}, path, "NPY")
 
 
+def stored_in_npy(cloud: Cloud) -> frozenset[str]:
+    """The attributes that a .npy file stores: `features`; all of them if the source was a structured array."""
+    return frozenset(cloud.attributes) if named(cloud, "npy") else frozenset({"features"})
+
+
 def write_npy(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
     """Write positions (N, 3) followed by `features`; other attributes cannot be stored (use .npz).
 
-    The dtype is float64, or float32 if the source was float32 and no precision is lost.
+    The dtype is float64, or float32 if the source was float32 and no precision is lost. If the source was a structured
+    array, as PDAL's, the result is one, too, with its fields in their order and in their dtypes.
     """
+    if said := named(cloud, "npy"):
+        try:
+            columns = columns_as_named(cloud, said)[0]
+        except CloudError as error:
+            raise FileError(f"cannot write {path}: {error}") from None
+        array = _structured(columns, said["dtypes"], said["sources"][None])
+        with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
+            np.lib.format.write_array(handle, array, allow_pickle=False)
+        return
     parts = [cloud.positions]
     single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
     if "features" in cloud.attributes:
@@ -59,6 +77,21 @@ def write_npy(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -
     array = np.concatenate(parts, axis=1).astype(np.float32 if single else np.float64)
     with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         np.lib.format.write_array(handle, array, allow_pickle=False)
+
+
+def _structured(columns: Columns, dtypes: dict[str, str], axes: tuple[str, ...]) -> np.ndarray:
+    """A structured array of these columns; positions get more digits than they had only if they need them."""
+    kinds: list[tuple] = []
+    for name, values in columns.items():
+        kind = np.dtype(dtypes.get(name, values.dtype))
+        if name in axes and (kind.kind != "f" or not float32_is_enough(np.stack([columns[a] for a in axes], axis=1))):
+            kind = np.dtype(np.float64)
+        kinds.append((name, kind, values.shape[1:]))
+    count = len(next(iter(columns.values())))
+    array = np.zeros(count, kinds)
+    for name, values in columns.items():
+        array[name] = values
+    return array
 
 
 def read_npz(path: str | PathLike[str]) -> Cloud:
@@ -143,11 +176,22 @@ def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: s
         table = array.reshape(-1)
         columns = {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
         columns = {name: values for name, values in columns.items() if values.dtype.kind in "fiub" and values.ndim < 3}
+        if left := [name for name in table.dtype.names or () if name not in columns]:
+            _log.warning("%s: %s have no numbers and are left out", path, ", ".join(left))
         try:
-            return cloud_from_columns(columns, {"format": kind, "encoding": "binary"})
+            cloud = cloud_from_named(
+                columns,
+                {"format": kind, "encoding": "binary"},
+                "npy",
+                dtypes={name: values.dtype.str for name, values in columns.items()},
+            )
+            cloud.attributes.update(_matching(others, len(cloud), path))
+            return cloud
         except CloudError as error:
             raise FileError(f"{path}: {error}") from None
-    array = array[0] if array.ndim == 3 and len(array) == 1 else array
+    if array.ndim == 3 and len(array) == 1:  # a batch of one
+        array = array[0]
+        others = {name: v[0] if v.ndim > 1 and v.shape[:2] == (1, len(array)) else v for name, v in others.items()}
     if array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
         hint = ""
         if array.ndim == 3:
@@ -161,11 +205,7 @@ def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: s
         raise FileError(
             f"{path} has an array of shape {array.shape}, 3 points or 3 coordinates; save the transposed array"
         )
-    fitting = {
-        name: values
-        for name, values in others.items()
-        if values.ndim in (1, 2) and len(values) == len(array) and values.dtype.kind in "fiub"
-    }
+    fitting = _matching(others, len(array), path)
     attributes = dict(fitting)
     for name, aliases in ((COLORS, _COLOR_NAMES), (NORMALS, _NORMAL_NAMES)):
         found = next(
@@ -183,3 +223,15 @@ def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: s
     metadata = {"format": kind, "encoding": "binary", "position_dtype": "float32" if single else "float64"}
     with np.errstate(invalid="ignore"):  # signaling NaNs are allowed
         return Cloud(array[:, :3].astype(np.float64), attributes, metadata)
+
+
+def _matching(others: dict[str, np.ndarray], count: int, path: Path) -> dict[str, np.ndarray]:
+    """The arrays with a number, or a row of numbers, for each point; the others are named in a warning."""
+    fitting = {
+        name: values
+        for name, values in others.items()
+        if values.ndim in (1, 2) and len(values) == count and values.dtype.kind in "fiub"
+    }
+    if left := [name for name in others if name not in fitting]:
+        _log.warning("%s: %s do not belong to its %d points and are left out", path, ", ".join(left), count)
+    return fitting
