@@ -28,7 +28,9 @@ __all__ = [
     "WRITE_SUFFIXES",
     "describe",
     "find_clouds",
+    "has_faces",
     "is_stream",
+    "list_folder",
     "open_cloud",
     "read",
     "read_mesh",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 _log = logging.getLogger("pcsr_zoo")
+_MESHES = (".obj", ".off", ".stl", ".glb", ".gltf")
 _RESULT = re.compile(r"(.+?)_(?:(?:sampled_)?[xn][\d.]+|recovered(?:_[xn][\d.]+)?(?:_draw\d+)?|mesh)")
 
 
@@ -219,6 +222,15 @@ def describe(path: str | PathLike[str], *, columns: str | None = None, dtype: st
         bits = about["bits_per_point"] and 8 * size / about["points"]
         about |= {"bytes": size, "bits_per_point": bits}
     return about
+
+
+def has_faces(path: str | PathLike[str]) -> bool:
+    """Whether a file has a mesh, whose points `read` draws.
+
+    Raises:
+        FileError: the file cannot be read.
+    """
+    return Path(path).suffix.lower() in (".ply", *_MESHES) and isinstance(_load(Path(path)), Mesh)
 
 
 def _load(path: Path, columns: str | None = None, dtype: str | None = None) -> Cloud | Mesh:

@@ -9,9 +9,11 @@ import numpy as np
 
 from ..cloud import Cloud
 from ..geometry.spinning.scan import describe_scans, scans_in
-from .las_header import describe_header
+from .las_header import describe_header, unit_of_header
 from .recovery_note import note_of
 from .trimesh import Mesh
+
+_METRIC = ("E57", "GLB", "GLTF", "KITTI")  # formats whose positions are in meters
 
 
 def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
@@ -52,6 +54,13 @@ def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
         about["recovery"] = note
     about["details"] = _details(cloud)
     return about
+
+
+def unit_of(cloud: Cloud) -> str | None:
+    """The unit of the positions, if the file or its format says one."""
+    if header := cloud.metadata.get("las", {}).get("header"):
+        return "degree" if "degrees" in cloud.metadata else unit_of_header(header)
+    return "metre" if cloud.metadata.get("format") in _METRIC else None
 
 
 def _details(cloud: Cloud) -> dict[str, Any]:
