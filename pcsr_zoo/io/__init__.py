@@ -16,6 +16,7 @@ from ..cloud import COLORS, Cloud, as_cloud
 from ..errors import FileError, OptionError
 from .formats import FORMATS, READ_SUFFIXES, WRITE_SUFFIXES, format_of, split_name
 from .mesh import DEFAULT_POINTS, read_mesh, sample_mesh
+from .numpy_files import from_structured, to_structured
 from .recovery_note import KEY, note_of
 from .side_notes import read_side_note, with_side_note
 from .streams import is_stream, plain_source, plain_target
@@ -100,10 +101,14 @@ def _finite(cloud: Cloud, path: Path, strict: bool) -> Cloud:
 def open_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
     """Convert an input or a path to a Cloud, and return a function that converts a Cloud back; see `cloud.as_cloud`.
 
+    Structured arrays, such as PDAL's, are taken, too, and given back with their fields.
+
     Raises:
         CloudError: the input cannot be used as a point cloud.
         FileError: the file cannot be read.
     """
+    if isinstance(x, np.ndarray) and x.dtype.names:
+        return from_structured(x), to_structured
     return (read(x), lambda cloud: cloud) if isinstance(x, (str, PathLike)) else as_cloud(x)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..cloud import INTENSITY, Cloud
 from ..errors import FileError, OptionError
 from .atomic import atomic_path
+from .colmap import is_colmap
 from .columns import Columns, float32_is_enough
 from .files import read_bytes
 from .layout import parse_columns
@@ -165,6 +166,7 @@ def _sizes_beside(path: Path) -> list[int]:
     """The sizes of other files of the suffix in the folder."""
     try:
         others = (p for p in sorted(path.parent.iterdir()) if p.suffix.lower() == ".bin" and p.name != path.name)
+        others = (p for p in others if not is_colmap(p.name.lower()))
         return [p.stat().st_size for p, _ in zip(others, range(_NEIGHBORS), strict=False) if p.is_file()]
     except OSError:
         return []

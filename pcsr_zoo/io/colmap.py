@@ -53,13 +53,12 @@ def read_colmap(path: str | PathLike[str]) -> Cloud:
     """
     path = Path(path)
     data = read_bytes(path)
-    rows, tracks = _from_bytes(data, path) if path.suffix.lower() == ".bin" else _from_text(data, path)
-    lengths = [len(track) for track in tracks]
-    entries = np.concatenate([np.zeros((0, 2), np.int64), *tracks])
+    rows, entries = _from_bytes(data, path) if path.suffix.lower() == ".bin" else _from_text(data, path)
+    starts = np.concatenate([[0], np.cumsum(rows["length"].astype(np.int64))])
     ids = rows["id"].astype(np.int64)
     positions = np.ascontiguousarray(rows["xyz"])
     attributes = {COLORS: rows["rgb"].copy(), ERROR: rows["error"].copy(), IDENTIFIER: ids}
-    known = _Tracks(ids, positions, rows["error"].copy(), np.concatenate([[0], np.cumsum(lengths)]), entries)
+    known = _Tracks(ids, positions, rows["error"].copy(), starts, entries)
     metadata = {
         "format": "COLMAP",
         "encoding": "binary" if path.suffix.lower() == ".bin" else "ascii",
@@ -69,33 +68,41 @@ def read_colmap(path: str | PathLike[str]) -> Cloud:
     return Cloud(positions, attributes, metadata)
 
 
-def _from_bytes(data: bytes, path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
+def _from_bytes(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, and the entries (T, 2) of all tracks."""
     broken = f"{path} is not COLMAP's points3D.bin, or is truncated: "
     if len(data) < 8:
         raise FileError(broken + f"it has {len(data)} bytes")
     (count,) = struct.unpack_from("<Q", data)
     if count * _POINT.itemsize > len(data) - 8:
         raise FileError(broken + f"{count:,} points do not fit into {len(data):,} bytes")
-    at, starts, tracks = 8, np.empty(count, np.int64), []
+    at, ends, length_at = 8, [], struct.Struct("<Q").unpack_from
     for i in range(count):
-        starts[i] = at
         at += _POINT.itemsize
         if at > len(data):
             raise FileError(broken + f"point {i:,} of {count:,} ends after the file")
-        (length,) = struct.unpack_from("<Q", data, at - 8)
-        if length * _ENTRY > len(data) - at:
-            raise FileError(broken + f"the track of point {i:,} of {count:,} ends after the file")
-        tracks.append(np.frombuffer(data, "<u4", 2 * length, at).reshape(-1, 2).astype(np.int64))
-        at += length * _ENTRY
-    if at != len(data):
+        ends.append(at)
+        at += _ENTRY * length_at(data, at - 8)[0]
+    if at > len(data):
+        raise FileError(broken + f"the track of the last of its {count:,} points ends after the file")
+    if at < len(data):
         raise FileError(broken + f"{len(data) - at:,} bytes are left after its {count:,} points")
-    whole = np.frombuffer(data, np.uint8)
-    packed = whole[starts[:, None] + np.arange(_POINT.itemsize)] if count else np.empty((0, _POINT.itemsize), np.uint8)
-    return np.frombuffer(packed.tobytes(), _POINT), tracks
+    whole, end = np.frombuffer(data, np.uint8), np.array(ends, np.int64)
+    packed = whole[end[:, None] + np.arange(-_POINT.itemsize, 0)]
+    rows = np.frombuffer(packed.tobytes(), _POINT)
+    inside = _ranges(end, _ENTRY * rows["length"].astype(np.int64))
+    return rows, np.frombuffer(whole[inside].tobytes(), "<u4").reshape(-1, 2).astype(np.int64)
 
 
-def _from_text(data: bytes, path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
-    rows, tracks = [], []
+def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The numbers from each start on, so many, one range after another."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+
+
+def _from_text(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    rows: list[tuple] = []
+    tracks: list[np.ndarray] = [np.zeros((0, 2), np.int64)]
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -114,7 +121,7 @@ def _from_text(data: bytes, path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
                 f"writes; found '{line.strip()[:60]}'"
             ) from None
         tracks.append(track)
-    return np.array(rows, _POINT), tracks
+    return np.array(rows, _POINT), np.concatenate(tracks)
 
 
 def write_colmap(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
@@ -130,16 +137,15 @@ def write_colmap(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True
     colors = cloud.attributes.get(COLORS)
     rows["rgb"] = _GRAY if colors is None else colors_as_uint8(colors[:, :3])
     rows["error"] = _UNKNOWN
-    tracks: list[np.ndarray] = [np.zeros((0, 2), np.int64)] * count
+    entries = np.zeros((0, 2), np.int64)
     known: Any = cloud.metadata.get(KEY)
     old, last = np.zeros(0, np.int64), 0
     if isinstance(known, _Tracks) and IDENTIFIER in cloud.attributes:
         last = int(known.ids.max(initial=0))
         old, source = _unchanged(cloud, known)
-        rows["id"][old], rows["error"][old] = known.ids[source], known.errors[source]
-        rows["length"][old] = np.diff(known.starts)[source]
-        for i, j in zip(old.tolist(), source.tolist(), strict=True):
-            tracks[i] = known.entries[known.starts[j] : known.starts[j + 1]]
+        lengths = np.diff(known.starts)[source]
+        rows["id"][old], rows["error"][old], rows["length"][old] = known.ids[source], known.errors[source], lengths
+        entries = known.entries[_ranges(known.starts[source], lengths)]
         if len(old) < len(known.ids):
             _log.warning(
                 "%s: %s of %s points of COLMAP's model are left out or moved; its images still refer to them",
@@ -150,13 +156,9 @@ def write_colmap(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True
     rows["id"][new] = np.arange(last + 1, last + 1 + int(new.sum()))
     with atomic_path(path, overwrite) as temporary:
         if path.suffix.lower() == ".bin":
-            with open(temporary, "wb") as handle:
-                handle.write(struct.pack("<Q", count))
-                for row, track in zip(rows, tracks, strict=True):
-                    handle.write(row.tobytes())
-                    handle.write(track.astype("<u4").tobytes())
+            temporary.write_bytes(_as_bytes(rows, entries))
         else:
-            temporary.write_text(_as_text(rows, tracks), encoding="ascii", newline="\n")
+            temporary.write_text(_as_text(rows, entries), encoding="ascii", newline="\n")
 
 
 def _unchanged(cloud: Cloud, known: _Tracks) -> tuple[np.ndarray, np.ndarray]:
@@ -174,14 +176,26 @@ def _unchanged(cloud: Cloud, known: _Tracks) -> tuple[np.ndarray, np.ndarray]:
     return rows, source[rows]
 
 
-def _as_text(rows: np.ndarray, tracks: list[np.ndarray]) -> str:
-    mean = sum(map(len, tracks)) / len(tracks) if tracks else 0.0
+def _as_bytes(rows: np.ndarray, entries: np.ndarray) -> bytes:
+    lengths = _ENTRY * rows["length"].astype(np.int64)
+    starts = 8 + np.cumsum(lengths + _POINT.itemsize) - lengths  # of the tracks
+    out = np.zeros(8 + int(lengths.sum()) + len(rows) * _POINT.itemsize, np.uint8)
+    out[:8] = np.frombuffer(struct.pack("<Q", len(rows)), np.uint8)
+    packed = np.frombuffer(rows.tobytes(), np.uint8).reshape(len(rows), _POINT.itemsize)
+    out[starts[:, None] + np.arange(-_POINT.itemsize, 0)] = packed
+    out[_ranges(starts, lengths)] = np.frombuffer(entries.astype("<u4").tobytes(), np.uint8)
+    return out.tobytes()
+
+
+def _as_text(rows: np.ndarray, entries: np.ndarray) -> str:
+    ends = np.cumsum(rows["length"].astype(np.int64))
     lines = [
         "# 3D point list with one line of data per point:",
         "#   POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)",
-        f"# Number of points: {len(rows)}, mean track length: {mean}",
+        f"# Number of points: {len(rows)}, mean track length: {len(entries) / max(1, len(rows))}",
     ]
-    for row, track in zip(rows, tracks, strict=True):
-        words = [row["id"], *map(repr, row["xyz"].tolist()), *row["rgb"], repr(float(row["error"])), *track.ravel()]
+    for row, end in zip(rows, ends.tolist(), strict=True):
+        track = entries[end - int(row["length"]) : end].ravel()
+        words = [row["id"], *map(repr, row["xyz"].tolist()), *row["rgb"], repr(float(row["error"])), *track]
         lines.append(" ".join(map(str, words)))
     return "\n".join(lines) + "\n"

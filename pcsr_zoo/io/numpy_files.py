@@ -7,7 +7,7 @@ import math
 import zipfile
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -58,12 +58,11 @@ def write_npy(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -
     The dtype is float64, or float32 if the source was float32 and no precision is lost. If the source was a structured
     array, as PDAL's, the result is one, too, with its fields in their order and in their dtypes.
     """
-    if said := named(cloud, "npy"):
+    if named(cloud, "npy"):
         try:
-            columns = columns_as_named(cloud, said)[0]
+            array = to_structured(cloud)
         except CloudError as error:
             raise FileError(f"cannot write {path}: {error}") from None
-        array = _structured(columns, said["dtypes"], said["sources"][None])
         with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
             np.lib.format.write_array(handle, array, allow_pickle=False)
         return
@@ -77,6 +76,33 @@ def write_npy(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -
     array = np.concatenate(parts, axis=1).astype(np.float32 if single else np.float64)
     with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         np.lib.format.write_array(handle, array, allow_pickle=False)
+
+
+def from_structured(array: np.ndarray, metadata: dict[str, Any] | None = None, where: str = "the array") -> Cloud:
+    """A cloud of a structured array, such as PDAL's, whose fields include x, y and z; `to_structured` is the reverse.
+
+    Raises:
+        CloudError: x, y or z is missing.
+    """
+    table = array.reshape(-1)
+    columns = {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
+    columns = {name: values for name, values in columns.items() if values.dtype.kind in "fiub" and values.ndim < 3}
+    if left := [name for name in table.dtype.names or () if name not in columns]:
+        _log.warning("%s: %s have no numbers and are left out", where, ", ".join(left))
+    dtypes = {name: values.dtype.str for name, values in columns.items()}
+    return cloud_from_named(columns, metadata or {}, "npy", dtypes=dtypes)
+
+
+def to_structured(cloud: Cloud) -> np.ndarray:
+    """A structured array (N,) with the fields that the source had, in their order and dtypes, and new ones.
+
+    Raises:
+        CloudError: an attribute is not numeric, or the source was no structured array.
+    """
+    said = named(cloud, "npy")
+    if not said:
+        raise CloudError("the cloud was not made of a structured array")
+    return _structured(columns_as_named(cloud, said)[0], said["dtypes"], said["sources"][None])
 
 
 def _structured(columns: Columns, dtypes: dict[str, str], axes: tuple[str, ...]) -> np.ndarray:
@@ -173,22 +199,12 @@ def _array(handle: IO[bytes], size: int, path: Path) -> np.ndarray:
 def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: str) -> Cloud:
     if array.dtype.names:
         check_columns(path, len(array.dtype.names))
-        table = array.reshape(-1)
-        columns = {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
-        columns = {name: values for name, values in columns.items() if values.dtype.kind in "fiub" and values.ndim < 3}
-        if left := [name for name in table.dtype.names or () if name not in columns]:
-            _log.warning("%s: %s have no numbers and are left out", path, ", ".join(left))
         try:
-            cloud = cloud_from_named(
-                columns,
-                {"format": kind, "encoding": "binary"},
-                "npy",
-                dtypes={name: values.dtype.str for name, values in columns.items()},
-            )
-            cloud.attributes.update(_matching(others, len(cloud), path))
-            return cloud
+            cloud = from_structured(array, {"format": kind, "encoding": "binary"}, str(path))
         except CloudError as error:
             raise FileError(f"{path}: {error}") from None
+        cloud.attributes.update(_matching(others, len(cloud), path))
+        return cloud
     if array.ndim == 3 and len(array) == 1:  # a batch of one
         array = array[0]
         others = {name: v[0] if v.ndim > 1 and v.shape[:2] == (1, len(array)) else v for name, v in others.items()}
