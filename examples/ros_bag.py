@@ -5,8 +5,8 @@
     pcsr upsample frames/ -x 4 -o dense/
 
 A frame is a structured .npy array with the fields of sensor_msgs/PointCloud2 (x, y, z, intensity, ring, time, ...), in
-their order and types, and so is the result. Bags of ROS 1 and 2 are read, without ROS. The name of a file is the time of
-its frame in nanoseconds.
+their order and types, and so is the result. Bags of ROS 1 and 2 are read, without ROS. The name of a file is the time
+of its frame in nanoseconds.
 """
 
 from __future__ import annotations
