@@ -123,7 +123,13 @@ def plan_outputs(
             raise click.UsageError("-o names a file and --name another; name a folder, or leave one out")
     elif given is not None and several:
         raise click.UsageError(f"-o {given} is one stream, but there are several inputs; name a folder")
-    if is_stream(Path(given or "x")) or (given is None and any(map(is_stream, sources))):
+    stream = is_stream(Path(given or "x"))
+    if stream and Path(str(given)) != Path("-") and not _is_format(Path(str(given)), suffixes):
+        raise click.BadParameter(f"'{given}' has an unknown format; use - or -.ply", param_hint="-o")
+    data_out = stream or (given is None and any(map(is_stream, sources)))
+    if data_out and suffixes is not WRITE_SUFFIXES:
+        raise click.UsageError("this is not written to standard output; name a file with -o")
+    if data_out:
         session().data_on_output = True  # so results are told on standard error
     output = Output(given, tag, folder, overwrite, suffixes, name, dict(values or {}), listed.roots, [])
     _check_template(output)

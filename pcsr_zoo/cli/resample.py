@@ -189,6 +189,8 @@ def _resample(
             own |= {"distance": distance, "synthetic": is_las(target) or None}
         if most is not None and amount["ratio"] * len(cloud) > most:
             own = {name: value for name, value in own.items() if name != "ratio"} | {"n": max(most, len(cloud))}
+            if len(cloud) >= most:
+                session().say(f"{source}: has {len(cloud):,} points, so --max-points {most} adds none")
         with progress_bar(source.name) as progress:
             result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **own)
             if normals:

@@ -226,7 +226,8 @@ def float32_is_enough(positions: np.ndarray, tolerance: float = 1e-3) -> bool:
     if not error.size or error.max() == 0:
         return True
     rows = positions[np.isfinite(positions).all(axis=1)]
-    spacing = np.linalg.norm(np.ptp(rows, axis=0)) / np.sqrt(len(rows)) if len(rows) else 0.0
+    with np.errstate(over="ignore"):
+        spacing = np.linalg.norm(np.ptp(rows, axis=0)) / np.sqrt(len(rows)) if len(rows) else 0.0
     return bool(error.max() <= tolerance * spacing)
 
 

@@ -26,6 +26,7 @@ CARTESIAN = ("cartesianX", "cartesianY", "cartesianZ")
 SPHERICAL = ("sphericalRange", "sphericalAzimuth", "sphericalElevation")
 RGB = ("colorRed", "colorGreen", "colorBlue")
 NORMAL_FIELDS = ("nor:normalX", "nor:normalY", "nor:normalZ")
+_START = b"ASTM-E57"
 NOTE = "pcsr:note"
 SCAN = "scan"
 INVALID = "cartesianInvalidState"
@@ -64,6 +65,9 @@ def read_e57(path: str | PathLike[str]) -> Cloud:
     """
     path = readable_file(path)
     lib = import_libe57(path)
+    with open(path, "rb") as handle:
+        if handle.read(len(_START)) != _START:
+            raise FileError(f"{path} is not an E57 file: it does not begin with {_START.decode()}")
     try:
         file = lib.ImageFile(str(path), "r")
         try:

@@ -108,9 +108,10 @@ def to_structured(cloud: Cloud) -> np.ndarray:
 def _structured(columns: Columns, dtypes: dict[str, str], axes: tuple[str, ...]) -> np.ndarray:
     """A structured array of these columns; positions get more digits than they had only if they need them."""
     kinds: list[tuple] = []
+    exact = float32_is_enough(np.stack([columns[axis] for axis in axes], axis=1))
     for name, values in columns.items():
         kind = np.dtype(dtypes.get(name, values.dtype))
-        if name in axes and (kind.kind != "f" or not float32_is_enough(np.stack([columns[a] for a in axes], axis=1))):
+        if name in axes and (kind.kind != "f" or (kind.itemsize < 8 and not exact)):
             kind = np.dtype(np.float64)
         kinds.append((name, kind, values.shape[1:]))
     count = len(next(iter(columns.values())))

@@ -102,6 +102,8 @@ def test_streams(folder) -> None:
         assert b"standard input" in done.stderr
         assert done.stderr.count(b"\n") == 1
     assert pcsr("upsample", folder, "-x", 2, "-o", "-").returncode == 2
+    for command in (("upsample", "-x", 2, "-o", "-.nothing"), ("mesh", "-o", "-.ply"), ("mesh", "-o", "-")):
+        assert pcsr(command[0], folder / "a.ply", *command[1:]).returncode == 2
 
 
 def test_max_points(folder) -> None:

@@ -64,6 +64,12 @@ def test_words_are_labels_and_are_written_as_words(tmp_path) -> None:
     assert set(read(tmp_path / "b.ply").attributes["labels"].tolist()) == {0, 1}
 
 
+def test_the_header_says_the_separator(tmp_path) -> None:
+    cloud = read(saved(tmp_path, "a.csv", "x,y,z,note\n1,2,3,'; drop\n4,5,6,=1;2\n"))
+    write(cloud, tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text().splitlines()[2] == "4,5,6,=1;2"
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp1252", "utf-8-sig"])
 def test_encodings(tmp_path, encoding: str) -> None:
     cloud = read(saved(tmp_path, "a.csv", "x,y,höhe,größe\n1,2,3,4\n5,6,7,8\n".encode(encoding)))
