@@ -140,7 +140,7 @@ def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None,
     if entry.stores is not None:
         stored = entry.stores(cloud)
         if lost := [name for name in cloud.attributes if name not in stored]:
-            _log.warning("%s files cannot store %s; left out of %s", path.suffix, ", ".join(lost), path)
+            _log.warning("%s files cannot store %s; left out of %s", split_name(path)[1], ", ".join(lost), path)
     note = None if entry.has_room else note_of(cloud.metadata)
     if note and is_stream(path):
         _log.warning("standard output has no place for the recovery note in this format; -.ply and -.laz have one")

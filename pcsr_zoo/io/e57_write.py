@@ -86,7 +86,7 @@ def _in_frame(about: dict[str, Any], part: Cloud) -> tuple[dict[str, Any], np.nd
     others = columns_from_cloud(Cloud(part.positions, attributes))
     for name, values in list(others.items())[3:]:
         standard = name in _STANDARD and (name not in _INDICES[:4] or values.dtype.kind in "iu")
-        fields[name if standard else "pcsr:" + _element(name)] = values
+        fields[name if standard else free_name("pcsr:" + _element(name), fields, clean=False)] = values
     return about, own, fields
 
 

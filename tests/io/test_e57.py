@@ -100,6 +100,14 @@ def test_spherical_coordinates(tmp_path) -> None:
     np.testing.assert_allclose(np.arctan2(cloud.positions[:, 1], cloud.positions[:, 0]), a)
 
 
+def test_names_that_e57_does_not_allow(tmp_path) -> None:
+    given = {"größe": np.arange(4.0), "gr  e": np.arange(4) + 9, "1st": np.zeros(4, bool), "scan": np.arange(4)}
+    write(Cloud(np.eye(4)[:, :3], given), tmp_path / "a.e57")
+    found = read(tmp_path / "a.e57").attributes
+    assert len(found) == 4
+    assert sorted(values.tolist() for values in found.values()) == sorted(v.tolist() for v in given.values())
+
+
 def test_broken_files(tmp_path) -> None:
     write(Cloud(np.random.default_rng(0).normal(size=(500, 3))), tmp_path / "a.e57")
     whole = (tmp_path / "a.e57").read_bytes()
