@@ -66,5 +66,12 @@ def unit_of(cloud: Cloud) -> str | None:
 def _details(cloud: Cloud) -> dict[str, Any]:
     if header := cloud.metadata.get("las", {}).get("header"):
         return describe_header(header)
+    if found := cloud.metadata.get("e57"):
+        names = [scan["facts"].get("name", "") for scan in found["scans"]]
+        return {"scans": names, **({"crs": found["coordinates"]} if found["coordinates"] else {})}
+    if (known := cloud.metadata.get("colmap")) is not None:
+        return {"observations": len(known.entries)}
+    if columns := cloud.metadata.get("columns"):
+        return {"columns": columns["order"]}
     said = cloud.metadata.get("ply") or cloud.metadata.get("pcd") or {}
     return {name: value for name, value in said.items() if value not in ([], None)}
