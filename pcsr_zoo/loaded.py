@@ -22,6 +22,7 @@ from .io.recovery_note import KEY, note_of
 from .models.base import Progress, is_learned
 from .pipelines import recovery, resample
 from .pipelines.arguments import as_count, as_ratio
+from .pipelines.marks import marked
 from .pipelines.same_kind import same_kind_method
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class LoadedModel:
         even: bool = False,
         origin: Sequence[float] | None = None,
         renumber_rings: bool = False,
+        synthetic: bool | None = None,
+        distance: bool = False,
         progress: Progress | None = None,
     ) -> CloudLike:
         """Return a denser cloud; see `pcsr_zoo.upsample`."""
@@ -96,7 +99,8 @@ class LoadedModel:
         own = self._for(cloud, ratio, n)
         options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
         options |= {"even": even, "origin": origin, "renumber_rings": renumber_rings}
-        return back(resample.upsample(cloud, ratio, n=n, model=own.model, device=self._at(device), **options))
+        dense = resample.upsample(cloud, ratio, n=n, model=own.model, device=self._at(device), **options)
+        return back(marked(dense, cloud, synthetic, distance))
 
     @same_kind_method
     def sample(
@@ -130,6 +134,8 @@ class LoadedModel:
         seed: int = 0,
         device: str | None = None,
         temperature: float = 1.0,
+        synthetic: bool | None = None,
+        distance: bool = False,
         progress: Progress | None = None,
     ) -> CloudLike:
         """Return the dense cloud of a sampled one; see `pcsr_zoo.recover`."""
@@ -137,7 +143,8 @@ class LoadedModel:
         cloud, back = open_cloud(x)
         own = self._for(cloud, ratio, n, recovers=True)
         options: dict[str, Any] = {"seed": seed, "temperature": temperature, "progress": progress}
-        return back(recovery.recover(cloud, ratio, n=n, model=own.model, device=self._at(device), **options))
+        dense = recovery.recover(cloud, ratio, n=n, model=own.model, device=self._at(device), **options)
+        return back(marked(dense, cloud, synthetic, distance))
 
     def _require(self, task: str) -> None:
         if task not in self.tasks:

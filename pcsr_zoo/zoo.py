@@ -113,6 +113,8 @@ def upsample(
     even: bool = False,
     origin: Sequence[float] | None = None,
     renumber_rings: bool = False,
+    synthetic: bool | None = None,
+    distance: bool = False,
     progress: Progress | None = None,
 ) -> CloudLike:
     """Upsample a cloud to exactly round(ratio N) points, or to exactly n.
@@ -138,6 +140,9 @@ def upsample(
             found.
         renumber_rings: for such scans, whether all rings, measured and new ones, get whole numbers from 0 upwards.
             Otherwise new points get the number between those of the rings below and above, rounded if it is an integer.
+        synthetic: whether new points get 1 in the attribute `synthetic`, the flag of LAS, and measured ones 0. By
+            default, for clouds of LAS files and of spinning LiDAR, and with `distance`.
+        distance: whether all points get the attribute `distance_to_measured`, in the unit of the positions.
         progress: a function that is called with (stage, fraction done).
 
     Returns:
@@ -150,6 +155,7 @@ def upsample(
     """
     options: dict[str, Any] = {"seed": seed, "keep_input": keep_input, "noise": noise, "progress": progress}
     options |= {"even": even, "origin": origin, "renumber_rings": renumber_rings}
+    options |= {"synthetic": synthetic, "distance": distance}
     if model is not None:
         return load(model).upsample(x, ratio, n=n, device=device, **options)
     cloud, back = open_cloud(x)
@@ -212,6 +218,8 @@ def recover(
     seed: int = 0,
     device: str | None = None,
     temperature: float = 1.0,
+    synthetic: bool | None = None,
+    distance: bool = False,
     progress: Progress | None = None,
 ) -> CloudLike:
     """Recover a dense cloud of exactly round(ratio N) points, or of exactly n, from a sampled one.
@@ -230,6 +238,7 @@ def recover(
         seed: seed of the random numbers. A generative model returns another result for each seed.
         device: see `upsample`.
         temperature: factor on the standard deviation of what a generative model draws at random; 0 gives the mean.
+        synthetic, distance: see `upsample`; the points of `x` are the measured ones.
         progress: a function that is called with (stage, fraction done).
 
     Returns:
@@ -245,6 +254,7 @@ def recover(
     cloud, back = open_cloud(x)
     loaded = load(remembered_model(cloud.metadata) if model is None else model)
     options: dict[str, Any] = {"seed": seed, "temperature": temperature, "progress": progress}
+    options |= {"synthetic": synthetic, "distance": distance}
     return back(loaded.recover(cloud, ratio, n=n, device=device, **options))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from ..errors import PcsrError, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_STREAM = re.compile(r"-\.[a-z]\w*(\.gz)?", re.IGNORECASE)
 INTERRUPTED = 130  # the exit status that shells use: 128 + SIGINT
 
 
@@ -28,11 +30,12 @@ class Session:
 
     quiet: bool = False
     verbose: bool = False
+    data_on_output: bool = False  # a cloud is written there
 
     def say(self, text: str) -> None:
-        """Print a result on standard output, unless --quiet."""
+        """Print a result on standard output, or on standard error if a cloud is written there; unless --quiet."""
         if not self.quiet:
-            echo(text)
+            echo(text, err=self.data_on_output)
 
     def note(self, text: str) -> None:
         """Print a detail on standard error, if --verbose."""
@@ -115,6 +118,10 @@ def common_options(command: F) -> F:
 
 class App(click.Group):
     """A group of commands that prints every exception as one line and sets the exit status."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """A stream with a format, such as -.csv, is no option."""
+        return super().parse_args(ctx, [f"./{arg}" if _STREAM.fullmatch(arg) else arg for arg in args])
 
     def invoke(self, ctx: click.Context) -> Any:
         with _warnings_as_lines(ctx.find_root().ensure_object(Session)):

@@ -50,6 +50,12 @@ def check_amount(ratio: float | None, n: int | None, command: str, optional: boo
     return f"x{ratio:g}"
 
 
+def amount_values(ratio: float | None, n: int | None) -> dict[str, str]:
+    """What {ratio} and {n} of --name stand for; only one that was given can be used."""
+    given = {"ratio": None if ratio is None else f"{ratio:g}", "n": None if n is None else str(n)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def check_size(size: int, n: int | None, command: str, drawn: bool) -> None:
     """Check -n against the number of points of an input; `drawn`: they were drawn from a mesh.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,53 @@ from ..errors import FileError
 from .app import echo, session
 
 
-def expand(inputs: Sequence[str]) -> list[Path]:
-    """List each file as itself and each folder as the supported files in it, without duplicates.
+@dataclass
+class Listed:
+    """The files that were named, or lie in folders that were named; and what was left out there.
+
+    Attributes:
+        files: the files, without duplicates.
+        roots: file -> the folder that was named.
+        others: folders and files of other formats in these folders.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    roots: dict[Path, Path] = field(default_factory=dict)
+    others: list[Path] = field(default_factory=list)
+
+
+def expand(inputs: Sequence[str], recursive: bool = False) -> Listed:
+    """List each file as itself and each folder as the supported files in it.
 
     A missing path and a folder without such files are kept, so that reading them raises the error.
     """
-    from ..io import find_clouds
+    from ..io import list_folder
 
+    listed = Listed()
     found: dict[Path, None] = {}
     for name in inputs:
         path = Path(name)
+        inside: list[Path] = []
         if path.is_dir():
             with contextlib.suppress(FileError):
-                found.update(dict.fromkeys(find_clouds(path)))
-                continue
-        found[path] = None
-    return list(found)
+                inside, others = list_folder(path, recursive)
+                listed.others += others
+                listed.roots.update(dict.fromkeys(inside, path))
+        found.update(dict.fromkeys(inside or [path]))
+    listed.files = list(found)
+    return listed
 
 
-def for_each(paths: Sequence[Path], work: Callable[[Path], None]) -> None:
-    """Do `work` on every path. An error is printed and the other paths are processed; the exit status is then 1."""
-    from ..io import find_clouds
+def for_each(paths: Sequence[Path], work: Callable[[Path], None], left_out: Sequence[str] | None = None) -> None:
+    """Do `work` on every path. An error is printed and the other paths are processed; the exit status is then 1.
+
+    Args:
+        paths: the inputs.
+        work: a function of one of them.
+        left_out: what was not processed, in words. It is printed at the end, with the number of files done; None: no
+            such line is printed.
+    """
+    from ..io import find_clouds, is_stream
 
     failed = 0
     for path in paths:
@@ -45,97 +71,31 @@ def for_each(paths: Sequence[Path], work: Callable[[Path], None]) -> None:
         except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.ClickException, click.exceptions.Exit):
             raise
         except BaseException as error:  # panics of Rust libraries are no Exception
-            session().report(error, str(path))
+            session().report(error, "" if is_stream(path) else str(path))
             failed += 1
+    if left_out or (left_out is not None and len(paths) > 1):
+        text = f"{len(paths) - failed} of {len(paths)} files are done"
+        session().say(text + (f"; left out: {', '.join(left_out)}" if left_out else ""))
     if failed and len(paths) > 1:
         echo(f"{failed} of {len(paths)} files failed; {len(paths) - failed} succeeded.", err=True)
     if failed:
         raise click.exceptions.Exit(1)
 
 
-@dataclass(frozen=True)
-class Output:
-    """The paths of the outputs.
+def is_las(path: Path) -> bool:
+    """Whether a file is LAS or LAZ by its name, and so has flags of points."""
+    from ..io import split_name
 
-    Attributes:
-        given: the value of -o, or None.
-        tag: the ending that is added to an input's name, for example "x4".
-        folder: whether -o names a folder.
-        overwrite: whether existing files may be replaced.
-        suffixes: the formats that can be written.
-    """
-
-    given: str | None
-    tag: str
-    folder: bool
-    overwrite: bool
-    suffixes: tuple[str, ...]
-
-    def path(self, source: Path) -> Path:
-        """The path of an input's output. Formats that cannot be written become .ply."""
-        if self.given and not self.folder:
-            return Path(self.given)
-        suffix = source.suffix if source.suffix.lower() in self.suffixes else ".ply"
-        parent = Path(self.given) if self.given else source.parent
-        return parent / f"{source.stem}_{self.tag}{suffix}"
-
-    def check(self, target: Path, sources: Sequence[Path]) -> None:
-        """Check an output, and the file of its recovery note; see `check_target`."""
-        check_target(target, sources, self.overwrite)
-
-
-def plan_outputs(
-    inputs: Sequence[str], given: str | None, tag: str, overwrite: bool, suffixes: tuple[str, ...] | None = None
-) -> tuple[list[Path], Output]:
-    """Plan the input files and the paths of their outputs, which are clouds unless `suffixes` lists other formats.
-
-    Raises:
-        UsageError: -o names one file for several inputs or has an unknown format; or two outputs have the same path.
-        FileError: the output folder cannot be created.
-    """
-    from ..io import WRITE_SUFFIXES, results_among
-
-    suffixes = suffixes or WRITE_SUFFIXES
-    sources = expand(inputs)
-    several = len(sources) > 1 or any(Path(name).is_dir() for name in inputs)
-    folder = False
-    if given is not None:
-        suffix = Path(given).suffix.lower()
-        folder = Path(given).is_dir() or given.endswith(("/", os.sep))
-        if not folder and several and suffix in suffixes:
-            raise click.UsageError(f"-o {given} is one file, but there are several inputs; name a folder")
-        folder = folder or several
-        if not folder and suffix not in suffixes:
-            raise click.BadParameter(
-                f"'{given}' has an unknown format; use one of the suffixes {', '.join(sorted(suffixes))}, "
-                "or name an existing folder",
-                param_hint="-o",
-            )
-    output = Output(given, tag, folder, overwrite, suffixes)
-    listed = {Path(name) for name in inputs}
-    results = results_among(sources) - listed
-    if tag.startswith("recovered"):  # samples are the results that it takes
-        results = {path for path in results if "_sampled_" not in path.stem}
-    if results:
-        more = f" and {len(results) - 1} more" if len(results) > 1 else ""
-        session().say(f"left out {min(results)}{more}: results of other files here; name a file to use it")
-        sources = [source for source in sources if source not in results]
-    taken: dict[Path, Path] = {}
-    for source in sources:
-        other = taken.setdefault(output.path(source), source)
-        if other != source:
-            raise click.UsageError(
-                f"{other} and {source} would both be written to {output.path(source)}; process them one by one"
-            )
-    if folder and given is not None:
-        make_folder(Path(given))
-    return sources, output
+    return split_name(path)[1].lower().removesuffix(".gz") in (".las", ".laz")
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a file, including the file of its recovery note, if any."""
+    """Bytes of a file, including the file of its recovery note, if any; 0 for a stream."""
+    from ..io import is_stream
     from ..io.side_notes import side_note_path
 
+    if is_stream(path):
+        return 0
     beside = side_note_path(path)
     return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
 
@@ -160,6 +120,10 @@ def check_target(target: Path, sources: Sequence[Path], overwrite: bool) -> None
     Raises:
         FileError: its folder does not exist or is not writable, it is an input, or it exists and `overwrite` is False.
     """
+    from ..io import is_stream
+
+    if is_stream(target):
+        return
     if not target.parent.is_dir():
         raise FileError(f"{target}: the folder {target.parent} does not exist; create it, or name another with -o")
     if not os.access(target.parent, os.W_OK):

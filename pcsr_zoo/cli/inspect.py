@@ -43,7 +43,7 @@ def info(files: tuple[str, ...], as_json: bool, reading: dict[str, Any]) -> None
     from ..datasets.training_set import is_training_file
     from ..io import describe
 
-    paths = expand(files)
+    paths = expand(files).files
     several = len(files) > 1 or Path(files[0]).is_dir()
     layout = {key: reading[key] for key in ("columns", "dtype")}
     found: list[dict[str, Any]] = []

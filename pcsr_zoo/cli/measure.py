@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..errors import OptionError
 from .app import common_options, echo, named, session
 from .choices import check_model, check_name
 from .complete import PATH
@@ -23,6 +24,13 @@ from .progress import progress_bar
 @with_convention
 @click.option("--emd", is_flag=True, help="Add the earth mover's distance; requires equal numbers of points.")
 @click.option("--uniformity", is_flag=True, help="Add PU-GAN's uniformity.")
+@click.option(
+    "--units",
+    type=click.Choice(("paper", "file")),
+    default="paper",
+    show_default=True,
+    help="paper: normalized, as published tables; file: mean, RMSE, 95 % and largest in the unit of the files.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with values that are not times 1000.")
 @with_reading
 @common_options
@@ -33,19 +41,27 @@ def evaluate(
     convention: str,
     emd: bool,
     uniformity: bool,
+    units: str,
     as_json: bool,
     reading: dict[str, Any],
 ) -> None:
     """Compare a cloud with its ground truth: Chamfer (CD) and Hausdorff (HD) distance, distance to the surface (P2F).
 
     Each value is printed with its unit and frame. PRED and GT are clouds, or meshes, from which 8192 points are drawn.
+    With --units file, a mesh as GT is the surface itself.
 
     \b
     Examples:
       pcsr evaluate scan_recovered.ply scan.ply
+      pcsr evaluate scan_recovered.ply scan.ply --units file
       pcsr evaluate scan_recovered.ply scan.ply --convention plain --json
     """
-    from ..benchmark.units import units
+    if units == "file":
+        if emd or uniformity:
+            raise click.UsageError("--emd and --uniformity are normalized; leave out --units file")
+        _in_units(prediction, ground_truth, mesh, as_json, reading)
+        return
+    from ..benchmark.units import units as units_of
     from ..io import read
     from ..io.mesh import read_mesh
     from ..metrics.conventions import CONVENTIONS
@@ -58,7 +74,7 @@ def evaluate(
     surface = read_mesh(Path(mesh)) if mesh else None
     with named(prediction):
         result = compare(found, truth, mesh=surface, convention=convention, emd=emd, uniformity=uniformity)
-    meaning = {key: text for key, text in units(convention).items() if key in result}
+    meaning = {key: text for key, text in units_of(convention).items() if key in result}
     there, back = nearest_distances(found, truth), nearest_distances(truth, found)
     plain = {"mean": (there.mean() + back.mean()) / 2, "largest": max(there.max(), back.max())}
     if as_json:
@@ -80,6 +96,42 @@ def evaluate(
         else:
             numbers = _thousandfold(value)
         echo(f"  {key}: {numbers:<10} {text}")
+
+
+def _in_units(prediction: str, ground_truth: str, mesh: str | None, as_json: bool, reading: dict[str, Any]) -> None:
+    """Print distances in the unit of the files."""
+    from ..io import has_faces, read
+    from ..io.about import unit_of
+    from ..io.mesh import read_mesh
+    from ..metrics.in_units import distances_in_units
+
+    found = read(Path(prediction), **reading).validate(prediction)
+    truth = None
+    if mesh is None and has_faces(ground_truth):
+        mesh = ground_truth
+    else:
+        truth = read(Path(ground_truth), **reading).validate(ground_truth)
+    with named(prediction):
+        result = distances_in_units(found, truth, read_mesh(Path(mesh)) if mesh else None)
+    known = list(dict.fromkeys(filter(None, map(unit_of, filter(None, (found, truth))))))
+    if len(known) > 1:
+        raise OptionError(f"{prediction} is in {known[0]} and {ground_truth} in {known[1]}; convert one of them first")
+    unit = known[0] if known else "the unit of the files, which they do not say"
+    if as_json:
+        files = {"prediction": prediction, "ground_truth": ground_truth, "mesh": mesh, "unit": unit}
+        echo(to_json({**files, **result}))
+        return
+    echo(f"{prediction} against {ground_truth}; distances in {unit}")
+    meaning = {
+        "to_truth": f"from each point to the nearest of {ground_truth}",
+        "from_truth": f"from each point of {ground_truth} to the nearest",
+        "to_mesh": f"from each point to the surface {mesh}",
+        "vertical": "heights above " + (f"the surface {mesh}" if mesh else f"the triangulated {ground_truth}"),
+    }
+    names = {"mean": "mean", "rmse": "RMSE", "p95": "95 %", "largest": "largest", "bias": "bias"}
+    for key, values in result.items():
+        numbers = ", ".join(f"{name} {values[part]:.4g}" for part, name in names.items() if part in values)
+        echo(f"  {meaning[key]} ({values['points']:,.0f} points): {numbers}")
 
 
 def _thousandfold(value: float) -> str:

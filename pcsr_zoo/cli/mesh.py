@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .app import common_options, session
 from .complete import PATH
-from .files import for_each, plan_outputs, tell_drawn
-from .options import with_drawn_points
+from .files import for_each, tell_drawn
+from .options import with_drawn_points, with_folders
+from .outputs import plan_outputs
 
 
 @click.command(short_help="Make a mesh of clouds.")
@@ -47,6 +49,7 @@ from .options import with_drawn_points
 )
 @click.option("--estimate-normals", "estimate", is_flag=True, help="Do not use the normals of the file.")
 @with_drawn_points
+@with_folders
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @common_options
 def mesh(
@@ -59,6 +62,7 @@ def mesh(
     estimate: bool,
     points: int | None,
     overwrite: bool,
+    folders: dict[str, Any],
 ) -> None:
     """Reconstruct the surface of clouds as triangle meshes.
 
@@ -77,7 +81,7 @@ def mesh(
     from ..io import MESH_SUFFIXES, read, write_mesh
     from ..pipelines.surface import reconstruct_surface
 
-    sources, out = plan_outputs(inputs, output, "mesh", overwrite, MESH_SUFFIXES)
+    sources, out = plan_outputs(inputs, output, "mesh", overwrite, MESH_SUFFIXES, **folders)
 
     def one(source: Path) -> None:
         start = time.perf_counter()
@@ -92,4 +96,4 @@ def mesh(
         size = f"{len(found.vertices):,} vertices, {len(found.triangles):,} triangles"
         session().say(f"{target}: {len(cloud):,} points -> {size} in {time.perf_counter() - start:.1f} s ({method})")
 
-    for_each(sources, one)
+    for_each(sources, one, out.left_out)

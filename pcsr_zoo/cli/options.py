@@ -32,6 +32,23 @@ def with_reading(command: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def with_folders(command: F) -> F:
+    """--recursive and --name, which the command gets as one dictionary `folders`, arguments of `plan_outputs`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, recursive: bool, name: str | None, **options: Any) -> Any:
+        return command(*args, folders={"recursive": recursive, "name": name}, **options)
+
+    for option in (
+        click.option(
+            "--name", metavar="TEMPLATE", help='Names of the outputs, such as "{stem}_x{ratio}{suffix}"; also {tag}.'
+        ),
+        click.option("--recursive", is_flag=True, help="Also take the clouds in folders of a folder."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
 with_seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random numbers."
 )
@@ -41,7 +58,12 @@ with_output = click.option(
     "--output",
     type=PATH,
     metavar="OUT",
-    help="Output file, whose suffix sets the format, or folder.",
+    help="Output file, whose suffix sets the format; or folder; or - for standard output (-.ply: as PLY).",
+)
+with_distance = click.option(
+    "--distance",
+    is_flag=True,
+    help="Add to all points their distance to the nearest measured point, and flag new points as synthetic.",
 )
 with_drawn_points = click.option(
     "--points", type=click.IntRange(min=1), metavar="N", help="Number of points to draw from a mesh [default: 8192]."

@@ -107,7 +107,7 @@ def render(
     if reference and color_by not in (None, "distance"):
         raise click.UsageError(f"--reference can only be used with --color-by distance, not with {color_by}")
     color_by = "distance" if reference else color_by
-    paths, target = expand(files), Path(output)
+    paths, target = expand(files).files, Path(output)
     check_picture_path(target)
     check_target(target, [*paths, *([Path(reference)] if reference else [])], overwrite)
     clouds = []

@@ -10,10 +10,11 @@ import click
 
 from ..errors import OptionError
 from .app import common_options, session
-from .choices import check_amount, check_device, check_draws, check_size, load_model
+from .choices import amount_values, check_amount, check_device, check_draws, check_size, load_model
 from .complete import PATH, complete_model
-from .files import for_each, plan_outputs, tell_drawn
-from .options import with_device, with_output, with_reading, with_seed, with_temperature
+from .files import for_each, is_las, tell_drawn
+from .options import with_device, with_distance, with_folders, with_output, with_reading, with_seed, with_temperature
+from .outputs import plan_outputs, stream_target
 from .progress import progress_bar
 
 
@@ -29,6 +30,8 @@ from .progress import progress_bar
     help="A model, the folder of a checkpoint, or hf:OWNER/REPO. By default the model in the recovery note, or jetnet.",
 )
 @with_output
+@with_folders
+@with_distance
 @with_seed
 @click.option(
     "--draws",
@@ -54,6 +57,8 @@ def recover(
     temperature: float,
     device: str | None,
     overwrite: bool,
+    distance: bool,
+    folders: dict[str, Any],
     reading: dict[str, Any],
 ) -> None:
     """Recover dense clouds from sampled ones.
@@ -75,7 +80,7 @@ def recover(
     check_device(device)
     named = None if model is None else load_model(model, "recover", device)
     remembered: dict[str, Any] = {}  # models of recovery notes, each loaded once for all files
-    sources, out = plan_outputs(inputs, output, tag, overwrite)
+    sources, out = plan_outputs(inputs, output, tag, overwrite, **folders, values=amount_values(ratio, n))
 
     def one(source: Path) -> None:
         from ..io import read, write
@@ -86,6 +91,7 @@ def recover(
         targets = _numbered(out.path(source), draws)
         for target in targets:
             out.check(target, sources)
+        marks: dict[str, Any] = {"distance": distance, "synthetic": is_las(targets[0]) or None}
         cloud = read(source, **reading).validate(str(source))
         session().note(f"{source}: {cloud!r}")
         tell_drawn(source, cloud)
@@ -101,7 +107,10 @@ def recover(
         check_size(len(cloud), n, "recover", drawn=False)
         for draw, target in enumerate(targets):
             with progress_bar(source.name if draws == 1 else f"{source.name}, draw {draw + 1} of {draws}") as progress:
-                result = loaded.recover(cloud, ratio, n=n, seed=seed + draw, temperature=temperature, progress=progress)
+                result = loaded.recover(
+                    cloud, ratio, n=n, seed=seed + draw, temperature=temperature, progress=progress, **marks
+                )
+            target = stream_target(target, cloud)
             write(result, target, like=cloud, overwrite=overwrite)
             session().note(f"{target}: {result!r}")
             seconds, start = time.perf_counter() - start, time.perf_counter()
@@ -109,7 +118,7 @@ def recover(
                 f"{target}: {len(cloud):,} -> {len(result):,} points in {seconds:.1f} s ({model or loaded.name})"
             )
 
-    for_each(sources, one)
+    for_each(sources, one, out.left_out)
 
 
 def _where(source: Path) -> str:
@@ -122,6 +131,9 @@ def _where(source: Path) -> str:
 
 def _numbered(path: Path, draws: int) -> list[Path]:
     """The paths of the draws: scan.ply itself for one, else scan_draw1.ply, scan_draw2.ply, ..."""
+    from ..io import split_name
+
     if draws == 1:
         return [path]
-    return [path.with_name(f"{path.stem}_draw{draw}{path.suffix}") for draw in range(1, draws + 1)]
+    stem, suffix = split_name(path)
+    return [path.with_name(f"{stem}_draw{draw}{suffix}") for draw in range(1, draws + 1)]

@@ -11,10 +11,20 @@ from typing import Any, TypeVar
 import click
 
 from .app import common_options, session
-from .choices import check_amount, check_bits, check_device, check_model, check_size, load_model
+from .choices import amount_values, check_amount, check_bits, check_device, check_model, check_size, load_model
 from .complete import PATH, complete_model
-from .files import file_size, for_each, plan_outputs, tell_drawn
-from .options import with_device, with_drawn_points, with_origin, with_output, with_reading, with_seed
+from .files import file_size, for_each, is_las, tell_drawn
+from .options import (
+    with_device,
+    with_distance,
+    with_drawn_points,
+    with_folders,
+    with_origin,
+    with_output,
+    with_reading,
+    with_seed,
+)
+from .outputs import plan_outputs, stream_target
 from .progress import progress_bar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +39,7 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
             click.option("-x", "--ratio", type=float, metavar="R", help=ratio),
             click.option("-n", "n", type=int, metavar="N", help="Number of points of the result."),
             with_output,
+            with_folders,
             click.option(
                 "-m",
                 "--model",
@@ -65,6 +76,8 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
 @click.option(
     "--normals", is_flag=True, help="Write normals also where the input has none: estimated from the result, oriented."
 )
+@click.option("--max-points", type=click.IntRange(min=1), metavar="N", help="With -x: not more than N points.")
+@with_distance
 def upsample(
     inputs: tuple[str, ...],
     ratio: float | None,
@@ -74,6 +87,8 @@ def upsample(
     origin: tuple[float, float, float] | None,
     renumber_rings: bool,
     normals: bool,
+    max_points: int | None,
+    distance: bool,
     **options: Any,
 ) -> None:
     """Upsample clouds to R times as many points, or to exactly N.
@@ -93,7 +108,9 @@ def upsample(
     tag = check_amount(ratio, n, "upsample")
     amount: dict[str, Any] = {"ratio": ratio} if ratio is not None else {"n": n}
     amount |= {"keep_input": keep_input, "even": even, "origin": origin, "renumber_rings": renumber_rings}
-    _resample(inputs, tag, "upsample", amount, normals=normals, **options)
+    if max_points is not None and ratio is None:
+        raise click.UsageError("--max-points limits what -x gives; with -n, the number is known")
+    _resample(inputs, tag, "upsample", amount, normals=normals, distance=distance, most=max_points, **options)
 
 
 @click.command(short_help="Make clouds smaller, so that they can be recovered.")
@@ -139,8 +156,11 @@ def _resample(
     device: str | None,
     points: int | None,
     overwrite: bool,
+    folders: dict[str, Any],
     reading: dict[str, Any],
     normals: bool = False,
+    distance: bool = False,
+    most: int | None = None,
 ) -> None:
     from ..geometry.spinning.scan import describe_scans, scans_in
     from ..io import read, write
@@ -151,7 +171,8 @@ def _resample(
     check_device(device)
     if model is not None:
         loaded_once(model)  # an error in its name is found before files are read
-    sources, out = plan_outputs(inputs, output, tag, overwrite)
+    values = amount_values(amount.get("ratio"), amount.get("n"))
+    sources, out = plan_outputs(inputs, output, tag, overwrite, **folders, values=values)
 
     def one(source: Path) -> None:
         start = time.perf_counter()
@@ -166,12 +187,20 @@ def _resample(
         if scans:
             session().say(f"{source}: spinning LiDAR, {describe_scans(scans)}")
         loaded = loaded_once(model or default_upsampler(scans))
+        own = dict(amount)
+        if task == "upsample":
+            own |= {"distance": distance, "synthetic": is_las(target) or None}
+        if most is not None and amount["ratio"] * len(cloud) > most:
+            own = {name: value for name, value in own.items() if name != "ratio"} | {"n": max(most, len(cloud))}
+            if len(cloud) >= most:
+                session().say(f"{source}: has {len(cloud):,} points, so --max-points {most} adds none")
         with progress_bar(source.name) as progress:
-            result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **amount)
+            result = getattr(loaded, task)(cloud, seed=seed, progress=progress, **own)
             if normals:
                 from ..pipelines.surface import with_normals
 
                 result = with_normals(result)
+        target = stream_target(target, cloud)
         # a sample keeps all metadata, and may be on a grid
         write(result, target, like=None if task == "sample" else cloud, overwrite=overwrite)
         session().note(f"{target}: {result!r}")
@@ -182,14 +211,18 @@ def _resample(
             if (beside := side_note_path(target)).is_file():
                 session().say(f"  {beside}: the recovery note; keep it beside {target.name}")
 
-    for_each(sources, one)
+    for_each(sources, one, out.left_out)
 
 
 def _sizes(source: Path, cloud: Any, target: Path, left: int) -> str:
     """Bytes of the files, and what the small one takes per point of the input."""
     after = file_size(target)
     per_input = f"{8 * after / len(cloud):.2f} bits per input point"
+    if not after:  # a stream
+        return f"{left:,} of {len(cloud):,} points"
     if "mesh" in cloud.metadata:  # its file has no points to compare with
         return f"{after:,} bytes, {per_input}"
     before = file_size(source)
+    if not before:
+        return f"{after:,} bytes, {per_input}"
     return f"{before:,} -> {after:,} bytes ({after / before:.0%}), {per_input}"

@@ -48,7 +48,7 @@ def rings(
     for name in names:
         if name not in REFERENCES:
             check_model(name, "upsample")
-    paths = expand(frames)
+    paths = expand(frames).files
     everything: list[dict[str, Any]] = []
 
     def one(path: Path) -> None:

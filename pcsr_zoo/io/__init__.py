@@ -5,28 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..cloud import COLORS, INTENSITY, NORMALS, Cloud, as_cloud
+from ..cloud import COLORS, Cloud, as_cloud
 from ..errors import FileError, OptionError
-from .bin import read_bin, write_bin
-from .gltf import read_gltf
-from .las import read_las, write_las
+from .formats import FORMATS, READ_SUFFIXES, WRITE_SUFFIXES, format_of, split_name
 from .mesh import DEFAULT_POINTS, read_mesh, sample_mesh
-from .numpy_files import read_npy, read_npz, write_npy, write_npz
-from .obj import read_obj
-from .off import read_off
-from .open3d_meshes import read_stl
-from .pcd import read_pcd, write_pcd
-from .ply import read_ply, write_ply
+from .numpy_files import from_structured, to_structured
 from .recovery_note import KEY, note_of
 from .side_notes import read_side_note, with_side_note
-from .text import read_text, write_text
+from .streams import is_stream, plain_source, plain_target
 from .trimesh import Mesh
 from .write_mesh import MESH_SUFFIXES, write_mesh
 
@@ -36,55 +29,22 @@ __all__ = [
     "WRITE_SUFFIXES",
     "describe",
     "find_clouds",
+    "has_faces",
+    "is_stream",
+    "list_folder",
     "open_cloud",
     "read",
     "read_mesh",
     "results_among",
+    "split_name",
     "stores_note",
     "write",
     "write_mesh",
 ]
 
 _log = logging.getLogger("pcsr_zoo")
+_MESHES = (".obj", ".off", ".stl", ".glb", ".gltf")
 _RESULT = re.compile(r"(.+?)_(?:(?:sampled_)?[xn][\d.]+|recovered(?:_[xn][\d.]+)?(?:_draw\d+)?|mesh)")
-
-
-class _Format(NamedTuple):
-    read: Callable[..., Cloud | Mesh]
-    write: Callable[[Cloud, Path, bool], None] | None = None
-    holds: frozenset[str] | None = None  # the attributes that it can store; None: all of them
-    has_room: bool = False  # whether the file itself can store a recovery note
-    layout: tuple[str, ...] = ()  # of the options `columns` and `dtype`, those that its reader takes
-
-
-def _only(*names: str) -> frozenset[str]:
-    return frozenset(names)
-
-
-_FORMATS: dict[str, _Format] = {
-    ".ply": _Format(read_ply, write_ply, has_room=True),
-    ".pcd": _Format(read_pcd, write_pcd, has_room=True),
-    ".las": _Format(read_las, write_las, has_room=True),
-    ".laz": _Format(read_las, write_las, has_room=True),
-    ".xyz": _Format(read_text, write_text, _only(NORMALS), layout=("columns",)),
-    ".xyzn": _Format(read_text, write_text, _only(NORMALS), layout=("columns",)),
-    ".xyzrgb": _Format(read_text, write_text, _only(COLORS), layout=("columns",)),
-    ".pts": _Format(read_text, write_text, _only(INTENSITY, COLORS), layout=("columns",)),
-    ".txt": _Format(read_text, write_text, layout=("columns",)),
-    ".asc": _Format(read_text, write_text, layout=("columns",)),
-    ".csv": _Format(read_text, write_text, layout=("columns",)),
-    ".bin": _Format(read_bin, write_bin, _only(INTENSITY), layout=("columns", "dtype")),
-    ".npy": _Format(read_npy, write_npy, _only("features")),
-    ".npz": _Format(read_npz, write_npz, has_room=True),
-    ".obj": _Format(read_obj),
-    ".off": _Format(read_off),
-    ".stl": _Format(read_stl),
-    ".glb": _Format(read_gltf),
-    ".gltf": _Format(read_gltf),
-}
-
-READ_SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
-WRITE_SUFFIXES: tuple[str, ...] = tuple(suffix for suffix, entry in _FORMATS.items() if entry.write)
 
 
 def read(
@@ -96,12 +56,13 @@ def read(
     dtype: str | None = None,
     strict: bool = False,
 ) -> Cloud:
-    """Read a point cloud. The suffix, in upper or lower case, selects the format.
+    """Read a point cloud. The suffix, in upper or lower case, selects the format; `.gz` after it is decompressed.
 
     Points with a position that is NaN or infinite are left out, with a warning in the log that has their number.
 
     Args:
-        path: a cloud (PLY, PCD, LAS, LAZ, text, KITTI .bin, .npy, .npz) or a mesh (PLY, OBJ, OFF, STL, GLB, GLTF).
+        path: a cloud (PLY, PCD, LAS, LAZ, E57, PTX, text, .bin, .npy, .npz, COLMAP's points3D) or a mesh (PLY, OBJ,
+            OFF, STL, GLB, GLTF). "-" is standard input, whose format is recognized, and "-.csv" says it.
         points: number of points to sample from the surface of a mesh, by Poisson-disk sampling; 8192 by default. It
             must be None for a file with a point cloud.
         seed: seed of that sampling.
@@ -140,22 +101,28 @@ def _finite(cloud: Cloud, path: Path, strict: bool) -> Cloud:
 def open_cloud(x: Any) -> tuple[Cloud, Callable[[Cloud], Any]]:
     """Convert an input or a path to a Cloud, and return a function that converts a Cloud back; see `cloud.as_cloud`.
 
+    Structured arrays, such as PDAL's, are taken, too, and given back with their fields.
+
     Raises:
         CloudError: the input cannot be used as a point cloud.
         FileError: the file cannot be read.
     """
+    if isinstance(x, np.ndarray) and x.dtype.names:
+        return from_structured(x), to_structured
     return (read(x), lambda cloud: cloud) if isinstance(x, (str, PathLike)) else as_cloud(x)
 
 
 def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None, overwrite: bool = True) -> None:
-    """Write a point cloud. The suffix selects the format. The file is written completely or not at all.
+    """Write a point cloud. The suffix selects the format, and `.gz` after it compresses.
+
+    A file is written completely or not at all.
 
     The recovery note of a sampled cloud (`metadata["pcsr"]`, see `io.recovery_note`) is stored in the header of PLY,
-    PCD, LAS, LAZ and NPZ files. For other formats it is written to a second file, FILE.pcsr.json.
+    PCD, LAS, LAZ, E57 and NPZ files. For other formats it is written to a second file, FILE.pcsr.json.
 
     Args:
         cloud: the cloud. Attributes that the format cannot store are left out, with a warning in the log.
-        path: the file; its folder must exist.
+        path: the file; its folder must exist. "-.ply" is standard output, in this format.
         like: a cloud whose metadata (LAS header, PLY comments) and attribute dtypes are used for the file.
         overwrite: whether an existing file, and the recovery note beside it, may be replaced.
 
@@ -165,71 +132,145 @@ def write(cloud: Cloud, path: str | PathLike[str], *, like: Cloud | None = None,
         DependencyError: the format requires a library that is not installed.
     """
     path = Path(path)
-    entry = _FORMATS.get(path.suffix.lower())
+    entry = format_of(path)
     if entry is None or entry.write is None:
-        raise FileError(f"cannot write {path}: the suffix '{path.suffix}' is not one of {' '.join(WRITE_SUFFIXES)}")
-    if entry.holds is not None and (lost := [name for name in cloud.attributes if name not in entry.holds]):
-        _log.warning("%s files cannot store %s; left out of %s", path.suffix, ", ".join(lost), path)
-    with contextlib.nullcontext() if entry.has_room else with_side_note(path, note_of(cloud.metadata), overwrite):
-        entry.write(cloud if like is None else _styled(cloud, like), path, overwrite)
+        suffix = split_name(path)[1]
+        raise FileError(f"cannot write {path}: the suffix '{suffix}' is not one of {' '.join(WRITE_SUFFIXES)}")
+    cloud = cloud if like is None else _styled(cloud, like)
+    if entry.stores is not None:
+        stored = entry.stores(cloud)
+        if lost := [name for name in cloud.attributes if name not in stored]:
+            _log.warning("%s files cannot store %s; left out of %s", split_name(path)[1], ", ".join(lost), path)
+    note = None if entry.has_room else note_of(cloud.metadata)
+    if note and is_stream(path):
+        _log.warning("standard output has no place for the recovery note in this format; -.ply and -.laz have one")
+    alone = entry.has_room or is_stream(path)
+    beside = contextlib.nullcontext() if alone else with_side_note(path, note, overwrite)
+    with beside, plain_target(path, overwrite) as target:
+        entry.write(cloud, target, overwrite)
 
 
 Cloud.read, Cloud.write = staticmethod(read), write
 
 
-def find_clouds(path: str | PathLike[str]) -> list[Path]:
-    """List a file as itself, and a folder as the supported files in it, sorted by name and without subfolders.
+def find_clouds(path: str | PathLike[str], recursive: bool = False) -> list[Path]:
+    """List a file as itself, and a folder as the supported files in it, sorted by name.
+
+    Args:
+        path: a file or a folder.
+        recursive: whether the folders in a folder are listed, too.
 
     Raises:
         FileError: `path` does not exist, or the folder has no supported file.
     """
     path = Path(path)
+    if is_stream(path):
+        return [path]
     if not path.exists():
         raise FileError(f"{path}: no such file or folder")
     if not path.is_dir():
         return [path]
-    try:
-        names = sorted(p for p in path.iterdir() if not p.name.startswith("."))
-    except OSError as error:
-        raise FileError(f"{path} cannot be listed: {error.strerror or error}") from error
-    found = [p for p in names if p.suffix.lower() in _FORMATS and p.is_file()]
+    found, _ = list_folder(path, recursive)
     if not found:
         raise FileError(f"the folder {path} has no file with one of the suffixes {' '.join(READ_SUFFIXES)}")
     return found
 
 
+def list_folder(path: Path, recursive: bool = False) -> tuple[list[Path], list[Path]]:
+    """The supported files in a folder, and the folders and other files, without hidden ones; each sorted.
+
+    Raises:
+        FileError: the folder cannot be listed.
+    """
+    try:
+        names = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise FileError(f"{path} cannot be listed: {error.strerror or error}") from error
+    found, others = [], []
+    for name in names:
+        if recursive and name.is_dir() and not name.is_symlink():  # links may lead in circles
+            inside = list_folder(name, recursive)
+            found += inside[0]
+            others += inside[1]
+        elif format_of(name) is not None and name.is_file():
+            found.append(name)
+        else:
+            others.append(name)
+    return found, others
+
+
 def stores_note(path: Path) -> bool:
     """Whether files of this suffix store a recovery note themselves, not in a second file."""
-    entry = _FORMATS.get(path.suffix.lower())
+    entry = format_of(path)
     return entry is not None and entry.has_room
 
 
 def results_among(paths: Collection[Path]) -> set[Path]:
     """The files with the name of a result of `pcsr` from another of these files: a_x4.ply, a_recovered.ply."""
-    stems = {(path.parent, path.stem) for path in paths}
-    return {path for path in paths if (found := _RESULT.fullmatch(path.stem)) and (path.parent, found[1]) in stems}
+    stems = {path: split_name(path)[0] for path in paths}
+    places = {(path.parent, stem) for path, stem in stems.items()}
+    return {
+        path for path, stem in stems.items() if (found := _RESULT.fullmatch(stem)) and (path.parent, found[1]) in places
+    }
 
 
 def describe(path: str | PathLike[str], *, columns: str | None = None, dtype: str | None = None) -> dict[str, object]:
     """The facts that `pcsr info` prints; see `pcsr_zoo.io.about.describe_file`. The options are those of `read`."""
     from .about import describe_file
 
-    return describe_file(Path(path), _load(Path(path), columns, dtype))
+    path = Path(path)
+    with _opened(path) as file:
+        about = describe_file(file, _content(file, path, columns, dtype))
+    about["file"] = str(path)
+    if file != path and not is_stream(path):  # a compressed file
+        size = path.stat().st_size
+        bits = about["bits_per_point"] and 8 * size / about["points"]
+        about |= {"bytes": size, "bits_per_point": bits}
+    return about
+
+
+def has_faces(path: str | PathLike[str]) -> bool:
+    """Whether a file has a mesh, whose points `read` draws.
+
+    Raises:
+        FileError: the file cannot be read.
+    """
+    return Path(path).suffix.lower() in (".ply", *_MESHES) and isinstance(_load(Path(path)), Mesh)
 
 
 def _load(path: Path, columns: str | None = None, dtype: str | None = None) -> Cloud | Mesh:
-    entry = _FORMATS.get(path.suffix.lower())
-    if entry is None:
+    with _opened(path) as file:
+        return _content(file, path, columns, dtype)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Path]:
+    """The file to read, see `plain_source`.
+
+    Raises:
+        FileError: no format has such names.
+    """
+    if format_of(path) is None and path != Path("-"):
         if path.is_dir():
             raise FileError(f"{path} is a folder; name a file in it")
-        what = f"the unknown suffix '{path.suffix}'" if path.suffix else "no suffix"
+        suffix = split_name(path)[1]
+        what = f"the unknown suffix '{suffix}'" if suffix else "no suffix"
         raise FileError(f"{path} has {what}; supported are: {' '.join(READ_SUFFIXES)}")
+    with plain_source(path) as file:
+        yield file
+
+
+def _content(file: Path, path: Path, columns: str | None, dtype: str | None) -> Cloud | Mesh:
+    """What a file has, and the recovery note beside `path`."""
+    entry = format_of(file)
+    assert entry is not None
     options = {name: value for name, value in (("columns", columns), ("dtype", dtype)) if value is not None}
     if unused := [name for name in options if name not in entry.layout]:
-        able = " ".join(suffix for suffix, other in _FORMATS.items() if unused[0] in other.layout)
+        able = " ".join(suffix for suffix, other in FORMATS.items() if unused[0] in other.layout)
         raise OptionError(f"{path}: {unused[0]} (--{unused[0]}) is for {able} only, so leave it out")
-    found = entry.read(path, **options)
-    if isinstance(found, Cloud) and entry.write and not entry.has_room and (note := read_side_note(path)):
+    found = entry.read(file, **options)
+    may_have = isinstance(found, Cloud) and entry.write and not entry.has_room and not is_stream(path)
+    if isinstance(found, Cloud) and may_have and (note := read_side_note(path)):
         found.metadata[KEY] = note
     return found
 

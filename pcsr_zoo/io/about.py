@@ -9,9 +9,11 @@ import numpy as np
 
 from ..cloud import Cloud
 from ..geometry.spinning.scan import describe_scans, scans_in
-from .las_header import describe_header
+from .las_header import describe_header, unit_of_header
 from .recovery_note import note_of
 from .trimesh import Mesh
+
+_METRIC = ("E57", "GLB", "GLTF", "KITTI")  # formats whose positions are in meters
 
 
 def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
@@ -54,8 +56,22 @@ def describe_file(path: Path, content: Cloud | Mesh) -> dict[str, Any]:
     return about
 
 
+def unit_of(cloud: Cloud) -> str | None:
+    """The unit of the positions, if the file or its format says one."""
+    if header := cloud.metadata.get("las", {}).get("header"):
+        return "degree" if "degrees" in cloud.metadata else unit_of_header(header)
+    return "metre" if cloud.metadata.get("format") in _METRIC else None
+
+
 def _details(cloud: Cloud) -> dict[str, Any]:
     if header := cloud.metadata.get("las", {}).get("header"):
         return describe_header(header)
+    if found := cloud.metadata.get("e57"):
+        names = [scan["facts"].get("name", "") for scan in found["scans"]]
+        return {"scans": names, **({"crs": found["coordinates"]} if found["coordinates"] else {})}
+    if (known := cloud.metadata.get("colmap")) is not None:
+        return {"observations": len(known.entries)}
+    if columns := cloud.metadata.get("columns"):
+        return {"columns": columns["order"]}
     said = cloud.metadata.get("ply") or cloud.metadata.get("pcd") or {}
     return {name: value for name, value in said.items() if value not in ([], None)}

@@ -1,4 +1,4 @@
-"""Binary files without a header, .bin: rows of x, y, z and other columns, as in KITTI, nuScenes and SUN RGB-D."""
+"""Binary files without a header, .bin: rows of x, y, z and other columns, as in KITTI, nuScenes, Waymo, SUN RGB-D."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 from ..cloud import INTENSITY, Cloud
 from ..errors import FileError, OptionError
 from .atomic import atomic_path
-from .columns import Columns, cloud_from_columns, float32_is_enough
+from .colmap import is_colmap
+from .columns import Columns, float32_is_enough
 from .files import read_bytes
 from .layout import parse_columns
+from .named import cloud_from_named, columns_as_named, named, sources_of
 
 _log = logging.getLogger("pcsr_zoo")
 
@@ -27,6 +29,7 @@ _XYZ = ("x", "y", "z")
 _LAYOUTS = (
     ("KITTI", "<f4", (*_XYZ, "intensity")),
     ("nuScenes", "<f4", (*_XYZ, "intensity", "ring")),
+    ("Waymo", "<f4", (*_XYZ, "intensity", "elongation", "time")),
     ("SUN RGB-D", "<f4", (*_XYZ, "red", "green", "blue")),
     ("float32 x, y, z", "<f4", _XYZ),
     ("float64 x, y, z", "<f8", _XYZ),
@@ -67,7 +70,7 @@ def read_bin(path: str | PathLike[str], columns: str | None = None, dtype: str |
     }
     with np.errstate(invalid="ignore"):
         found = {name: column.astype(np.float32 if single else np.float64) for name, column in found.items()}
-    return cloud_from_columns(found, metadata)
+    return cloud_from_named(found, metadata, "bin", dtype=kind)
 
 
 def _table(data: bytes, kind: str, width: int, path: Path) -> np.ndarray:
@@ -104,8 +107,8 @@ def _guess(data: bytes, kind: str | None, path: Path) -> tuple[str, str, tuple[s
                 fitting.append((_roughness(table), layout))
     if not fitting:
         raise FileError(
-            f"{path} is not a scan of KITTI, nuScenes or SUN RGB-D: its {len(data)} bytes are no plausible rows of "
-            "coordinates; it is truncated or has another format (--columns x,y,z,_ and --dtype set the layout)"
+            f"{path} is not a scan of KITTI, nuScenes, Waymo or SUN RGB-D: its {len(data)} bytes are no plausible "
+            "rows of coordinates; it is truncated or has another format (--columns x,y,z,_ and --dtype set the layout)"
         )
     if path.name.lower().endswith(".pcd.bin"):  # the suffix of nuScenes
         fitting = [entry for entry in fitting if entry[1][0] == "nuScenes"] or fitting
@@ -129,12 +132,21 @@ def _plausible(table: np.ndarray, names: tuple[str, ...]) -> bool:
     extra = dict(zip(names[3:], np.nan_to_num(table[:, 3:]).T, strict=True))
     if "intensity" in extra and not ((extra["intensity"] >= 0) & (extra["intensity"] <= 65535)).all():
         return False
+    if "elongation" in extra and not _is_waymo(extra):
+        return False
     if "ring" in extra and not (extra["ring"] == np.rint(extra["ring"])).all():
         return False
     if "red" in extra:
         colors = table[:, 3:6]
         return bool(((colors >= 0) & (colors <= 1)).all() or ((colors == np.rint(colors)) & (colors <= 255)).all())
     return True
+
+
+def _is_waymo(extra: dict[str, np.ndarray]) -> bool:
+    """Whether there are few times, from 0 on, and elongations as Waymo's; colors of SUN RGB-D are neither."""
+    elongation, time = extra["elongation"], extra["time"]
+    few = time.min() >= 0 and len(np.unique(time)) <= max(1, len(time) // 100) and (np.diff(time) >= 0).all()
+    return bool(few and elongation.min() >= 0 and elongation.max() <= 2)
 
 
 def _roughness(table: np.ndarray) -> float:
@@ -154,6 +166,7 @@ def _sizes_beside(path: Path) -> list[int]:
     """The sizes of other files of the suffix in the folder."""
     try:
         others = (p for p in sorted(path.parent.iterdir()) if p.suffix.lower() == ".bin" and p.name != path.name)
+        others = (p for p in others if not is_colmap(p.name.lower()))
         return [p.stat().st_size for p, _ in zip(others, range(_NEIGHBORS), strict=False) if p.is_file()]
     except OSError:
         return []
@@ -170,24 +183,40 @@ def _gltf_beside(path: Path) -> Path | None:
     return None
 
 
+def stored_in_bin(cloud: Cloud) -> frozenset[str]:
+    """The attributes that a .bin file stores: those that its source had, else intensity."""
+    return sources_of(cloud, "bin") or frozenset({INTENSITY})
+
+
 def write_bin(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
-    """Write KITTI's layout, positions and intensity (0 if the cloud has none); other attributes cannot be stored.
+    """Write the columns and the dtype of the .bin file that the cloud was read from, else KITTI's layout.
+
+    That is positions and intensity (0 if the cloud has none) as float32.
 
     Raises:
         FileError: the file cannot be written, or float32 would move the points noticeably (UTM coordinates).
     """
+    said = named(cloud, "bin")
+    kind = np.dtype(said.get("dtype", "<f4"))
     finite = cloud.positions[np.isfinite(cloud.positions).all(axis=1)]
     with np.errstate(over="ignore", invalid="ignore"):
-        error = np.abs(finite - finite.astype(np.float32)).max(initial=0)
+        error = np.abs(finite - finite.astype(kind)).max(initial=0)
     if error > _TENTH_MILLIMETER and not float32_is_enough(finite, tolerance=1e-2):
         raise FileError(
-            f"cannot write {path}: KITTI's .bin stores float32, which would move points at these coordinates "
+            f"cannot write {path}: this .bin file stores float32, which would move points at these coordinates "
             f"by up to {error:.2g} units; subtract an origin first, or write .ply or .npz"
         )
-    table = np.zeros((len(cloud), 4), "<f4")
-    table[:, :3] = cloud.positions
-    if INTENSITY in cloud.attributes:
+    columns: Columns = dict(zip(_XYZ, cloud.positions.T, strict=True))
+    names: tuple[str, ...] = (*_XYZ, INTENSITY)
+    if said:
+        kept = {name: values for name, values in cloud.attributes.items() if name in said["sources"]}
+        columns, names = columns_as_named(Cloud(cloud.positions, kept), said)[0], tuple(said["order"])
+    elif INTENSITY in cloud.attributes:
         intensity = cloud.attributes[INTENSITY]
-        table[:, 3] = intensity if intensity.ndim == 1 else intensity[:, 0]
+        columns[INTENSITY] = intensity if intensity.ndim == 1 else intensity[:, 0]
+    table = np.zeros((len(cloud), len(names)), kind)
+    for i, name in enumerate(names):
+        if name in columns:
+            table[:, i] = columns[name]
     with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         handle.write(table.tobytes())

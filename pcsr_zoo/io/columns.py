@@ -2,7 +2,7 @@
 
 Reading groups these columns; upper and lower case do not matter:
 
-    x y z | easting northing elevation | lon lat height | Points:0 Points:1 Points:2 ...  -> positions (N, 3)
+    x y z | easting northing elevation | lon lat height | x_m y_m z_m | Points:0 Points:1 ...  -> positions (N, 3)
     nx ny nz | normal_x normal_y normal_z           -> normals (N, 3)
     red green blue | r g b | diffuse_red ...        -> colors (N, 3); alpha is a separate attribute
     intensity | scalar_intensity                    -> intensity
@@ -29,21 +29,12 @@ Sources = dict[str, tuple[str, ...]]
 _AXES = ("x", "y", "z")
 LONGITUDES = ("lon", "long", "longitude")
 _AXIS_NAMES = (
-    ("x", "easting", "east", *LONGITUDES, "coord_x", "x_coord", "pos_x", "position_x", "x_coordinate"),
-    ("y", "northing", "north", "lat", "latitude", "coord_y", "y_coord", "pos_y", "position_y", "y_coordinate"),
-    (
-        "z",
-        "elevation",
-        "elev",
-        "height",
-        "altitude",
-        "alt",
-        "coord_z",
-        "z_coord",
-        "pos_z",
-        "position_z",
-        "z_coordinate",
-    ),
+    ("x", "easting", "east", *LONGITUDES, "rechtswert", "e"),
+    ("y", "northing", "north", "lat", "latitude", "hochwert", "n"),
+    ("z", "elevation", "elev", "height", "altitude", "alt", "höhe", "hoehe", "h"),
+)
+_AROUND_AXIS = re.compile(  # coord_x, position_x, x_coordinate, utm_easting, x_m, easting_ft
+    r"^(?:coord|pos|position|point|utm|world|global)_|_(?:coord|coordinate|utm|world|m|cm|mm|km|ft|usft|meters?|metres?|feet)$"
 )
 _COMPONENT = re.compile(r"(?:points?|coords?|coordinates|positions?)(?:_m_xyz)?[:_.]([012])")  # as ParaView names them
 _NO_NAME = re.compile(r"[\s\x00-\x20\x7f#,;\"'()\[\]/]+")  # marks that a header of text or PCD cannot hold in a name
@@ -68,7 +59,8 @@ _LABELS = (
 
 def axes_among(names: Sequence[str]) -> tuple[str, ...] | None:
     """The three of the names that are x, y and z, by any usual name of theirs; None if one is missing."""
-    by_lower = {name.lower(): name for name in reversed(names)}
+    by_lower = {_AROUND_AXIS.sub("", name.lower()): name for name in reversed(names)}
+    by_lower |= {name.lower(): name for name in reversed(names)}
     found = [next((by_lower[alias] for alias in axis if alias in by_lower), None) for axis in _AXIS_NAMES]
     if None in found:
         parts = {match[1]: name for name in names if (match := _COMPONENT.fullmatch(name.lower()))}
@@ -82,6 +74,13 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
     Raises:
         CloudError: x, y or z is missing.
     """
+    return cloud_and_sources(columns, metadata)[0]
+
+
+def cloud_and_sources(
+    columns: Mapping[str, np.ndarray], metadata: Mapping[str, object] | None = None
+) -> tuple[Cloud, dict[str | None, tuple[str, ...]]]:
+    """`cloud_from_columns`, and the names of the columns of each attribute; under None, those of x, y and z."""
     left = dict(columns)
     axes = axes_among([name for name, values in left.items() if values.ndim == 1])
     if axes is None:
@@ -89,7 +88,10 @@ def cloud_from_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str,
         raise CloudError(f"the column {', '.join(missing)} is missing; found: {', '.join(left) or 'none'}")
     with np.errstate(invalid="ignore"):  # signaling NaNs are allowed
         positions = np.stack([left.pop(axis).astype(np.float64) for axis in axes], axis=1)
-    return Cloud(positions, group_columns(left)[0], metadata)
+    attributes, sources = group_columns(left)
+    named: dict[str | None, tuple[str, ...]] = {None: axes}
+    named.update(sources)  # type: ignore[arg-type]
+    return Cloud(positions, attributes, metadata), named
 
 
 def group_columns(columns: Mapping[str, np.ndarray]) -> tuple[Columns, Sources]:
@@ -224,7 +226,8 @@ def float32_is_enough(positions: np.ndarray, tolerance: float = 1e-3) -> bool:
     if not error.size or error.max() == 0:
         return True
     rows = positions[np.isfinite(positions).all(axis=1)]
-    spacing = np.linalg.norm(np.ptp(rows, axis=0)) / np.sqrt(len(rows)) if len(rows) else 0.0
+    with np.errstate(over="ignore"):
+        spacing = np.linalg.norm(np.ptp(rows, axis=0)) / np.sqrt(len(rows)) if len(rows) else 0.0
     return bool(error.max() <= tolerance * spacing)
 
 

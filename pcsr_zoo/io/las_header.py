@@ -19,6 +19,7 @@ COLORED = (2, 3, 5, 7, 8, 10)  # point formats with red, green and blue
 _COLORED = {0: 2, 1: 3, 4: 5, 6: 7, 9: 10}  # point format -> the one that adds colors
 _COARSEST = 1e-3
 _MODEL, _GEOGRAPHIC, _PROJECTED = 1024, 2048, 3072  # GeoTIFF keys
+_LINEAR_UNIT, _UNITS = 3076, {9001: "metre", 9002: "foot", 9003: "US survey foot"}
 _RECORD, _LONG_RECORD = 54, 60  # smallest size of a variable length record, in bytes
 _LARGEST = 2e9  # coordinates are 32-bit integers
 
@@ -202,6 +203,18 @@ def _short_name(wkt: str) -> str:
     name = wkt.partition('"')[2].partition('"')[0]
     codes = re.findall(r'(?:AUTHORITY\["EPSG",|ID\["EPSG",)"?(\d+)', wkt)
     return name + (f" (EPSG:{codes[-1]})" if codes else "")
+
+
+def unit_of_header(header: Any) -> str | None:
+    """The unit of length of the coordinate reference system, if it says one; of heights, too, if it is another."""
+    text = crs_text(header) or ""
+    names = re.findall(r'UNIT\["([^"]+)"', text)
+    lengths = [name for name in names if not re.search("degree|grad|radian", name, re.IGNORECASE)]
+    if lengths:
+        return lengths[0] + (f" (heights: {lengths[-1]})" if lengths[-1] != lengths[0] else "")
+    keys = next((r for r in header.vlrs if type(r).__name__ == "GeoKeyDirectoryVlr"), None)
+    codes = {key.id: key.value_offset for key in keys.geo_keys} if keys is not None else {}
+    return _UNITS.get(codes.get(_LINEAR_UNIT, 0))
 
 
 def crs_text(header: Any) -> str | None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import zipfile
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from ..cloud import COLORS, NORMALS, Cloud
 from ..errors import CloudError, FileError
 from .atomic import atomic_path
-from .columns import cloud_from_columns, float32_is_enough, normalized_colors, numeric
+from .columns import Columns, float32_is_enough, normalized_colors, numeric
 from .files import readable_file
 from .limits import check_columns, check_expansion
+from .named import cloud_from_named, columns_as_named, named
 from .recovery_note import KEY, note_from_text, note_of, note_to_text
 
+_log = logging.getLogger("pcsr_zoo")
 _NOTE = "pcsr.json"  # name of an array that has one string, the recovery note
 _POSITION_NAMES = ("positions", "xyz", "points", "pos", "coords", "coord", "pc", "pcd", "vertices", "data")
 _COLOR_NAMES, _NORMAL_NAMES = ("colors", "rgb", "color", "colours", "rgba"), ("normals", "normal", "nxyz")
@@ -44,11 +47,25 @@ def read_npy(path: str | PathLike[str]) -> Cloud:
     return _cloud(array, {}, path, "NPY")
 
 
+def stored_in_npy(cloud: Cloud) -> frozenset[str]:
+    """The attributes that a .npy file stores: `features`; all of them if the source was a structured array."""
+    return frozenset(cloud.attributes) if named(cloud, "npy") else frozenset({"features"})
+
+
 def write_npy(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
     """Write positions (N, 3) followed by `features`; other attributes cannot be stored (use .npz).
 
-    The dtype is float64, or float32 if the source was float32 and no precision is lost.
+    The dtype is float64, or float32 if the source was float32 and no precision is lost. If the source was a structured
+    array, as PDAL's, the result is one, too, with its fields in their order and in their dtypes.
     """
+    if named(cloud, "npy"):
+        try:
+            array = to_structured(cloud)
+        except CloudError as error:
+            raise FileError(f"cannot write {path}: {error}") from None
+        with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
+            np.lib.format.write_array(handle, array, allow_pickle=False)
+        return
     parts = [cloud.positions]
     single = cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions)
     if "features" in cloud.attributes:
@@ -59,6 +76,49 @@ def write_npy(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -
     array = np.concatenate(parts, axis=1).astype(np.float32 if single else np.float64)
     with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as handle:
         np.lib.format.write_array(handle, array, allow_pickle=False)
+
+
+def from_structured(array: np.ndarray, metadata: dict[str, Any] | None = None, where: str = "the array") -> Cloud:
+    """A cloud of a structured array, such as PDAL's, whose fields include x, y and z; `to_structured` is the reverse.
+
+    Raises:
+        CloudError: x, y or z is missing.
+    """
+    table = array.reshape(-1)
+    columns = {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
+    columns = {name: values for name, values in columns.items() if values.dtype.kind in "fiub" and values.ndim < 3}
+    if left := [name for name in table.dtype.names or () if name not in columns]:
+        _log.warning("%s: %s have no numbers and are left out", where, ", ".join(left))
+    dtypes = {name: values.dtype.str for name, values in columns.items()}
+    return cloud_from_named(columns, metadata or {}, "npy", dtypes=dtypes)
+
+
+def to_structured(cloud: Cloud) -> np.ndarray:
+    """A structured array (N,) with the fields that the source had, in their order and dtypes, and new ones.
+
+    Raises:
+        CloudError: an attribute is not numeric, or the source was no structured array.
+    """
+    said = named(cloud, "npy")
+    if not said:
+        raise CloudError("the cloud was not made of a structured array")
+    return _structured(columns_as_named(cloud, said)[0], said["dtypes"], said["sources"][None])
+
+
+def _structured(columns: Columns, dtypes: dict[str, str], axes: tuple[str, ...]) -> np.ndarray:
+    """A structured array of these columns; positions get more digits than they had only if they need them."""
+    kinds: list[tuple] = []
+    exact = float32_is_enough(np.stack([columns[axis] for axis in axes], axis=1))
+    for name, values in columns.items():
+        kind = np.dtype(dtypes.get(name, values.dtype))
+        if name in axes and (kind.kind != "f" or (kind.itemsize < 8 and not exact)):
+            kind = np.dtype(np.float64)
+        kinds.append((name, kind, values.shape[1:]))
+    count = len(next(iter(columns.values())))
+    array = np.zeros(count, kinds)
+    for name, values in columns.items():
+        array[name] = values
+    return array
 
 
 def read_npz(path: str | PathLike[str]) -> Cloud:
@@ -140,14 +200,15 @@ def _array(handle: IO[bytes], size: int, path: Path) -> np.ndarray:
 def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: str) -> Cloud:
     if array.dtype.names:
         check_columns(path, len(array.dtype.names))
-        table = array.reshape(-1)
-        columns = {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
-        columns = {name: values for name, values in columns.items() if values.dtype.kind in "fiub" and values.ndim < 3}
         try:
-            return cloud_from_columns(columns, {"format": kind, "encoding": "binary"})
+            cloud = from_structured(array, {"format": kind, "encoding": "binary"}, str(path))
         except CloudError as error:
             raise FileError(f"{path}: {error}") from None
-    array = array[0] if array.ndim == 3 and len(array) == 1 else array
+        cloud.attributes.update(_matching(others, len(cloud), path))
+        return cloud
+    if array.ndim == 3 and len(array) == 1:  # a batch of one
+        array = array[0]
+        others = {name: v[0] if v.ndim > 1 and v.shape[:2] == (1, len(array)) else v for name, v in others.items()}
     if array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
         hint = ""
         if array.ndim == 3:
@@ -161,11 +222,7 @@ def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: s
         raise FileError(
             f"{path} has an array of shape {array.shape}, 3 points or 3 coordinates; save the transposed array"
         )
-    fitting = {
-        name: values
-        for name, values in others.items()
-        if values.ndim in (1, 2) and len(values) == len(array) and values.dtype.kind in "fiub"
-    }
+    fitting = _matching(others, len(array), path)
     attributes = dict(fitting)
     for name, aliases in ((COLORS, _COLOR_NAMES), (NORMALS, _NORMAL_NAMES)):
         found = next(
@@ -183,3 +240,15 @@ def _cloud(array: np.ndarray, others: dict[str, np.ndarray], path: Path, kind: s
     metadata = {"format": kind, "encoding": "binary", "position_dtype": "float32" if single else "float64"}
     with np.errstate(invalid="ignore"):  # signaling NaNs are allowed
         return Cloud(array[:, :3].astype(np.float64), attributes, metadata)
+
+
+def _matching(others: dict[str, np.ndarray], count: int, path: Path) -> dict[str, np.ndarray]:
+    """The arrays with a number, or a row of numbers, for each point; the others are named in a warning."""
+    fitting = {
+        name: values
+        for name, values in others.items()
+        if values.ndim in (1, 2) and len(values) == count and values.dtype.kind in "fiub"
+    }
+    if left := [name for name in others if name not in fitting]:
+        _log.warning("%s: %s do not belong to its %d points and are left out", path, ", ".join(left), count)
+    return fitting

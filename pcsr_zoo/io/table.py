@@ -39,21 +39,22 @@ def parse_rows(
     delimiter: str | None = None,
     first_line: int = 1,
     needed: Sequence[int] | None = None,
-) -> tuple[np.ndarray, list[int]]:
+) -> tuple[np.ndarray, dict[int, list[str]]]:
     """`parse_table` for tables that programs wrote for people.
 
     Quotes are removed, and a last column that is empty in all rows is dropped. Words such as "NA" and "1.#QNAN" are
-    NaN. In columns that are not `needed`, so are empty words, and there may be columns of other words, which are NaN.
+    NaN. In columns that are not `needed`, so are empty words, and there may be columns of other words, which get whole
+    numbers, from 0, in the order of the alphabet.
 
     Returns:
-        The table, and the numbers, from 0, of its columns of words.
+        The table; and, for each column of words, by its number from 0, the words.
     """
     if not text.strip():
-        return np.empty((0, 0)), []
+        return np.empty((0, 0)), {}
     try:
         first = next(line for line in text.split("\n") if line.strip())
         check_columns(path, len(first.split(delimiter)))
-        return np.loadtxt(io.StringIO(text), delimiter=delimiter, comments=None, ndmin=2), []
+        return np.loadtxt(io.StringIO(text), delimiter=delimiter, comments=None, ndmin=2), {}
     except ValueError as error:
         found = _by_words(text, delimiter, needed)
         if found is None:
@@ -61,8 +62,10 @@ def parse_rows(
         return found
 
 
-def _by_words(text: str, delimiter: str | None, needed: Sequence[int] | None) -> tuple[np.ndarray, list[int]] | None:
-    """The table and its columns of words, or None if it is not a table."""
+def _by_words(
+    text: str, delimiter: str | None, needed: Sequence[int] | None
+) -> tuple[np.ndarray, dict[int, list[str]]] | None:
+    """The table and the words of its columns of words, or None if it is not a table."""
     lines = [line for line in text.split("\n") if line.strip()]
     rows: list[list[str]]
     if delimiter is None:
@@ -79,15 +82,16 @@ def _by_words(text: str, delimiter: str | None, needed: Sequence[int] | None) ->
     if width > 1 and not any(columns[-1]):
         columns.pop()
     out = np.empty((len(rows), len(columns)))
-    words = []
+    words: dict[int, list[str]] = {}
     for i, column in enumerate(columns):
         must = needed is None or i in needed
         values = _numbers(column, missing=_MISSING - {""} if must else _MISSING)
         if values is None:
             if must or sum(is_number(word) for word in column) * 2 > len(column):
                 return None  # numbers, and a mistake
-            words.append(i)
-        out[:, i] = np.nan if values is None else values
+            distinct, values = np.unique(np.array(column), return_inverse=True)
+            words[i] = distinct.tolist()
+        out[:, i] = values
     return (out, words) if len(words) < len(columns) else None
 
 

@@ -1,11 +1,10 @@
-"""Text files: .xyz .xyzn .xyzrgb .pts .txt .asc .csv, with one point per line."""
+"""Reading of text files: .xyz .xyzn .xyzrgb .pts .txt .asc .csv, with one point per line."""
 
 from __future__ import annotations
 
 import codecs
 import logging
 import re
-from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -13,30 +12,27 @@ import numpy as np
 
 from ..cloud import INTENSITY, Cloud
 from ..errors import CloudError, FileError
-from .atomic import atomic_path
 from .columns import (
     LONGITUDES,
     Columns,
     axes_among,
-    cloud_from_columns,
-    columns_from_cloud,
-    float32_is_enough,
     free_name,
     is_number,
 )
 from .files import read_bytes
 from .layout import COLORS, NORMALS, guess_names, parse_columns
+from .named import cloud_from_named
 from .table import parse_rows
 
 _log = logging.getLogger("pcsr_zoo")
 
 _COMMENTS = ("#", "//")
-_ROWS_AT_A_TIME = 100_000
 _BYTE_ORDERS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
 _COUNT = re.compile(r"\s*\d{1,18}\s*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+_COMMA_IN_NUMBER = re.compile(r"(?<![^;\s\"'])([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?![^;\s\"'])")
+_LETTER = re.compile(r"[^\W\d_eE]")
 _GRID = re.compile(r"\s*(ncols|nrows|xllcorner|yllcorner|xllcenter|yllcenter)\b", re.IGNORECASE)
-_COLMAP = ["POINT3D_ID", "x", "y", "z", "red", "green", "blue", "ERROR"]  # and tracks of any length
 
 
 def read_text(path: str | PathLike[str], columns: str | None = None) -> Cloud:
@@ -44,8 +40,8 @@ def read_text(path: str | PathLike[str], columns: str | None = None) -> Cloud:
 
     Column names come from a header line, which may be a comment, or are guessed, see `layout.guess_names`; a warning
     in the log then says what was assumed, unless the suffix says it. A first line with a single number is the number of
-    points; .pts files may have several such blocks. Columns of words are left out, with a warning. COLMAP's
-    points3D.txt is read without its tracks.
+    points; .pts files may have several such blocks. Words of a column become whole numbers, and are written again, see
+    `named`.
 
     Args:
         path: the file.
@@ -59,9 +55,6 @@ def read_text(path: str | PathLike[str], columns: str | None = None) -> Cloud:
     given = None if columns is None else parse_columns(columns)
     lines = re.split(r"\r\n|\n|\r", _decode(read_bytes(path), path))
     comments, lines = _strip_comments(lines)
-    colmap = any("POINT3D_ID" in comment for comment in comments)
-    if colmap:
-        lines = [" ".join(line.split()[: len(_COLMAP)]) for line in lines]
     first = _first(lines)
     if first < len(lines) and _GRID.match(lines[first]):
         raise FileError(f"{path} is an ESRI ASCII grid of heights, not a list of points; convert it with GDAL, to .xyz")
@@ -71,10 +64,13 @@ def read_text(path: str | PathLike[str], columns: str | None = None) -> Cloud:
     if first < len(lines) and not any(_is_value(word) for word in _split(lines[first])):
         header, place, lines[first] = lines[first], first + 1, ""
         first = _first(lines)
-    delimiter, text = _delimiter(lines[first]) if first < len(lines) else None, "\n".join(lines)
-    if _has_decimal_commas(lines[first] if first < len(lines) else "", delimiter, text):
-        text = text.replace(",", ".")
-    known = given or (_COLMAP if colmap else None) or (None if header is None else _names_in(header))
+    sample = lines[first] if first < len(lines) else ""
+    delimiter, text = _delimiter(sample), "\n".join(lines)
+    if header is not None and (marked := _delimiter(header)) is not None and marked in sample:
+        delimiter = marked  # words may have other marks
+    if commas := _has_decimal_commas(sample, delimiter, text):
+        text = _with_points(text)
+    known = given or (None if header is None else _names_in(header))
     axes = None if known is None else axes_among(known)
     needed = range(3) if known is None or axes is None else [known.index(axis) for axis in axes]
     table, words = parse_rows(text, path, delimiter, needed=needed)
@@ -89,30 +85,53 @@ def read_text(path: str | PathLike[str], columns: str | None = None) -> Cloud:
         return Cloud(np.empty((0, 3)), metadata=metadata)
     if table.shape[1] < 3:
         raise FileError(f"{path} has {table.shape[1]} columns; at least three, x, y and z, are required")
+    style = None if header is None else "plain"
     if header is None:
         header = next((c for c in reversed(comments) if _names_columns(c, table.shape[1])), None)
-    names = given or (_COLMAP if colmap else None) or _names(table, header, path)
+        style = None if header is None else "comment"
+    names = given or _names(table, header, path)
     if len(names) != table.shape[1]:
         raise FileError(f"{path}: there are {len(names)} names of columns, but the rows have {table.shape[1]} columns")
-    if words:
-        _log.warning("%s: %s has words and is left out", path, " and ".join(f"column {i + 1}" for i in words))
-    named: Columns = {}
+    titles = [] if header is None else [word.strip("\"'") for word in _split(header)]
+    columns_read: Columns = {}
+    raw, meaning = {}, {}
     for i, (name, values) in enumerate(zip(names, table.T, strict=True)):
-        if i not in words and not (name == "_" and given):
-            named[free_name(name, named)] = _as_stored(name, values, path.suffix.lower())
-    if any(name.lower() in LONGITUDES for name in axes_among(list(named)) or ()):
+        if name == "_" and given:
+            continue
+        key = free_name(name, columns_read)
+        if i in words:
+            meaning[key] = words[i]
+            values = values.astype(np.int32)
+            _log.warning("%s: the words of the column %s are kept as numbers: %s", path, key, _shown(words[i]))
+        columns_read[key] = _as_stored(name, values, path.suffix.lower())
+        if i < len(titles) and not given:
+            raw[key] = titles[i]
+    if any(name.lower() in LONGITUDES for name in axes_among(list(columns_read)) or ()):
         metadata["degrees"] = "longitude and latitude"
+    layout = {"suffix": path.suffix.lower(), "header": style, "raw": raw, "delimiter": delimiter, "commas": commas}
     try:
-        return cloud_from_columns(named, metadata)
+        return cloud_from_named(columns_read, metadata, "text", meaning, **layout)
     except CloudError as error:
         raise FileError(f"{path}: {error}") from None
 
 
+def _shown(words: list[str]) -> str:
+    shown = ", ".join(f"{i} {word[:20]}" for i, word in enumerate(words[:4]))
+    return shown + (f", and {len(words) - 4:,} more" if len(words) > 4 else "")
+
+
 def _decode(data: bytes, path: Path) -> str:
+    head = np.frombuffer(data[:1024], np.uint8)
     encoding = next((name for mark, name in _BYTE_ORDERS if data.startswith(mark)), "utf-8")
-    if encoding == "utf-8" and b"\0" in data[:1024]:
-        raise FileError(f"{path} is not a text file: it has zero bytes")
-    return data.decode(encoding, "replace")
+    if encoding == "utf-8" and not head.all():
+        zeros = [float((head[start::2] == 0).mean()) if len(head) > 1 else 0.0 for start in (0, 1)]
+        if max(zeros) < 0.9 or min(zeros) > 0.1:
+            raise FileError(f"{path} is not a text file: it has zero bytes")
+        encoding = "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return data.decode("cp1252" if encoding.startswith("utf-8") else encoding, "replace")
 
 
 def _first(lines: list[str]) -> int:
@@ -142,7 +161,12 @@ def _is_value(word: str) -> bool:
 def _has_decimal_commas(line: str, delimiter: str | None, text: str) -> bool:
     if delimiter == ";":
         return "," in text
-    return delimiter is None and "," in line
+    return delimiter in (None, "\t") and "," in line and any(map(_DECIMAL_COMMA.fullmatch, line.split()))
+
+
+def _with_points(text: str) -> str:
+    """The text with decimal points; the commas in words stay."""
+    return _COMMA_IN_NUMBER.sub(r"\1.\2", text) if _LETTER.search(text) else text.replace(",", ".")
 
 
 def _strip_comments(lines: list[str]) -> tuple[list[str], list[str]]:
@@ -163,6 +187,9 @@ def _strip_comments(lines: list[str]) -> tuple[list[str], list[str]]:
 def _delimiter(line: str) -> str | None:
     if ";" in line:
         return ";"
+    cells = line.split("\t")
+    if len(cells) > 2 and not any(len(words := cell.split()) > 1 and all(map(_is_value, words)) for cell in cells):
+        return "\t"
     words = line.split()
     decimal = len(words) > 2 and all(map(_is_value, words))
     return "," if "," in line and not decimal else None
@@ -211,66 +238,3 @@ def _as_stored(name: str, values: np.ndarray, suffix: str) -> np.ndarray:
     if suffix == ".pts" and name in COLORS and np.array_equal(values, np.rint(values)) and values.min() >= 0:
         return values.astype(np.uint8 if values.max() <= 255 else np.uint16) if values.max() <= 65535 else values
     return values
-
-
-def write_text(cloud: Cloud, path: str | PathLike[str], overwrite: bool = True) -> None:
-    """Write a text file, with enough digits that positions are read back exactly.
-
-    .csv has a header and all attributes. .txt and .asc have all attributes, and a comment line with the column names if
-    there are any. .xyz has normals if the cloud has any. .xyzn has normals, .xyzrgb has colors in
-    [0, 1]. .pts has the number of points in the first line, then x y z [intensity] [r g b]. Other attributes are left
-    out.
-
-    Raises:
-        FileError: the file cannot be written; or the cloud has no normals for .xyzn, or no colors for .xyzrgb.
-    """
-    path = Path(path)
-    try:
-        header, columns = _layout(cloud, path.suffix.lower())
-    except CloudError as error:
-        raise FileError(f"cannot write {path}: {error}") from None
-    if cloud.metadata.get("position_dtype") == "float32" and float32_is_enough(cloud.positions):
-        columns.update({axis: columns[axis].astype(np.float32) for axis in ("x", "y", "z")})
-    separator = "," if path.suffix.lower() == ".csv" else " "
-    with atomic_path(path, overwrite) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
-        handle.write(header)
-        for start in range(0, len(cloud), _ROWS_AT_A_TIME):
-            words = [_format(values[start : start + _ROWS_AT_A_TIME]) for values in columns.values()]
-            handle.write("\n".join(map(separator.join, zip(*words, strict=True))) + "\n")
-
-
-def _layout(cloud: Cloud, suffix: str) -> tuple[str, Columns]:
-    """The first line of the file, or "", and the columns in order."""
-    columns = columns_from_cloud(cloud)
-    names: tuple[str, ...] = ("x", "y", "z")
-    has_normals = all(name in columns for name in NORMALS)
-    as_float = cloud.colors_as_float()
-    header = ""
-    if suffix == ".csv":
-        return ",".join(columns) + "\n", columns
-    if suffix in (".txt", ".asc"):
-        if len(columns) > 3:
-            header = "# " + " ".join(columns) + "\n"
-        return header, columns
-    if suffix == ".pts":
-        header = f"{len(cloud)}\n"
-        names += ((INTENSITY,) if INTENSITY in columns else ()) + (() if as_float is None else COLORS)
-    elif suffix == ".xyzrgb":
-        if as_float is None:
-            raise CloudError("the cloud has no colors; write .xyz instead")
-        columns.update(zip(COLORS, as_float.T, strict=True))
-        names += COLORS
-    elif suffix == ".xyzn" or has_normals:
-        if not has_normals:
-            raise CloudError("the cloud has no normals; write .xyz instead")
-        names += NORMALS
-    return header, {name: columns[name] for name in names}
-
-
-def _format(values: np.ndarray) -> Iterator[str]:
-    """The shortest text that is read back as the same number."""
-    if values.dtype.kind in "iu":
-        return map(str, values.tolist())
-    if values.dtype.itemsize <= 4:
-        return map("%.9g".__mod__, values.tolist())
-    return map(repr, values.tolist())

@@ -9,6 +9,7 @@ from .chamfer import chamfer_distance
 from .conventions import CONVENTIONS, Convention, evaluate
 from .emd import earth_movers_distance
 from .hausdorff import hausdorff_distance
+from .in_units import distances_in_units
 from .nearest import nearest_distances
 from .point_to_surface import point_to_surface
 from .surface import Surface
@@ -19,6 +20,7 @@ __all__ = [
     "Convention",
     "Surface",
     "chamfer_distance",
+    "distances_in_units",
     "earth_movers_distance",
     "estimate_area",
     "evaluate",

@@ -29,6 +29,39 @@ def point_to_surface(points: Any, mesh: Any, *, chunk: int = 1_000_000) -> NDArr
         FileError: the mesh file cannot be read.
     """
     points = as_points(points, "the cloud")
+    o3d, scene, center, scale = _scene(mesh)
+    distances = np.empty(len(points))
+    for start in range(0, len(points), chunk):
+        part = slice(start, start + chunk)
+        query = o3d.core.Tensor(((points[part] - center) / scale).astype(np.float32))
+        distances[part] = scene.compute_distance(query).numpy()
+    return distances * scale
+
+
+def height_above(points: Any, mesh: Any, *, chunk: int = 1_000_000) -> NDArray[np.float64]:
+    """The height of each point above the nearest place of the mesh straight above or below it: (N,), NaN for none.
+
+    Args and errors are those of `point_to_surface`; z is up.
+    """
+    points = as_points(points, "the cloud")
+    o3d, scene, center, scale = _scene(mesh)
+    heights = np.empty(len(points))
+    for start in range(0, len(points), chunk):
+        part = slice(start, start + chunk)
+        query = ((points[part] - center) / scale).astype(np.float32)
+        down, up = (
+            scene.cast_rays(
+                o3d.core.Tensor(np.hstack([query, np.tile(np.array([0, 0, way], np.float32), (len(query), 1))]))
+            )
+            for way in (-1, 1)
+        )
+        below, above = down["t_hit"].numpy(), up["t_hit"].numpy()
+        heights[part] = np.where(below <= above, below, -above)
+    return np.where(np.isfinite(heights), heights * scale, np.nan)
+
+
+def _scene(mesh: Any) -> tuple[Any, Any, NDArray[np.float64], float]:
+    """Open3D, the scene of a mesh that is centered and scaled, and its center (3,) and scale."""
     surface = as_surface(mesh)
     used = surface.vertices[np.unique(surface.triangles)]  # unused vertices must not change the scale
     low, high = used.min(axis=0), used.max(axis=0)
@@ -40,9 +73,4 @@ def point_to_surface(points: Any, mesh: Any, *, chunk: int = 1_000_000) -> NDArr
         o3d.core.Tensor(((surface.vertices - center) / scale).astype(np.float32)),
         o3d.core.Tensor(surface.triangles.astype(np.uint32)),
     )
-    distances = np.empty(len(points))
-    for start in range(0, len(points), chunk):
-        part = slice(start, start + chunk)
-        query = o3d.core.Tensor(((points[part] - center) / scale).astype(np.float32))
-        distances[part] = scene.compute_distance(query).numpy()
-    return distances * scale
+    return o3d, scene, center, scale

@@ -26,6 +26,7 @@ from .arguments import as_bits, as_origin, check_result, denser_count, require_d
 from .patches import upsample_in_patches
 from .scan_lines import upsample_scan
 
+_KEPT = {"las", "colmap"}  # metadata of formats whose points are measurements that others refer to
 _log = logging.getLogger("pcsr_zoo")
 
 _EVEN = 2  # an even result is picked from at least so many times the points
@@ -85,7 +86,7 @@ def upsample(
         if noise is None:
             noise = estimate_noise(working.distinct) if keep_input is not True or count > len(cloud) else 0.0
         context = replace(context, noise=noise if noise > CLEAN else 0.0, normals=_normals(cloud, working))
-        keep = context.noise == 0.0 or "las" in cloud.metadata if keep_input is None else keep_input
+        keep = context.noise == 0.0 or bool(_KEPT & set(cloud.metadata)) if keep_input is None else keep_input
         base = working.points
         if not keep:
             base = model.project(working.points, working.distinct, context)

@@ -16,8 +16,8 @@ from ..geometry.spinning.scan import Floats, Integers, Scan, agree, find_scans
 from ..geometry.transfer import blend
 from ..io.recovery_note import without_note
 from ..models.base import Context, ScanLineUpsampler
+from .marks import SYNTHETIC
 
-SYNTHETIC = "synthetic"  # the attribute that flags new points, named like the flag of LAS
 RING = "ring"
 _CHUNK = 131_072
 _REFINEMENTS = 3

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from pcsr_zoo import Cloud, write
+from pcsr_zoo.io import split_name
 from pcsr_zoo.io.gltf import _BIN, _JSON
 
 N = 40
@@ -35,11 +36,12 @@ WORDS = (
     b"#",
     b",",
 )
+WRITTEN = (".ply", ".pcd", ".las", ".laz", ".csv", ".npz", ".npy", ".e57", ".bin", ".txt", ".xyz.gz")
 INTEGERS = (0, 1, 0x7F, 0xFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFE, 1 << 30)
 
 
 def base_files(folder: Path) -> list[Path]:
-    """Write 27 files, and return their paths in a fixed order."""
+    """Write 35 files, and return their paths in a fixed order."""
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, (N, 3)).round(3)
     colors = rng.integers(0, 256, (N, 3), dtype=np.uint8)
@@ -67,6 +69,18 @@ def base_files(folder: Path) -> list[Path]:
     document, packed = _gltf(points, faces, 0)
     document["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(packed).decode()
     (folder / "points.gltf").write_text(json.dumps(document))
+    for name in ("a.e57", "points3D.bin", "points3D.txt", "a.xyz.gz"):
+        write(cloud, folder / name)
+    tracks = "".join(f"{i + 1} {x} {y} {z} 1 2 3 0.5 7 {i} 8 {i}\n" for i, (x, y, z) in enumerate(points))
+    (folder / "points3D_tracks.txt").write_text(tracks)
+    scan = "4\n10\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n1 0 0 0\n0 1 0 0\n0 0 1 0\n5 6 7 1\n"
+    rows = "".join(f"{x} {y} {z} 0.5 1 2 3\n" for x, y, z in points)
+    (folder / "a.ptx").write_text(2 * (scan + rows))
+    fields = np.zeros(N, [("X", "f8"), ("Y", "f8"), ("Z", "f8"), ("Ring", "u2"), ("Name", "S4")])
+    fields["X"], fields["Y"], fields["Z"] = points.T
+    np.save(folder / "fields.npy", fields)
+    header = "E;N;H;Code\n" + "".join(f"{x};{y};{z};tree\n".replace(".", ",") for x, y, z in points)
+    (folder / "german.csv").write_bytes(header.encode("utf-16"))
     (folder / "words.csv").write_text("".join(f'{x};{y};{z};"tree"\n' for x, y, z in points))
     return sorted(path for path in folder.iterdir() if path.is_file())
 
@@ -221,11 +235,12 @@ def run(folder: Path, seed: int, first: int, count: int) -> None:
     scratch, results = Path(_made(folder / f"in{first}")), Path(_made(folder / f"out{first}"))
     for number in range(first, first + count):
         source = base[number % len(base)]
-        path = scratch / f"{number}{source.suffix}"
+        stem, suffix = split_name(source)
+        path = scratch / f"{stem}_{number}{suffix}"
         path.write_bytes(mutated(source.read_bytes(), np.random.default_rng([seed, number])))
         print(json.dumps({"case": number, "of": source.name}), flush=True)  # for a case that ends the process
-        suffix = source.suffix if source.suffix in (".ply", ".pcd", ".las", ".laz", ".csv", ".npz") else ".ply"
-        print(json.dumps({"case": number, "faults": faults(path, results / f"o{suffix}")}), flush=True)
+        suffix = suffix if suffix in WRITTEN else ".ply"
+        print(json.dumps({"case": number, "faults": faults(path, results / f"{stem}_o{suffix}")}), flush=True)
         path.unlink()
 
 

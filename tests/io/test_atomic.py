@@ -61,7 +61,7 @@ def test_a_symbolic_link_is_followed(tmp_path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-@pytest.mark.parametrize("suffix", WRITE_SUFFIXES)
+@pytest.mark.parametrize("suffix", [suffix for suffix in WRITE_SUFFIXES if suffix != ".e57"])  # not by Python's open
 def test_full_disk(tmp_path, monkeypatch, suffix: str) -> None:
     """The kernel's own ENOSPC: every file opened for writing is /dev/full."""
     real_open, cloud, target = builtins.open, small_cloud(), tmp_path / f"a{suffix}"

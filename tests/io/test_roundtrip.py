@@ -26,11 +26,13 @@ HELD = {
     ".xyzrgb": ("colors",),
     ".pts": ("intensity", "colors"),
     ".npy": ("features",),
+    ".e57": EVERYTHING,
 }
 EXACT = (
     ".ply",
     ".pcd",
     ".npz",
+    ".e57",
 )  # dtypes survive too; in text they become what NumPy parses, in LAS what LAS has
 LAS = (".las", ".laz")
 

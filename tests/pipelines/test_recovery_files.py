@@ -16,7 +16,7 @@ from pcsr_zoo.errors import FileError
 from pcsr_zoo.io import WRITE_SUFFIXES, describe
 
 POINTS = torus_cloud(400)
-IN_HEADER = (".ply", ".pcd", ".las", ".laz", ".npz")
+IN_HEADER = (".ply", ".pcd", ".las", ".laz", ".npz", ".e57")
 
 
 @pytest.fixture(scope="module")

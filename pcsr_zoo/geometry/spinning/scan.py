@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _LOOSE, _TIGHT = 0.2, 0.03  # of the rings' distance: deviations of elevations from their rings, see `_looseness`
 # Points nearer than this share of the 90th percentile of ranges belong to the vehicle, or are rays without a return.
+_FARTHEST = 1e100  # in any unit; squares of larger coordinates overflow
 _NEAR = 0.05
 _FEWEST, _MOST_POINTS = 128, 4_000_000
 _FLATTEST = 0.02  # radians: the smallest vertical field of view
@@ -217,6 +218,8 @@ def find_scans(cloud: Cloud, origin: tuple[float, float, float] | None = None) -
     Raises:
         CloudError: this is no scan of a spinning sensor; the message says why.
     """
+    if len(cloud) and not np.abs(cloud.positions[np.isfinite(cloud.positions)]).max(initial=0) < _FARTHEST:
+        raise CloudError("the coordinates are larger than any sensor's")
     cloud.validate()
     field = ring_field(cloud.attributes)
     if len(cloud) > _MOST_POINTS:
