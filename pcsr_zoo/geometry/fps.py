@@ -1,10 +1,11 @@
-"""Farthest point sampling (Gonzalez 1985; Eldar et al. 1997): exact, and fast without compiled code.
+"""Farthest point sampling (Gonzalez 1985; Eldar et al. 1997): exact, and fast also without compiled code.
 
 The greedy algorithm repeatedly picks the point that is farthest from all picked points. Picks depend on each other
 only locally: the distance v of a point to the picked set changes only by a pick that is closer than v. All points with
 the largest distance within their own v-ball will therefore be picked, and one round can pick all of them at once.
-`_fps_numpy` does so level by level (a level is a band of the largest distances), with neighbor lists from a k-d tree.
-The result is that of the greedy algorithm, in the same order, at a cost of about n log n.
+`_by_levels` does so level by level (a level is a band of the largest distances), with neighbor lists from a k-d tree.
+The result is that of the greedy algorithm, in the same order, at a cost of about n log n. Large clouds use
+`_kernels.fps`, which is compiled, ten times faster, and gives the same picks.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..errors import CloudError, OptionError
+from .compiled import LARGE, is_loaded, kernels
 from .kinds import is_tensor
 
 # The number of points in a level is chosen so that its list of neighbor pairs is about this long,
 _PAIR_BUDGET = 100_000
 # and never longer than this, also in dense clusters (24 bytes for each pair).
 _MOST_PAIRS = 500_000
+_LEAF = 12  # points of a leaf of the tree, in compiled code
 _SMALL = 8192  # the plain loop is the fastest for CPU tensors with fewer points,
 _MATRIX = 1536  # with a matrix of all distances below this number
 
@@ -71,7 +75,7 @@ def farthest_point_sample(
         if weights.shape != (len(array),) or not (np.isfinite(weights).all() and (weights > 0).all()):
             raise OptionError(f"farthest point sampling needs {len(array)} positive weights")
     chosen = None if selected is None else np.asarray(selected, np.float64)
-    return _fps_numpy(array, int(n), start, chosen, seed, np.ones(len(array)) if weights is None else weights)
+    return _fps_array(array, int(n), start, chosen, seed, np.ones(len(array)) if weights is None else weights)
 
 
 def _check(n: int, size: int, start: int | None) -> None:
@@ -89,23 +93,34 @@ def _first(points: np.ndarray, start: int | None, seed: int | None) -> int:
     return int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
 
 
-def _fps_numpy(
+def _fps_array(
     points: np.ndarray, n: int, start: int | None, selected: np.ndarray | None, seed: int | None, weights: np.ndarray
 ) -> np.ndarray:
     size = len(points)
     if n == 0:
         return np.empty(0, np.int64)
-    picks: list[np.ndarray] = []
+    picks = np.empty(n, np.int64)
     if selected is not None and len(selected):
         value = weights * cKDTree(selected).query(points, workers=-1)[0]
-        count = len(selected)
         done = 0
     else:
-        first = _first(points, start, seed)
+        picks[0] = first = _first(points, start, seed)
         value = weights * np.sqrt(((points - points[first]) ** 2).sum(axis=1))
         value[first] = -1.0
-        picks.append(np.array([first]))
-        count = done = 1
+        done = 1
+    fast = kernels() if points.shape[1] == 3 and (size >= LARGE or is_loaded()) else None
+    if fast is not None:
+        rows = np.column_stack([points, value, np.arange(size)])
+        fast.fps(rows, fast.tree(rows, _LEAF), weights, picks[done:])
+    else:
+        picks[done:] = _by_levels(points, value, weights, n - done, len(selected) if done == 0 else 1)
+    return picks
+
+
+def _by_levels(points: np.ndarray, value: np.ndarray, weights: np.ndarray, n: int, count: int) -> NDArray[np.int64]:
+    """The next n picks; `value` (N,), which changes, has the weighted distances to the `count` picks so far."""
+    size, done = len(points), 0
+    picks = [np.empty(0, np.int64)]
     tree: cKDTree | None = None
     least = float(weights.min())
     while done < n:

@@ -1,0 +1,57 @@
+"""Compilation of inner loops by numba. Everything works without it, many times slower on large clouds."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .._version import __version__
+
+LARGE = 12_000  # points from which on the import of numba (0.5 s) pays
+
+
+@lru_cache(maxsize=1)
+def kernels() -> ModuleType | None:
+    """The module of compiled functions; None without numba, or if PCSR_COMPILE is 0."""
+    if os.environ.get("PCSR_COMPILE") == "0":
+        return None
+    try:
+        return importlib.import_module("._kernels", __package__)
+    except ImportError:
+        return None
+
+
+def is_loaded() -> bool:
+    """Whether the compiled functions are loaded, so that they pay for small clouds, too."""
+    return f"{__package__}._kernels" in sys.modules and kernels() is not None
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The function, compiled at its first call. Machine code is kept in the user's cache, if it can be written."""
+    import numba
+
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = before or str(_cache())
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except (RuntimeError, OSError):  # no folder can be written
+        return numba.njit(nogil=True, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def _cache() -> Path:
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "pcsr-zoo" / f"numba-{__version__}"
