@@ -81,11 +81,11 @@ def _larger(nodes: Any, rows: Any, node: int) -> None:
 
 
 @compiled
-def fps(rows: Any, box: Any, weights: Any, picks: Any) -> None:
+def fps(rows: Any, box: Any, picks: Any) -> None:
     """Farthest point sampling: the largest values first, and among equal values the lowest index, into `picks` (n,).
 
-    Rows (N, 5), in the order of a `tree`, are points, their values and their indices. The value of a point is its
-    distance to the nearest pick so far, times its weight (N,), and -1 for picks.
+    Rows (N, 6), in the order of a `tree`, are points, their values, indices and weights. The value of a point is its
+    distance to the nearest pick so far, times its weight, and -1 for picks.
 
     Each node of the tree knows the largest value in it, so the root knows the next pick. A pick changes only points that
     are closer to it than their value, and visits only nodes whose box is closer to it than their largest value.
@@ -93,9 +93,6 @@ def fps(rows: Any, box: Any, weights: Any, picks: Any) -> None:
     size, leaves = len(rows), len(box) // 2
     nodes = np.empty((2 * leaves, 8))  # bounds, the largest value, and its row
     nodes[:, :6] = box
-    factor = np.empty(size)
-    for i in range(size):
-        factor[i] = weights[int(rows[i, 4])]
     for node in range(2 * leaves - 1, 0, -1):
         if node < leaves:
             _larger(nodes, rows, node)
@@ -106,7 +103,9 @@ def fps(rows: Any, box: Any, weights: Any, picks: Any) -> None:
             if rows[i, 3] > rows[best, 3] or (rows[i, 3] == rows[best, 3] and rows[i, 4] < rows[best, 4]):
                 best = i
         nodes[node, 6], nodes[node, 7] = rows[best, 3], best
-    least = weights.min()
+    least = np.inf
+    for i in range(size):
+        least = min(least, rows[i, 5])
     stack, seen = np.empty(128, np.int64), np.empty(2 * leaves, np.int64)
     for k in range(len(picks)):
         pick = int(nodes[1, 7])
@@ -135,7 +134,7 @@ def fps(rows: Any, box: Any, weights: Any, picks: Any) -> None:
             for i in range(low, high):
                 dx, dy, dz = rows[i, 0] - x, rows[i, 1] - y, rows[i, 2] - z
                 square = dx * dx + dy * dy + dz * dz
-                value, weight = rows[i, 3], factor[i]
+                value, weight = rows[i, 3], rows[i, 5]
                 if square * (weight * weight) * 0.9999999999 <= value * abs(value):
                     value = -1.0 if i == pick else min(value, weight * np.sqrt(square))
                     rows[i, 3] = value
@@ -145,3 +144,357 @@ def fps(rows: Any, box: Any, weights: Any, picks: Any) -> None:
         for i in range(visited - 1, -1, -1):
             if seen[i] < leaves:
                 _larger(nodes, rows, seen[i])
+
+
+@compiled
+def settle_ties(distance: Any, index: Any, key: Any, tie: float) -> None:
+    """Order neighbors (M, k) of nearly equal distance (up to the ratio `tie`) by their key (N,), the largest first."""
+    for row in range(len(distance)):
+        for _ in range(2):
+            for a in range(distance.shape[1] - 1):
+                i, j = index[row, a], index[row, a + 1]
+                if distance[row, a + 1] <= distance[row, a] * tie and key[i] < key[j]:
+                    index[row, a], index[row, a + 1] = j, i
+                    distance[row, a], distance[row, a + 1] = distance[row, a + 1], distance[row, a]
+
+
+@compiled
+def among(points: Any, near: Any, seeds: Any, positions: Any, distance: Any, index: Any) -> None:
+    """The points nearest to positions (M, 3) among the neighbors of their seeds, into `distance` and `index` (M, k).
+
+    Args:
+        points: (N, 3).
+        near: (N, n), the nearest points of each, n at least k.
+        seeds: (M, s), points that each position is close to.
+    """
+    k = distance.shape[1]
+    for row in range(len(positions)):
+        held = 0
+        x, y, z = positions[row, 0], positions[row, 1], positions[row, 2]
+        for seed in seeds[row]:
+            for j in near[seed]:
+                a, b, c = points[j, 0] - x, points[j, 1] - y, points[j, 2] - z
+                d = a * a + b * b + c * c
+                if held == k and d >= distance[row, k - 1]:
+                    continue
+                place = held
+                while place > 0 and distance[row, place - 1] > d:
+                    place -= 1
+                known = False
+                for i in range(place - 1, -1, -1):
+                    if distance[row, i] < d:
+                        break
+                    known |= index[row, i] == j
+                if known:
+                    continue
+                if held < k:
+                    held += 1
+                for i in range(held - 1, place, -1):
+                    distance[row, i], index[row, i] = distance[row, i - 1], index[row, i - 1]
+                distance[row, place], index[row, place] = d, j
+        for i in range(k):
+            distance[row, i] = np.sqrt(distance[row, i])
+
+
+@compiled
+def empty_edges(points: Any, index: Any, begin: int, share: float, empty: Any) -> None:
+    """Whether no other neighbor is near the middle of each edge, into `empty` (M, k); see `edges.neighbor_edges`."""
+    for row in range(len(index)):
+        i = begin + row
+        for far in range(index.shape[1]):
+            j = index[row, far]
+            empty[row, far] = j != i
+            if far < 2 or j == i:
+                continue
+            x, y, z = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
+            x, y, z = x / 2, y / 2, z / 2
+            limit = share * share * (x * x + y * y + z * z)
+            for near in range(far):
+                other = index[row, near]
+                a = points[other, 0] - points[i, 0] - x
+                b = points[other, 1] - points[i, 1] - y
+                c = points[other, 2] - points[i, 2] - z
+                if a * a + b * b + c * c < limit and other != i:
+                    empty[row, far] = False
+                    break
+
+
+@compiled
+def mean_of_three(points: Any, neighbors: Any, mean: Any) -> None:
+    """The mean distance (N,) of points (N, 3) to the three nearest of their neighbors (N, k), k at least 3."""
+    for i in range(len(points)):
+        a = b = c = np.inf
+        for j in neighbors[i]:
+            x, y, z = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
+            d = np.sqrt(x * x + y * y + z * z)
+            if d < c:
+                c = d
+                if c < b:
+                    b, c = c, b
+                if b < a:
+                    a, b = b, a
+        mean[i] = (a + b + c) / 3
+
+
+@compiled
+def repulse(points: Any, neighbors: Any, near: Any, begin: int, reach: float, size: float, step: Any) -> None:
+    """Repulsion steps (M, 3) of the points from `begin` on; see `repulsion.repulsion`."""
+    for row in range(len(step)):
+        i = begin + row
+        total = near[i]
+        for j in neighbors[i]:
+            total += near[j]
+        h = reach * total / (neighbors.shape[1] + 1)
+        sx = sy = sz = 0.0
+        for j in neighbors[i]:
+            x, y, z = points[i, 0] - points[j, 0], points[i, 1] - points[j, 1], points[i, 2] - points[j, 2]
+            d = np.sqrt(x * x + y * y + z * z)
+            if 0.0 < d < h:
+                push = (1 - d / h) / d
+                sx += push * x
+                sy += push * y
+                sz += push * z
+        step[row, 0], step[row, 1], step[row, 2] = size * h * sx, size * h * sy, size * h * sz
+
+
+@compiled
+def _onto(local: Any, shapes: Any, row: int, at: int, out: Any, view: int) -> None:
+    """The move of a point onto the quadric in shapes[row, at:]: coefficients, origin, axes."""
+    x, y, z = local[0] - shapes[row, at + 6], local[1] - shapes[row, at + 7], local[2] - shapes[row, at + 8]
+    a = at + 9
+    height = x * shapes[row, a] + y * shapes[row, a + 3] + z * shapes[row, a + 6]
+    u = x * shapes[row, a + 1] + y * shapes[row, a + 4] + z * shapes[row, a + 7]
+    v = x * shapes[row, a + 2] + y * shapes[row, a + 5] + z * shapes[row, a + 8]
+    quadric = shapes[row, at] + shapes[row, at + 1] * u + shapes[row, at + 2] * v
+    quadric += shapes[row, at + 3] * u * u + shapes[row, at + 4] * u * v + shapes[row, at + 5] * v * v
+    move = min(max(quadric - height, -1.0), 1.0)
+    for c in range(3):
+        out[view, c] = move * shapes[row, a + 3 * c]
+
+
+@compiled
+def decoder_input(positions: Any, points: Any, index: Any, shapes: Any, place: Any, near: Any, wide: Any) -> None:
+    """What the decoder of `jetnet` gets of positions (M, 3) and their m nearest points, see `JetNetwork.decode`.
+
+    Writes `place` (M m, 10), and the moves `near` and `wide` (M m, 3) onto the two quadrics of each point.
+    """
+    views = index.shape[1]
+    local, away = np.empty(3), np.empty(views)
+    for row in range(len(index)):
+        mean = 0.0
+        for v in range(views):
+            j, out = index[row, v], row * views + v
+            radius = shapes[j, 9]
+            x = (positions[row, 0] - points[j, 0]) / radius
+            y = (positions[row, 1] - points[j, 1]) / radius
+            z = (positions[row, 2] - points[j, 2]) / radius
+            for c in range(3):
+                local[c] = x * shapes[j, c] + y * shapes[j, c + 3] + z * shapes[j, c + 6]
+            square = local[0] * local[0] + local[1] * local[1] + local[2] * local[2]
+            away[v] = np.sqrt(square) * radius
+            mean += away[v] / views
+            _onto(local, shapes, j, 11, near, out)
+            _onto(local, shapes, j, 29, wide, out)
+            place[out, 0], place[out, 1], place[out, 2] = local[0], local[1], local[2]
+            place[out, 3], place[out, 4] = near[out, 0] + near[out, 1] + near[out, 2], near[out, 0]
+            place[out, 5], place[out, 6], place[out, 7] = wide[out, 0], wide[out, 1], wide[out, 2]
+            place[out, 8] = square
+        for v in range(views):
+            place[row * views + v, 9] = away[v] / (mean + 1e-12)
+
+
+@compiled
+def decoder_output(
+    index: Any, shapes: Any, place: Any, near: Any, wide: Any, out: Any, sharpness: float, step: Any
+) -> None:
+    """The moves (M, 3) of positions from the output (M m, 6) of the decoder, see `JetNetwork.decode`."""
+    views = index.shape[1]
+    votes = np.empty((views, 2))
+    for row in range(len(index)):
+        most = -np.inf
+        for v in range(views):
+            i = row * views + v
+            votes[v, 0] = out[i, 0] - sharpness * place[i, 8]
+            votes[v, 1] = out[i, 1] - sharpness * place[i, 8] - 1.0
+            most = max(most, votes[v, 0], votes[v, 1])
+        total = x = y = z = 0.0
+        for v in range(views):
+            i, j = row * views + v, index[row, v]
+            a, b = np.exp(votes[v, 0] - most), np.exp(votes[v, 1] - most)
+            total += a + b
+            rest, radius = (a + b) * shapes[j, 10], shapes[j, 9]
+            p = radius * (a * near[i, 0] + b * wide[i, 0] + rest * out[i, 2])
+            q = radius * (a * near[i, 1] + b * wide[i, 1] + rest * out[i, 3])
+            r = radius * (a * near[i, 2] + b * wide[i, 2] + rest * out[i, 4])
+            x += shapes[j, 0] * p + shapes[j, 1] * q + shapes[j, 2] * r
+            y += shapes[j, 3] * p + shapes[j, 4] * q + shapes[j, 5] * r
+            z += shapes[j, 6] * p + shapes[j, 7] * q + shapes[j, 8] * r
+        step[row, 0], step[row, 1], step[row, 2] = x / total, y / total, z / total
+
+
+@compiled
+def _principal_axes(m: Any, axes: Any, variances: Any) -> None:
+    """Eigenvalues (3,), ascending, and eigenvectors (3, 3) of a symmetric matrix, which is overwritten (Jacobi)."""
+    for i in range(3):
+        for j in range(3):
+            axes[i, j] = 1.0 if i == j else 0.0
+    scale = m[0, 0] + m[1, 1] + m[2, 2]
+    for _ in range(12):
+        if m[0, 1] ** 2 + m[0, 2] ** 2 + m[1, 2] ** 2 <= 1e-30 * scale * scale:
+            break
+        for p in range(2):
+            for q in range(p + 1, 3):
+                if m[p, q] == 0.0:
+                    continue
+                theta = (m[q, q] - m[p, p]) / (2 * m[p, q])
+                t = 1.0 / (abs(theta) + np.sqrt(theta * theta + 1.0))
+                t = -t if theta < 0 else t
+                c = 1.0 / np.sqrt(t * t + 1.0)
+                s = t * c
+                r = 3 - p - q
+                a, b = m[r, p], m[r, q]
+                m[p, p] -= t * m[p, q]
+                m[q, q] += t * m[p, q]
+                m[p, q] = m[q, p] = 0.0
+                m[r, p] = m[p, r] = c * a - s * b
+                m[r, q] = m[q, r] = s * a + c * b
+                for i in range(3):
+                    a, b = axes[i, p], axes[i, q]
+                    axes[i, p], axes[i, q] = c * a - s * b, s * a + c * b
+    for i in range(3):
+        variances[i] = m[i, i]
+    for a, b in ((0, 1), (1, 2), (0, 1)):
+        if variances[b] < variances[a]:
+            variances[a], variances[b] = variances[b], variances[a]
+            for i in range(3):
+                axes[i, a], axes[i, b] = axes[i, b], axes[i, a]
+
+
+@compiled
+def _solve(a: Any, b: Any) -> None:
+    """Solve a symmetric positive definite system (n, n) in place, by its Cholesky factor; b (n,) gets the solution."""
+    n = len(b)
+    for i in range(n):
+        for j in range(i + 1):
+            total = a[i, j]
+            for k in range(j):
+                total -= a[i, k] * a[j, k]
+            a[i, j] = np.sqrt(max(total, 1e-300)) if i == j else total / a[j, j]
+        total = b[i]
+        for k in range(i):
+            total -= a[i, k] * b[k]
+        b[i] = total / a[i, i]
+    for i in range(n - 1, -1, -1):
+        total = b[i]
+        for k in range(i + 1, n):
+            total -= a[k, i] * b[k]
+        b[i] = total / a[i, i]
+
+
+@compiled
+def fit_jets(
+    near: Any,
+    sharpness: float,
+    rounds: int,
+    tolerance: float,
+    ridge: Any,
+    origin: Any,
+    axes: Any,
+    coefficients: Any,
+    misfit: Any,
+    weights: Any,
+) -> None:
+    """Quadrics of neighborhoods (M, k, 3), into the other arrays; see `jets.fit_jets`."""
+    k = near.shape[1]
+    base, weight, height, design = np.empty(k), np.empty(k), np.empty(k), np.empty((k, 6))
+    center, spread, turn, variances = np.empty(3), np.empty((3, 3)), np.empty((3, 3)), np.empty(3)
+    a, b = np.empty((6, 6)), np.empty(6)
+    for row in range(len(near)):
+        for i in range(k):
+            x, y, z = near[row, i, 0], near[row, i, 1], near[row, i, 2]
+            base[i] = weight[i] = np.exp(-sharpness * (x * x + y * y + z * z))
+        for left in range(rounds, -1, -1):
+            total = 0.0
+            center[:] = 0.0
+            spread[:] = 0.0
+            for i in range(k):
+                total += weight[i]
+                for c in range(3):
+                    center[c] += weight[i] * near[row, i, c]
+            for c in range(3):
+                center[c] /= total
+            for i in range(k):
+                share = weight[i] / total
+                x, y, z = near[row, i, 0] - center[0], near[row, i, 1] - center[1], near[row, i, 2] - center[2]
+                spread[0, 0] += share * x * x
+                spread[0, 1] += share * x * y
+                spread[0, 2] += share * x * z
+                spread[1, 1] += share * y * y
+                spread[1, 2] += share * y * z
+                spread[2, 2] += share * z * z
+            spread[1, 0], spread[2, 0], spread[2, 1] = spread[0, 1], spread[0, 2], spread[1, 2]
+            _principal_axes(spread, turn, variances)
+            a[:] = 0.0
+            b[:] = 0.0
+            for i in range(k):
+                x, y, z = near[row, i, 0] - center[0], near[row, i, 1] - center[1], near[row, i, 2] - center[2]
+                h = x * turn[0, 0] + y * turn[1, 0] + z * turn[2, 0]
+                u = x * turn[0, 1] + y * turn[1, 1] + z * turn[2, 1]
+                v = x * turn[0, 2] + y * turn[1, 2] + z * turn[2, 2]
+                height[i] = h
+                design[i, 0], design[i, 1], design[i, 2] = 1.0, u, v
+                design[i, 3], design[i, 4], design[i, 5] = u * u, u * v, v * v
+                share = weight[i] / total
+                for p in range(6):
+                    part = share * design[i, p]
+                    b[p] += part * h
+                    for q in range(p + 1):
+                        a[p, q] += part * design[i, q]
+            for p in range(6):
+                a[p, p] += ridge[p]
+            _solve(a, b)
+            square = 0.0
+            for i in range(k):
+                rest = height[i]
+                for p in range(6):
+                    rest -= design[i, p] * b[p]
+                square += weight[i] / total * rest * rest
+                if left:
+                    weight[i] = base[i] * (np.exp(-((rest / tolerance) ** 2)) + 1e-4)
+            if left == rounds:
+                misfit[row] = np.sqrt(square)
+        for c in range(3):
+            origin[row, c] = center[c]
+            for d in range(3):
+                axes[row, c, d] = turn[c, d]
+        for p in range(6):
+            coefficients[row, p] = b[p]
+        for i in range(k):
+            weights[row, i] = weight[i]
+
+
+@compiled
+def told(offsets: Any, residuals: Any, frame: Any, radius: Any, index: Any, begin: int, seen: Any) -> None:
+    """The geometry (n, k, 13) that goes with the messages to patches from `begin` on, see `JetNetwork.encode`.
+
+    Args:
+        offsets, residuals, index: (n, k or more, ...), of these patches.
+        frame, radius: (N, 3, 3) and (N, 1), of all patches.
+        seen: the result.
+    """
+    for row in range(len(seen)):
+        own = begin + row
+        for i in range(seen.shape[1]):
+            j = index[row, i]
+            x, y, z = offsets[row, i, 0], offsets[row, i, 1], offsets[row, i, 2]
+            seen[row, i, 0], seen[row, i, 1], seen[row, i, 2] = x, y, z
+            seen[row, i, 3], seen[row, i, 4] = residuals[row, i, 0], residuals[row, i, 1]
+            seen[row, i, 5] = np.sqrt(x * x + y * y + z * z)
+            for a in range(3):
+                for b in range(2):
+                    seen[row, i, 6 + 2 * a + b] = (
+                        frame[own, 0, a] * frame[j, 0, b]
+                        + frame[own, 1, a] * frame[j, 1, b]
+                        + frame[own, 2, a] * frame[j, 2, b]
+                    )
+            seen[row, i, 12] = np.log(min(max(radius[j, 0] / radius[own, 0], 0.1), 10.0))

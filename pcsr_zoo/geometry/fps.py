@@ -18,13 +18,15 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..errors import CloudError, OptionError
-from .compiled import LARGE, is_loaded, kernels
+from .compiled import is_loaded, kernels
 from .kinds import is_tensor
 
 # The number of points in a level is chosen so that its list of neighbor pairs is about this long,
 _PAIR_BUDGET = 100_000
 # and never longer than this, also in dense clusters (24 bytes for each pair).
 _MOST_PAIRS = 500_000
+_MANY = 1 << 12  # an assumed number of picks
+_LARGE = 30_000  # points from which on compiled code is loaded
 _LEAF = 12  # points of a leaf of the tree, in compiled code
 _SMALL = 8192  # the plain loop is the fastest for CPU tensors with fewer points,
 _MATRIX = 1536  # with a matrix of all distances below this number
@@ -38,6 +40,8 @@ def farthest_point_sample(
     selected: Any | None = None,
     seed: int | None = None,
     weights: np.ndarray | None = None,
+    ties: np.ndarray | None = None,
+    distance: np.ndarray | None = None,
 ) -> Any:
     """Indices (n,) of the farthest point sampling of `points`, in the order of the picks.
 
@@ -50,6 +54,10 @@ def farthest_point_sample(
         seed: see `start`.
         weights: (N,) positive factors on the distances of the points: where they are twice as large, the spacing of the
             picks is about half as large. For unbatched arrays only.
+        ties: (N,), a permutation of the indices: among equal distances, the point with the lowest number is picked. By
+            default it is the one with the lowest index. For unbatched arrays only.
+        distance: (N,), in place of `selected`, the distances to the nearest of the points that are already picked, if
+            they are known. For unbatched arrays only.
 
     Returns:
         int64 indices, an array or tensor like `points`, without repetitions. Duplicates are picked last, lowest index
@@ -60,8 +68,8 @@ def farthest_point_sample(
         CloudError: `points` has another shape, or a value that is NaN or infinite.
     """
     if is_tensor(points):
-        if weights is not None:
-            raise OptionError("farthest point sampling takes weights only for an array of points")
+        if weights is not None or ties is not None or distance is not None:
+            raise OptionError("farthest point sampling takes weights, ties and distances only for an array of points")
         return _from_torch(points, n, start, selected, seed)
     array = np.ascontiguousarray(points, dtype=np.float64)
     if array.ndim != 2:
@@ -74,8 +82,11 @@ def farthest_point_sample(
         weights = np.asarray(weights, np.float64)
         if weights.shape != (len(array),) or not (np.isfinite(weights).all() and (weights > 0).all()):
             raise OptionError(f"farthest point sampling needs {len(array)} positive weights")
-    chosen = None if selected is None else np.asarray(selected, np.float64)
-    return _fps_array(array, int(n), start, chosen, seed, np.ones(len(array)) if weights is None else weights)
+    if selected is not None and len(selected):
+        distance = cKDTree(np.asarray(selected, np.float64)).query(array, workers=-1)[0]
+    weights = np.ones(len(array)) if weights is None else weights
+    ties = np.arange(len(array)) if ties is None else np.asarray(ties, np.int64)
+    return _fps_array(array, int(n), start, distance, seed, weights, ties)
 
 
 def _check(n: int, size: int, start: int | None) -> None:
@@ -94,31 +105,49 @@ def _first(points: np.ndarray, start: int | None, seed: int | None) -> int:
 
 
 def _fps_array(
-    points: np.ndarray, n: int, start: int | None, selected: np.ndarray | None, seed: int | None, weights: np.ndarray
+    points: np.ndarray,
+    n: int,
+    start: int | None,
+    distance: np.ndarray | None,
+    seed: int | None,
+    weights: np.ndarray,
+    ties: np.ndarray,
 ) -> np.ndarray:
     size = len(points)
     if n == 0:
         return np.empty(0, np.int64)
     picks = np.empty(n, np.int64)
-    if selected is not None and len(selected):
-        value = weights * cKDTree(selected).query(points, workers=-1)[0]
+    if distance is not None:
+        value = weights * distance
         done = 0
     else:
         picks[0] = first = _first(points, start, seed)
         value = weights * np.sqrt(((points - points[first]) ** 2).sum(axis=1))
         value[first] = -1.0
         done = 1
-    fast = kernels() if points.shape[1] == 3 and (size >= LARGE or is_loaded()) else None
+    fast = kernels() if points.shape[1] == 3 and (size >= _LARGE or is_loaded()) else None
     if fast is not None:
-        rows = np.column_stack([points, value, np.arange(size)])
-        fast.fps(rows, fast.tree(rows, _LEAF), weights, picks[done:])
-    else:
-        picks[done:] = _by_levels(points, value, weights, n - done, len(selected) if done == 0 else 1)
+        rows = np.column_stack([points, value, ties, weights])
+        fast.fps(rows, fast.tree(rows, _LEAF), picks[done:])
+        picks[done:] = _inverse(ties)[picks[done:]]
+        return picks
+    order = _inverse(ties)
+    picks[done:] = order[_by_levels(points[order], value[order], weights[order], n - done, done)]
     return picks
 
 
+def _inverse(permutation: np.ndarray) -> NDArray[np.int64]:
+    inverse = np.empty_like(permutation)
+    inverse[permutation] = np.arange(len(permutation))
+    return inverse
+
+
 def _by_levels(points: np.ndarray, value: np.ndarray, weights: np.ndarray, n: int, count: int) -> NDArray[np.int64]:
-    """The next n picks; `value` (N,), which changes, has the weighted distances to the `count` picks so far."""
+    """The next n picks; `value` (N,), which changes, has the weighted distances to the picks so far.
+
+    There are `count` of them, or, with 0, an unknown number.
+    """
+    count = count or _MANY
     size, done = len(points), 0
     picks = [np.empty(0, np.int64)]
     tree: cKDTree | None = None

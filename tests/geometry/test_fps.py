@@ -62,7 +62,7 @@ def _each_way(request, monkeypatch) -> None:
     compiled = kernels() if request.param == "compiled" else None
     if request.param == "compiled" and compiled is None:
         pytest.skip("numba is not installed")
-    monkeypatch.setattr(fps, "LARGE", 0)
+    monkeypatch.setattr(fps, "_LARGE", 0)
     monkeypatch.setattr(fps, "kernels", lambda: compiled)
 
 

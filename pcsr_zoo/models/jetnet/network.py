@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...geometry.compiled import LARGE, kernels
 from ...geometry.jets import monomials
 from ...geometry.patches import Patches
 
@@ -96,7 +97,7 @@ class JetNetwork(nn.Module):
         away = (square.sqrt() * radius).view(index.shape)
         share = (away / (away.mean(dim=1, keepdim=True) + 1e-12)).view(1, -1)
         place = torch.cat([local, near.sum(dim=0, keepdim=True), near[:1], wide, square, share])
-        out = self.decoder(torch.addmm(known[:, :width], place.T, self.place.weight.T)).T
+        out = self.judge(known[:, :width], place.T).T
 
         votes = out[:2] - self.sharpness * square - out.new_tensor([[0.0], [1.0]])
         votes = votes.view(2, *index.shape).transpose(0, 1).flatten(1).softmax(dim=1)
@@ -105,6 +106,10 @@ class JetNetwork(nn.Module):
         move = for_near.reshape(1, -1) * near + for_wide.reshape(1, -1) * wide + both * bent * out[2:5]
         move = (frame * move).sum(dim=1) * radius
         return move.view(3, *index.shape).sum(dim=2).T, (both * out[5:6]).view(index.shape).sum(dim=1)
+
+    def judge(self, known: Tensor, place: Tensor) -> Tensor:
+        """What the decoder says (n, 6) of features (n, decoder) and places (n, 10): votes, a residual, an error."""
+        return self.decoder(torch.addmm(known, place, self.place.weight.T))
 
     def _first(self, patches: Patches, noise: Tensor, part: slice) -> Tensor:
         offsets, residuals = patches.offsets[part], patches.residuals[part]
@@ -125,6 +130,12 @@ class JetNetwork(nn.Module):
 
     def _hear(self, pool: nn.Module, patches: Patches, features: Tensor, told: Tensor, part: slice) -> Tensor:
         offsets, near = patches.offsets[part, :_HEARD], patches.index[part, :_HEARD]
+        fast = kernels() if len(patches) >= LARGE and not torch.is_grad_enabled() and not offsets.is_cuda else None
+        if fast is not None:
+            seen = torch.empty(*offsets.shape[:2], _TOLD)
+            fields = (patches.offsets[part], patches.residuals[part], patches.frame, patches.radius, patches.index[part])
+            fast.told(*(field.numpy() for field in fields), part.start, seen.numpy())
+            return pool(seen, features[part], told[near])
         turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbors' axes in the patch's frame
         scale = (patches.radius[near] / patches.radius[part][:, None]).clamp(0.1, 10).log()
         lengths = offsets.norm(dim=2, keepdim=True)
