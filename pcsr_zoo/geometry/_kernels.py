@@ -498,3 +498,81 @@ def told(offsets: Any, residuals: Any, frame: Any, radius: Any, index: Any, begi
                         + frame[own, 2, a] * frame[j, 2, b]
                     )
             seen[row, i, 12] = np.log(min(max(radius[j, 0] / radius[own, 0], 0.1), 10.0))
+
+
+_LOG2E, _LN2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
+_MOST, _HALF, _ONE = np.float32(125), np.float32(0.5), np.float32(1)
+_C2, _C3, _C4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
+_C5, _C6 = np.float32(1 / 120), np.float32(1 / 720)
+_BIAS, _SHIFT = np.int32(127), np.int32(23)
+
+
+@compiled
+def _silu(row: Any, power: Any, scale: Any, rest: Any) -> None:
+    """x / (1 + exp(-x)) of a row of float32, in place, by loops that become vector instructions.
+
+    exp(-x) = 2^i exp(r) with |r| < 0.35, by the bits of 2^i and a polynomial; `power` (int32), `scale` (its bits as
+    float32) and `rest` have the length of the row.
+    """
+    for c in range(len(row)):
+        t = min(max(-row[c] * _LOG2E, -_MOST), _MOST)
+        whole = np.floor(t + _HALF)
+        rest[c] = (t - whole) * _LN2
+        power[c] = (np.int32(whole) + _BIAS) << _SHIFT
+    for c in range(len(row)):
+        r = rest[c]
+        e = _ONE + r * (_ONE + r * (_C2 + r * (_C3 + r * (_C4 + r * (_C5 + r * _C6)))))
+        row[c] = row[c] / (_ONE + e * scale[c])
+
+
+@compiled
+def silu(rows: Any) -> None:
+    """The SiLU of rows (n, h) of float32, in place."""
+    power, rest = np.empty(rows.shape[1], np.int32), np.empty(rows.shape[1], np.float32)
+    for i in range(len(rows)):
+        _silu(rows[i], power, power.view(np.float32), rest)
+
+
+@compiled
+def hear(said: Any, mine: Any, told: Any, index: Any) -> None:
+    """said (n, k, h) <- SiLU(said + mine (n, h) + told (N, h) at index (n, k or more)); without index, told is 0."""
+    h = said.shape[2]
+    power, rest = np.empty(h, np.int32), np.empty(h, np.float32)
+    scale = power.view(np.float32)
+    for i in range(len(said)):
+        own = mine[i]
+        for j in range(said.shape[1]):
+            row = said[i, j]
+            if len(told):
+                other = told[index[i, j]]
+                for c in range(h):
+                    row[c] += own[c] + other[c]
+            else:
+                for c in range(h):
+                    row[c] += own[c]
+            _silu(row, power, scale, rest)
+
+
+@compiled
+def pool(said: Any, share: Any, mine: Any, out: Any) -> None:
+    """Sums (heads of them) of said (n, k, h), weighted by softmax of share (n, k, heads), then mine (n, h), into `out`."""
+    k, h = said.shape[1:]
+    heads = share.shape[2]
+    weight = np.empty(k, np.float32)
+    for i in range(len(said)):
+        for head in range(heads):
+            most = share[i, 0, head]
+            for j in range(1, k):
+                most = max(most, share[i, j, head])
+            total = np.float32(0)
+            for j in range(k):
+                weight[j] = np.exp(share[i, j, head] - most)
+                total += weight[j]
+            row = out[i, head * h : (head + 1) * h]
+            row[:] = np.float32(0)
+            for j in range(k):
+                part, one = weight[j] / total, said[i, j]
+                for c in range(h):
+                    row[c] += part * one[c]
+        for c in range(h):
+            out[i, heads * h + c] = mine[i, c]

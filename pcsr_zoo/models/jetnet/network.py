@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -111,6 +113,14 @@ class JetNetwork(nn.Module):
         """What the decoder says (n, 6) of features (n, decoder) and places (n, 10): votes, a residual, an error."""
         return self.decoder(torch.addmm(known, place, self.place.weight.T))
 
+    def judge_compiled(self, fast: Any, known: Tensor, place: Tensor) -> Tensor:
+        """The same by compiled code, except for the matrices; `known` is overwritten."""
+        out = known.addmm_(place, self.place.weight.T)
+        fast.silu(out.numpy())
+        out = self.decoder[1](out)
+        fast.silu(out.numpy())
+        return self.decoder[3](out)
+
     def _first(self, patches: Patches, noise: Tensor, part: slice) -> Tensor:
         offsets, residuals = patches.offsets[part], patches.residuals[part]
         lengths = offsets.norm(dim=2, keepdim=True)
@@ -126,21 +136,29 @@ class JetNetwork(nn.Module):
         )
         first, last = lengths[:, 1:2].expand_as(lengths), lengths[:, -1:].expand_as(lengths)
         seen = torch.cat([offsets, residuals, lengths, (residuals * 4).clamp(-2, 2), first, last], dim=2)
+        if (fast := _compiled(patches)) is not None:
+            return self.local.compiled(fast, seen, own, seen.new_empty(0, 0), patches.index[part])
         return self.local(seen, own)
 
     def _hear(self, pool: nn.Module, patches: Patches, features: Tensor, told: Tensor, part: slice) -> Tensor:
         offsets, near = patches.offsets[part, :_HEARD], patches.index[part, :_HEARD]
-        fast = kernels() if len(patches) >= LARGE and not torch.is_grad_enabled() and not offsets.is_cuda else None
-        if fast is not None:
+        if (fast := _compiled(patches)) is not None:
             seen = torch.empty(*offsets.shape[:2], _TOLD)
             fields = (patches.offsets[part], patches.residuals[part], patches.frame, patches.radius, patches.index[part])
             fast.told(*(field.numpy() for field in fields), part.start, seen.numpy())
-            return pool(seen, features[part], told[near])
+            return pool.compiled(fast, seen, features[part], told, patches.index[part])  # type: ignore[operator]
         turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbors' axes in the patch's frame
         scale = (patches.radius[near] / patches.radius[part][:, None]).clamp(0.1, 10).log()
         lengths = offsets.norm(dim=2, keepdim=True)
         seen = torch.cat([offsets, patches.residuals[part, :_HEARD], lengths, turn[..., :2].flatten(2), scale], dim=2)
         return pool(seen, features[part], told[near])
+
+
+def _compiled(patches: Patches) -> Any:
+    """The module of compiled functions for these patches, or None: in training, on a GPU, for small clouds."""
+    if torch.is_grad_enabled() or patches.radius.device.type != "cpu" or patches.radius.dtype != torch.float32:
+        return None
+    return kernels() if len(patches) >= LARGE else None
 
 
 class _Pool(nn.Module):
@@ -163,6 +181,19 @@ class _Pool(nn.Module):
         said = self.member[1:](said if told is None else said + told)
         share = self.share(said).softmax(dim=1)
         return self.out(torch.cat([(share.mT @ said).flatten(1), mine], dim=1))
+
+    def compiled(self, fast: Any, members: Tensor, own: Tensor, told: Tensor, index: Tensor) -> Tensor:
+        """The same by compiled code, except for the matrices; `told` (N, hidden) is not yet gathered by `index`."""
+        mine = self.own(own)
+        said = self.member[0](members)
+        fast.hear(said.numpy(), mine.numpy(), told.numpy(), index.numpy())
+        said = self.member[2](said)
+        fast.silu(said.flatten(0, 1).numpy())
+        pooled = mine.new_empty(len(mine), (self.heads + 1) * mine.shape[1])
+        fast.pool(said.numpy(), self.share(said).numpy(), mine.numpy(), pooled.numpy())
+        out = self.out[0](pooled)
+        fast.silu(out.numpy())
+        return self.out[2](out)
 
 
 def _onto(local: Tensor, coefficients: Tensor, origin: Tensor, axes: Tensor) -> Tensor:

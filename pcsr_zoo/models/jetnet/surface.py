@@ -97,7 +97,7 @@ class LearnedSurface:
         place, near, wide = (np.empty((count, width), np.float32) for width in (10, 3, 3))
         self._fast.decoder_input(positions, self.points, index, self.shapes, place, near, wide)
         known = self.features[torch.from_numpy(index.ravel())]
-        out = self.network.judge(known, torch.from_numpy(place)).numpy()
+        out = self.network.judge_compiled(self._fast, known, torch.from_numpy(place)).numpy()
         step = np.empty((len(positions), 3))
         sharpness = float(self.network.sharpness)
         self._fast.decoder_output(index, self.shapes, place, near, wide, out, sharpness, step)
