@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .compiled import compiled
+from .compiled import compiled, compiled_fused
 
 
 
@@ -220,6 +220,32 @@ def empty_edges(points: Any, index: Any, begin: int, share: float, empty: Any) -
 
 
 @compiled
+def ranks(ends: Any, score: Any, size: int, rank: Any) -> None:
+    """The rank (E,) of each edge by score at its ends, the smaller of both; see `edges.rank_at_ends`."""
+    count = len(ends)
+    first = np.zeros(size + 1, np.int64)
+    for e in range(count):
+        first[ends[e, 0] + 1] += 1
+        first[ends[e, 1] + 1] += 1
+    for i in range(size):
+        first[i + 1] += first[i]
+    held, at = np.zeros(size, np.int64), np.empty(2 * count, np.int64)
+    for side in range(2):
+        for e in range(count):
+            i = ends[e, side]
+            place = first[i] + held[i]  # insertion sort: a point has few edges
+            held[i] += 1
+            while place > first[i] and score[at[place - 1]] > score[e]:
+                at[place] = at[place - 1]
+                place -= 1
+            at[place] = e
+    rank[:] = count
+    for i in range(size):
+        for k in range(held[i]):
+            rank[at[first[i] + k]] = min(rank[at[first[i] + k]], k)
+
+
+@compiled
 def mean_of_three(points: Any, neighbors: Any, mean: Any) -> None:
     """The mean distance (N,) of points (N, 3) to the three nearest of their neighbors (N, k), k at least 3."""
     for i in range(len(points)):
@@ -257,7 +283,7 @@ def repulse(points: Any, neighbors: Any, near: Any, begin: int, reach: float, si
         step[row, 0], step[row, 1], step[row, 2] = size * h * sx, size * h * sy, size * h * sz
 
 
-@compiled
+@compiled_fused
 def _onto(local: Any, shapes: Any, row: int, at: int, out: Any, view: int) -> None:
     """The move of a point onto the quadric in shapes[row, at:]: coefficients, origin, axes."""
     x, y, z = local[0] - shapes[row, at + 6], local[1] - shapes[row, at + 7], local[2] - shapes[row, at + 8]
@@ -272,7 +298,7 @@ def _onto(local: Any, shapes: Any, row: int, at: int, out: Any, view: int) -> No
         out[view, c] = move * shapes[row, a + 3 * c]
 
 
-@compiled
+@compiled_fused
 def decoder_input(positions: Any, points: Any, index: Any, shapes: Any, place: Any, near: Any, wide: Any) -> None:
     """What the decoder of `jetnet` gets of positions (M, 3) and their m nearest points, see `JetNetwork.decode`.
 
@@ -303,7 +329,7 @@ def decoder_input(positions: Any, points: Any, index: Any, shapes: Any, place: A
             place[row * views + v, 9] = away[v] / (mean + 1e-12)
 
 
-@compiled
+@compiled_fused
 def decoder_output(
     index: Any, shapes: Any, place: Any, near: Any, wide: Any, out: Any, sharpness: float, step: Any
 ) -> None:
@@ -332,7 +358,7 @@ def decoder_output(
         step[row, 0], step[row, 1], step[row, 2] = x / total, y / total, z / total
 
 
-@compiled
+@compiled_fused
 def _principal_axes(m: Any, axes: Any, variances: Any) -> None:
     """Eigenvalues (3,), ascending, and eigenvectors (3, 3) of a symmetric matrix, which is overwritten (Jacobi)."""
     for i in range(3):
@@ -370,7 +396,7 @@ def _principal_axes(m: Any, axes: Any, variances: Any) -> None:
                 axes[i, a], axes[i, b] = axes[i, b], axes[i, a]
 
 
-@compiled
+@compiled_fused
 def _solve(a: Any, b: Any) -> None:
     """Solve a symmetric positive definite system (n, n) in place, by its Cholesky factor; b (n,) gets the solution."""
     n = len(b)
@@ -391,7 +417,7 @@ def _solve(a: Any, b: Any) -> None:
         b[i] = total / a[i, i]
 
 
-@compiled
+@compiled_fused
 def fit_jets(
     near: Any,
     sharpness: float,
@@ -473,7 +499,7 @@ def fit_jets(
             weights[row, i] = weight[i]
 
 
-@compiled
+@compiled_fused
 def told(offsets: Any, residuals: Any, frame: Any, radius: Any, index: Any, begin: int, seen: Any) -> None:
     """The geometry (n, k, 13) that goes with the messages to patches from `begin` on, see `JetNetwork.encode`.
 
@@ -507,7 +533,7 @@ _C5, _C6 = np.float32(1 / 120), np.float32(1 / 720)
 _BIAS, _SHIFT = np.int32(127), np.int32(23)
 
 
-@compiled
+@compiled_fused
 def _silu(row: Any, power: Any, scale: Any, rest: Any) -> None:
     """x / (1 + exp(-x)) of a row of float32, in place, by loops that become vector instructions.
 
@@ -525,7 +551,7 @@ def _silu(row: Any, power: Any, scale: Any, rest: Any) -> None:
         row[c] = row[c] / (_ONE + e * scale[c])
 
 
-@compiled
+@compiled_fused
 def silu(rows: Any) -> None:
     """The SiLU of rows (n, h) of float32, in place."""
     power, rest = np.empty(rows.shape[1], np.int32), np.empty(rows.shape[1], np.float32)
@@ -533,7 +559,7 @@ def silu(rows: Any) -> None:
         _silu(rows[i], power, power.view(np.float32), rest)
 
 
-@compiled
+@compiled_fused
 def hear(said: Any, mine: Any, told: Any, index: Any) -> None:
     """said (n, k, h) <- SiLU(said + mine (n, h) + told (N, h) at index (n, k or more)); without index, told is 0."""
     h = said.shape[2]
@@ -553,7 +579,7 @@ def hear(said: Any, mine: Any, told: Any, index: Any) -> None:
             _silu(row, power, scale, rest)
 
 
-@compiled
+@compiled_fused
 def pool(said: Any, share: Any, mine: Any, out: Any) -> None:
     """Sums (heads of them) of said (n, k, h), weighted by softmax of share (n, k, heads), then mine (n, h), into `out`."""
     k, h = said.shape[1:]

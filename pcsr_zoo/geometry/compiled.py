@@ -34,14 +34,23 @@ def is_loaded() -> bool:
 
 def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled at its first call. Machine code is kept in the user's cache, if it can be written."""
+    return _compile(function, False)
+
+
+def compiled_fused(function: Callable[..., Any]) -> Any:
+    """The same, with fused multiply-adds, whose rounding differs between processors."""
+    return _compile(function, {"contract", "nsz"})
+
+
+def _compile(function: Callable[..., Any], fast: Any) -> Any:
     import numba
 
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = before or str(_cache())
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fast)(function)
     except (RuntimeError, OSError):  # no folder can be written
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(nogil=True, error_model="numpy", fastmath=fast)(function)
     finally:
         numba.config.CACHE_DIR = before
 

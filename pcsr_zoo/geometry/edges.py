@@ -50,6 +50,10 @@ def neighbor_edges(
 
 def rank_at_ends(edges: np.ndarray, score: np.ndarray, n: int) -> NDArray[np.int64]:
     """The rank (E,) of each edge by ascending score among the edges at each of its ends; the smaller of both ranks."""
+    if (fast := kernels() if n >= LARGE else None) is not None:
+        best = np.empty(len(edges), np.int64)
+        fast.ranks(edges, score, n, best)
+        return best
     ends = np.concatenate([edges[:, 0], edges[:, 1]])
     order = np.lexsort((np.concatenate([score, score]), ends))
     counts = np.bincount(ends, minlength=n)
