@@ -6,9 +6,8 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from .._version import __version__
@@ -16,20 +15,20 @@ from .._version import __version__
 LARGE = 12_000  # points from which on the import of numba (0.5 s) pays
 
 
-@lru_cache(maxsize=1)
-def kernels() -> ModuleType | None:
-    """The module of compiled functions; None without numba, or if PCSR_COMPILE is 0."""
+@cache
+def kernels(module: str = "pcsr_zoo.geometry.kernels") -> Any:
+    """A module of compiled functions; None without numba, or if the environment variable PCSR_COMPILE is 0."""
     if os.environ.get("PCSR_COMPILE") == "0":
         return None
     try:
-        return importlib.import_module("._kernels", __package__)
+        return importlib.import_module(module)
     except ImportError:
         return None
 
 
 def is_loaded() -> bool:
     """Whether the compiled functions are loaded, so that they pay for small clouds, too."""
-    return f"{__package__}._kernels" in sys.modules and kernels() is not None
+    return "pcsr_zoo.geometry.kernels" in sys.modules and kernels() is not None
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -45,14 +44,15 @@ def compiled_fused(function: Callable[..., Any]) -> Any:
 def _compile(function: Callable[..., Any], fast: Any) -> Any:
     import numba
 
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = before or str(_cache())
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before or str(_cache())
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fast)(function)
     except (RuntimeError, OSError):  # no folder can be written
         return numba.njit(nogil=True, error_model="numpy", fastmath=fast)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def _cache() -> Path:

@@ -77,7 +77,7 @@ def fit_jets(
         compiled: use compiled code for CPU tensors and arrays, if there is any.
     """
     xp = namespace(neighbors)
-    fast = kernels() if compiled and (xp is np or neighbors.device.type == "cpu") else None
+    fast = kernels(f"{__package__}.jet_kernels") if compiled and (xp is np or neighbors.device.type == "cpu") else None
     if fast is not None:
         m, k = neighbors.shape[:2]
         parts = [xp.empty(shape, dtype=neighbors.dtype) for shape in ((m, 3), (m, 3, 3), (m, 6), (m,), (m, k))]

@@ -22,7 +22,7 @@ def pushing_neighbors(points: np.ndarray) -> NDArray[np.int64]:
 
 
 def repulsion(points: np.ndarray, neighbors: np.ndarray, moving: slice) -> NDArray[np.float64]:
-    """A repulsion step (M, 3) for the `moving` ones (a slice without a step) of points (N, 3), away from their `neighbors` (N, k), k >= 3.
+    """A repulsion step (M, 3) for the `moving` ones of points (N, 3), away from their `neighbors` (N, k), k >= 3.
 
     A neighbor at distance d contributes 0.35 h (1 - d / h), up to the range h: 1.7 times the mean distance to the
     three nearest, averaged over the neighborhood. In an even point set, the contributions cancel.

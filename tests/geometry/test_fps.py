@@ -9,9 +9,10 @@ from scipy.spatial import cKDTree
 
 from pcsr_zoo._open3d import import_open3d
 from pcsr_zoo.errors import CloudError, OptionError
-from pcsr_zoo.geometry import fps
+from pcsr_zoo.geometry import fps_array
 from pcsr_zoo.geometry.compiled import kernels
-from pcsr_zoo.geometry.fps import _fps_torch, farthest_point_sample
+from pcsr_zoo.geometry.fps import farthest_point_sample
+from pcsr_zoo.geometry.fps_torch import greedy_batch
 
 
 def greedy(points, n, start=None, selected=None, weights=1.0):
@@ -62,8 +63,8 @@ def _each_way(request, monkeypatch) -> None:
     compiled = kernels() if request.param == "compiled" else None
     if request.param == "compiled" and compiled is None:
         pytest.skip("numba is not installed")
-    monkeypatch.setattr(fps, "_LARGE", 0)
-    monkeypatch.setattr(fps, "kernels", lambda: compiled)
+    monkeypatch.setattr(fps_array, "_LARGE", 0)
+    monkeypatch.setattr(fps_array, "kernels", lambda: compiled)
 
 
 RNG = np.random.default_rng(7)
@@ -200,7 +201,7 @@ def pair_counts(monkeypatch):
             counts.append(len(pairs))
             return pairs
 
-    monkeypatch.setattr("pcsr_zoo.geometry.fps.cKDTree", Counting)
+    monkeypatch.setattr("pcsr_zoo.geometry.fps_array.cKDTree", Counting)
     return counts
 
 
@@ -241,9 +242,9 @@ def test_the_batched_loop_is_greedy_too(name):
 
 def test_the_loop_with_selected_points_and_seed():
     points, selected = SPHERE[50:900], SPHERE[:50]
-    picks = _fps_torch(torch.from_numpy(points)[None], 300, None, torch.from_numpy(selected), None)[0]
+    picks = greedy_batch(torch.from_numpy(points)[None], 300, None, torch.from_numpy(selected), None)[0]
     np.testing.assert_array_equal(picks, greedy(points, 300, selected=selected))
-    picks = _fps_torch(torch.from_numpy(points)[None], 300, None, None, 11)[0]
+    picks = greedy_batch(torch.from_numpy(points)[None], 300, None, None, 11)[0]
     np.testing.assert_array_equal(picks, farthest_point_sample(points, 300, seed=11))
     with pytest.raises(OptionError, match="unbatched"):
         farthest_point_sample(torch.from_numpy(points)[None], 3, selected=torch.from_numpy(selected))
@@ -251,7 +252,7 @@ def test_the_loop_with_selected_points_and_seed():
 
 def test_the_loop_picks_no_index_twice():
     points = torch.from_numpy(np.repeat(SPHERE[:100], 3, axis=0))
-    picks = _fps_torch(points[None], 300, None, None, None)[0]
+    picks = greedy_batch(points[None], 300, None, None, None)[0]
     assert sorted(picks.tolist()) == list(range(300))
     np.testing.assert_array_equal(picks, greedy(points.numpy(), 300))
 

@@ -89,7 +89,7 @@ def rings_by_elevation(elevation: NDArray[np.float64]) -> NDArray[np.int64] | No
 
 
 def smoothed(values: np.ndarray, sigma: float) -> NDArray[np.float64]:
-    """Values (N,) convolved with a Gaussian, reflected at the ends. (scipy.ndimage and scipy.signal take 1 s to import.)"""
+    """Values (N,) convolved with a Gaussian, reflected at the ends."""
     reach = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     return np.convolve(np.pad(values, reach, mode="symmetric"), weights / weights.sum(), mode="valid")

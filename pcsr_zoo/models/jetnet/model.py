@@ -93,7 +93,7 @@ class JetNet(Learned, Upsampler):
     def _project(
         surface: LearnedSurface, positions: np.ndarray, ends: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Positions (M, 3) moved onto the surface, their distances (M,) to the nearest point, and doubtful ones (M,)."""
+        """Positions (M, 3) moved onto the surface, distances (M,) to the nearest point, and a mask of doubtful ones."""
         moved, spacing = surface.move_and_measure(positions, ends)
         doubt = np.zeros(len(positions), bool)
         far = np.flatnonzero(np.linalg.norm(moved - positions, axis=1) > _FAR * spacing)

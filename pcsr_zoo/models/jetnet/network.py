@@ -11,6 +11,7 @@ from ...geometry.compiled import LARGE, kernels
 from ...geometry.jets import monomials
 from ...geometry.patches import Patches
 
+KERNELS = f"{__package__}.kernels"
 _CLAMP = 1.0  # largest move onto a quadric, in patch radii: quadrics do not extrapolate
 _HEARD = 16  # neighbors that send messages to a patch
 _OWN = 18  # input channels of a patch: two quadrics, two misfits, a normal, the noise
@@ -144,7 +145,13 @@ class JetNetwork(nn.Module):
         offsets, near = patches.offsets[part, :_HEARD], patches.index[part, :_HEARD]
         if (fast := _compiled(patches)) is not None:
             seen = torch.empty(*offsets.shape[:2], _TOLD)
-            fields = (patches.offsets[part], patches.residuals[part], patches.frame, patches.radius, patches.index[part])
+            fields = (
+                patches.offsets[part],
+                patches.residuals[part],
+                patches.frame,
+                patches.radius,
+                patches.index[part],
+            )
             fast.told(*(field.numpy() for field in fields), part.start, seen.numpy())
             return pool.compiled(fast, seen, features[part], told, patches.index[part])  # type: ignore[operator]
         turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbors' axes in the patch's frame
@@ -158,7 +165,7 @@ def _compiled(patches: Patches) -> Any:
     """The module of compiled functions for these patches, or None: in training, on a GPU, for small clouds."""
     if torch.is_grad_enabled() or patches.radius.device.type != "cpu" or patches.radius.dtype != torch.float32:
         return None
-    return kernels() if len(patches) >= LARGE else None
+    return kernels(KERNELS) if len(patches) >= LARGE else None
 
 
 class _Pool(nn.Module):

@@ -10,7 +10,7 @@ from ...geometry.knn import KNN
 from ...geometry.parallel import each
 from ...geometry.patches import NEAR, Patches, fit_patches
 from ..base import Progress
-from .network import JetNetwork
+from .network import KERNELS, JetNetwork
 
 VIEWS = 4  # neighborhoods that are blended at each position
 _FARTHEST = 2.0  # largest move of a position, in distances to the last of its 4 points
@@ -36,7 +36,8 @@ class LearnedSurface:
         points = points[KNN(points).tree.indices]  # neighbors are close in memory: a tenth faster
         self.points, self.network, self.device, self.progress = points, network, device, progress
         self.tree = KNN(points)
-        self._fast = kernels() if device == "cpu" and len(points) >= LARGE else None
+        large = device == "cpu" and len(points) >= LARGE
+        self._search, self._fast = (kernels(), kernels(KERNELS)) if large else (None, None)
 
         def fit(begin: int) -> tuple[Patches, np.ndarray]:
             patches = fit_patches(points, self.tree, noise, slice(begin, begin + _FITTED))
@@ -111,21 +112,19 @@ class LearnedSurface:
         distance, index = self._near(positions, 1, ends)
         return distance[:, 0], self.spacing[index[:, 0]]
 
-    def _near(
-        self, positions: np.ndarray, k: int, ends: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _near(self, positions: np.ndarray, k: int, ends: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """`KNN.query`, with ties broken by the spacing at the points, the larger first, not by order or rounding.
 
-        The midpoint of an edge has the same distance to both of its ends. Where these ends are known, the nearest points
-        are looked for among their neighbors only, which is faster than the tree.
+        The midpoint of an edge has the same distance to both of its ends. Where these ends are known, the
+        nearest points are looked for among their neighbors only, which is faster than the tree.
         """
-        if self._fast is not None and ends is not None:
+        if self._search is not None and ends is not None:
             distance, index = np.empty((len(positions), k + 1)), np.empty((len(positions), k + 1), np.int64)
-            self._fast.among(self.points, self.near, ends, positions, distance, index)
+            self._search.among(self.points, self.near, ends, positions, distance, index)
         else:
             distance, index = self.tree.query(positions, k + 1)
-        if self._fast is not None:
-            self._fast.settle_ties(distance, index, self.spacing, _TIE)
+        if self._search is not None:
+            self._search.settle_ties(distance, index, self.spacing, _TIE)
             return distance[:, :k], index[:, :k]
         key = self.spacing[index]
         for _ in range(2):
