@@ -4,6 +4,7 @@
     python benchmarks/speed.py --sizes 2048 20000 --json runs/speed.json
     python benchmarks/speed.py --sizes 1000000 --json runs/speed.json    adds to the same file and table
     python benchmarks/speed.py --task pcsr --model jetnet     100 k points sampled and recovered, x8
+    python benchmarks/speed.py --against 28d1b96 --sizes 100000     ratios to another commit, in pairs
 
 "In process" is `pcsr_zoo.upsample` on a cloud in memory, after one small call that pays for the imports
 (the median of several runs where they are short). "Command" is all of `pcsr upsample in.ply -x 4`: the start
@@ -11,7 +12,10 @@ of Python, reading, writing. Memory is the largest resident size of the command'
 
 With `--task pcsr` it is `pcsr_zoo.sample` and `pcsr_zoo.recover` together, and `pcsr sample` and `pcsr recover`, one
 after the other (their times added, the larger memory). The model is that of `pcsr benchmark`: SAMPLER+MODEL, or a name,
-which samples by itself or by `fps`.
+which samples by itself or by `fps`. With `--task sample` it is `pcsr_zoo.sample` alone.
+
+With `--against COMMIT`, the commit is checked out beside this one, and both run in turn, in one thread each. The ratios
+are those of CPU seconds, pair by pair, which depend less on what else the machine does than wall times.
 """
 
 from __future__ import annotations
@@ -73,12 +77,56 @@ def worker(options: argparse.Namespace) -> None:
     print(json.dumps(seconds))
 
 
+def cpu_seconds(folder: Path, points: int, options: argparse.Namespace) -> float:
+    """CPU seconds of one run in one thread, by the code in a folder, after a small run that loads everything."""
+    code = (
+        "import json, resource, sys, time; sys.path[:0] = sys.argv[1:3]\n"
+        "import speed, argparse, torch; torch.set_num_threads(1)\n"
+        "options = argparse.Namespace(**json.loads(sys.argv[3])); run = speed.in_process(options)\n"
+        "run(speed.bumpy_torus(13_000)); points = speed.bumpy_torus(options.points); start = time.process_time()\n"
+        "run(points); print(time.process_time() - start)"
+    )
+    facts = {"task": options.task, "ratio": options.ratio, "model": options.model, "points": points}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder), str(Path(__file__).parent), json.dumps(facts)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.splitlines()[-1])
+
+
+def against(options: argparse.Namespace) -> None:
+    """Print the ratios of CPU seconds of another commit to those of this checkout."""
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder) / "other"
+        git = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--detach", "--quiet", str(other), options.against], check=True)
+        try:
+            print(
+                f"| task | model | points in | {options.against}, CPU s | {commit()}, CPU s | ratios |\n"
+                + "|---" * 6
+                + "|"
+            )
+            for points in options.sizes:
+                pairs = [[cpu_seconds(at, points, options) for at in (other, ROOT)] for _ in range(options.pairs)]
+                before, now = (statistics.median(column) for column in zip(*pairs, strict=True))
+                ratios = ", ".join(f"{a / b:.2f}" for a, b in sorted(pairs, key=lambda pair: pair[0] / pair[1]))
+                task = f"{options.task} x{options.ratio:g}"
+                print(f"| {task} | {options.model} | {points:,} | {before:.3g} | {now:.3g} | {ratios} |", flush=True)
+        finally:
+            subprocess.run([*git, "remove", "--force", str(other)], check=True)
+
+
 def in_process(options: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]:
     """What is timed, as a function of the points (N, 3)."""
     from pcsr_zoo import recover, sample, upsample
 
     if options.task == "upsample":
         return lambda points: upsample(points, ratio=options.ratio, model=options.model)
+    if options.task == "sample":
+        return lambda points: sample(points, options.ratio, model=options.model)
     sampler, model = sampler_and_recoverer(options.model)
     return lambda points: recover(sample(points, options.ratio, model=sampler), n=len(points), model=model)
 
@@ -90,6 +138,8 @@ def sampler_and_recoverer(name: str) -> tuple[str, str]:
 
 
 def result_size(points: int, options: argparse.Namespace) -> int:
+    if options.task == "sample":
+        return round(points / options.ratio)
     return points if options.task == "pcsr" else round(options.ratio * points)
 
 
@@ -113,8 +163,8 @@ def time_command(points: int, options: argparse.Namespace) -> tuple[float, float
     with tempfile.TemporaryDirectory() as folder:
         source, few, target = (str(Path(folder) / name) for name in ("in.ply", "few.ply", "out.ply"))
         write(Cloud(bumpy_torus(points)), source)
-        if options.task == "upsample":
-            return time_one(["upsample", source, "-x", ratio, "-o", target, "--model", options.model])
+        if options.task != "pcsr":
+            return time_one([options.task, source, "-x", ratio, "-o", target, "--model", options.model])
         sampler, model = sampler_and_recoverer(options.model)
         first = time_one(["sample", source, "-x", ratio, "-o", few, "--model", sampler])
         second = time_one(["recover", few, "-n", str(points), "-o", target, "--model", model])
@@ -187,11 +237,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", choices=("upsample", "pcsr"), default="upsample")
+    parser.add_argument("--task", choices=("upsample", "sample", "pcsr"), default="upsample")
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="by default 2 k to 1 M; pcsr: 100 k")
     parser.add_argument("--model", default="jetnet")
     parser.add_argument("--ratio", type=float, help="by default 4; pcsr: 8")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows; rows of other runs are kept")
+    parser.add_argument("--against", metavar="COMMIT", help="print ratios of CPU seconds to those of another commit")
+    parser.add_argument("--pairs", type=int, default=3, metavar="N", help="pairs of runs for --against (default 3)")
     parser.add_argument("--also", action="store_true", help="end the table with Grad-PU's quoted row")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -202,6 +254,9 @@ def main() -> None:
         worker(options)
         return
 
+    if options.against:
+        against(options)
+        return
     here, rows = machine(), []
     if options.json and options.json.exists():
         before = json.loads(options.json.read_text(encoding="utf-8"))

@@ -10,7 +10,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .cards.measured import best_row
 from .checkpoints.address import Address, is_address
 from .checkpoints.config import WEIGHTS
 from .checkpoints.fetch import Transfer, cached, fetch
@@ -173,6 +172,8 @@ def model_info(name: Name, *, paths: bool = True) -> dict[str, Any]:
     row |= {"source": cls.source, "ratio": found.ratio, "ratios": list(cls.ratios)}
     if config is None or found.folder is None:
         return {**row, "where": "untrained"} if found.untrained else row
+    from .cards.measured import best_row  # which imports all tasks of the benchmark
+
     weights, about = found.folder / WEIGHTS, config["about"]
     row |= {
         "summary": about.get("summary") or cls.summary,

@@ -39,7 +39,6 @@ def info(files: tuple[str, ...], as_json: bool, reading: dict[str, Any]) -> None
       pcsr info scan.ply
       pcsr info scans/ --json
     """
-    from ..datasets.describe import describe_training_file
     from ..datasets.training_set import is_training_file
     from ..io import describe
 
@@ -49,7 +48,12 @@ def info(files: tuple[str, ...], as_json: bool, reading: dict[str, Any]) -> None
     found: list[dict[str, Any]] = []
 
     def one(path: Path) -> None:
-        facts = describe_training_file(path) if is_training_file(path) else describe(path, **layout)
+        if is_training_file(path):
+            from ..datasets.describe import describe_training_file
+
+            facts = describe_training_file(path)
+        else:
+            facts = describe(path, **layout)
         if reading["strict"] and facts.get("invalid_points"):
             raise FileError(f"{path}: {facts['invalid_points']} points are NaN or infinite (--strict)")
         found.append(facts)

@@ -5,28 +5,36 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiled import LARGE, kernels
 from .knn import KNN
 
 _CHUNK = 1 << 16
 
 
-def neighbor_edges(points: np.ndarray, k: int, tree: KNN | None = None, emptiness: float = 0.0) -> NDArray[np.int64]:
+def neighbor_edges(
+    points: np.ndarray, k: int, tree: KNN | None = None, emptiness: float = 0.0, near: np.ndarray | None = None
+) -> NDArray[np.int64]:
     """The edges (E, 2), i < j and sorted, between each of (N, 3) points and its k nearest others.
 
     With `emptiness`, only the edges with an empty midpoint: no point is closer to it than this fraction (below 1) of
     half the edge, as in the beta-skeletons of Kirkpatrick and Radke (1985). Such a point would be closer to i than j,
-    so it is among the neighbors before j, and no further search is needed.
+    so it is among the neighbors before j, and no further search is needed. The nearest points `near` (N, k + 1) of each
+    point, itself included, are looked for unless they are given.
     """
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
-    tree = tree or KNN(points)
+    if near is None:
+        tree = tree or KNN(points)
+    fast = kernels() if len(points) >= LARGE else None
     keys = []
     for begin in range(0, len(points), _CHUNK):
         center = points[begin : begin + _CHUNK]
-        _, index = tree.query(center, k + 1)
+        index = tree.query(center, k + 1)[1] if near is None else near[begin : begin + _CHUNK]
         i = np.arange(begin, begin + len(center))[:, None]
         empty = index != i
-        if emptiness > 0:
+        if emptiness > 0 and fast is not None:
+            fast.empty_edges(points, index, begin, emptiness, empty)
+        elif emptiness > 0:
             offset = points[index] - center[:, None]
             for far in range(2, index.shape[1]):
                 half = offset[:, far] / 2
@@ -34,12 +42,18 @@ def neighbor_edges(points: np.ndarray, k: int, tree: KNN | None = None, emptines
                 blocked = (gap < emptiness**2 * (half**2).sum(axis=1)[:, None]) & (index[:, :far] != i)
                 empty[:, far] &= ~blocked.any(axis=1)
         low, high = np.minimum(i, index), np.maximum(i, index)
-        keys.append((low * len(points) + high)[empty])
-    return np.stack(np.divmod(np.unique(np.concatenate(keys)), len(points)), axis=1)
+        keys.append((low.astype(np.int64, copy=False) * len(points) + high)[empty])
+    key = np.sort(np.concatenate(keys))  # np.unique hashes, which is slower
+    key = key[np.concatenate([[True], key[1:] != key[:-1]])] if len(key) else key
+    return np.stack(np.divmod(key, len(points)), axis=1)
 
 
 def rank_at_ends(edges: np.ndarray, score: np.ndarray, n: int) -> NDArray[np.int64]:
     """The rank (E,) of each edge by ascending score among the edges at each of its ends; the smaller of both ranks."""
+    if (fast := kernels() if n >= LARGE else None) is not None:
+        best = np.empty(len(edges), np.int64)
+        fast.ranks(edges, score, n, best)
+        return best
     ends = np.concatenate([edges[:, 0], edges[:, 1]])
     order = np.lexsort((np.concatenate([score, score]), ends))
     counts = np.bincount(ends, minlength=n)

@@ -1,29 +1,14 @@
-"""Farthest point sampling (Gonzalez 1985; Eldar et al. 1997): exact, and fast without compiled code.
-
-The greedy algorithm repeatedly picks the point that is farthest from all picked points. Picks depend on each other
-only locally: the distance v of a point to the picked set changes only by a pick that is closer than v. All points with
-the largest distance within their own v-ball will therefore be picked, and one round can pick all of them at once.
-`_fps_numpy` does so level by level (a level is a band of the largest distances), with neighbor lists from a k-d tree.
-The result is that of the greedy algorithm, in the same order, at a cost of about n log n.
-"""
+"""Farthest point sampling (Gonzalez 1985; Eldar et al. 1997) of arrays and tensors; see `fps_array` for the method."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist
 
-from ..errors import CloudError, OptionError
+from ..errors import OptionError
+from .fps_array import sample_array
 from .kinds import is_tensor
-
-# The number of points in a level is chosen so that its list of neighbor pairs is about this long,
-_PAIR_BUDGET = 100_000
-# and never longer than this, also in dense clusters (24 bytes for each pair).
-_MOST_PAIRS = 500_000
-_SMALL = 8192  # the plain loop is the fastest for CPU tensors with fewer points,
-_MATRIX = 1536  # with a matrix of all distances below this number
 
 
 def farthest_point_sample(
@@ -34,6 +19,8 @@ def farthest_point_sample(
     selected: Any | None = None,
     seed: int | None = None,
     weights: np.ndarray | None = None,
+    ties: np.ndarray | None = None,
+    distance: np.ndarray | None = None,
 ) -> Any:
     """Indices (n,) of the farthest point sampling of `points`, in the order of the picks.
 
@@ -46,6 +33,10 @@ def farthest_point_sample(
         seed: see `start`.
         weights: (N,) positive factors on the distances of the points: where they are twice as large, the spacing of the
             picks is about half as large. For unbatched arrays only.
+        ties: (N,), a permutation of the indices: among equal distances, the point with the lowest number is picked. By
+            default it is the one with the lowest index. For unbatched arrays only.
+        distance: (N,), in place of `selected`, the distances to the nearest of the points that are already picked, if
+            they are known. For unbatched arrays only.
 
     Returns:
         int64 indices, an array or tensor like `points`, without repetitions. Duplicates are picked last, lowest index
@@ -56,208 +47,9 @@ def farthest_point_sample(
         CloudError: `points` has another shape, or a value that is NaN or infinite.
     """
     if is_tensor(points):
-        if weights is not None:
-            raise OptionError("farthest point sampling takes weights only for an array of points")
-        return _from_torch(points, n, start, selected, seed)
-    array = np.ascontiguousarray(points, dtype=np.float64)
-    if array.ndim != 2:
-        raise CloudError(f"farthest point sampling needs points of shape (N, C), got {array.shape}")
-    if not np.isfinite(array).all():
-        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise CloudError(f"farthest point sampling needs finite points; row {row} is NaN or infinite")
-    _check(n, len(array), start)
-    if weights is not None:
-        weights = np.asarray(weights, np.float64)
-        if weights.shape != (len(array),) or not (np.isfinite(weights).all() and (weights > 0).all()):
-            raise OptionError(f"farthest point sampling needs {len(array)} positive weights")
-    chosen = None if selected is None else np.asarray(selected, np.float64)
-    return _fps_numpy(array, int(n), start, chosen, seed, np.ones(len(array)) if weights is None else weights)
+        if weights is not None or ties is not None or distance is not None:
+            raise OptionError("farthest point sampling takes weights, ties and distances only for an array of points")
+        from .fps_torch import sample_tensors
 
-
-def _check(n: int, size: int, start: int | None) -> None:
-    if n < 0 or n > size:
-        raise OptionError(f"cannot pick {n} of {size} points")
-    if start is not None and not 0 <= start < size:
-        raise OptionError(f"start must be an index of one of {size} points, got {start}")
-
-
-def _first(points: np.ndarray, start: int | None, seed: int | None) -> int:
-    if start is not None:
-        return int(start)
-    if seed is not None:
-        return int(np.random.default_rng(seed).integers(len(points)))
-    return int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
-
-
-def _fps_numpy(
-    points: np.ndarray, n: int, start: int | None, selected: np.ndarray | None, seed: int | None, weights: np.ndarray
-) -> np.ndarray:
-    size = len(points)
-    if n == 0:
-        return np.empty(0, np.int64)
-    picks: list[np.ndarray] = []
-    if selected is not None and len(selected):
-        value = weights * cKDTree(selected).query(points, workers=-1)[0]
-        count = len(selected)
-        done = 0
-    else:
-        first = _first(points, start, seed)
-        value = weights * np.sqrt(((points - points[first]) ** 2).sum(axis=1))
-        value[first] = -1.0
-        picks.append(np.array([first]))
-        count = done = 1
-    tree: cKDTree | None = None
-    least = float(weights.min())
-    while done < n:
-        active = _largest(value, int(np.clip(np.sqrt(_PAIR_BUDGET * count), 16, size)))
-        top = float(value[active].max())
-        if top <= 0.0:  # only duplicates of picks are left
-            picks.append(np.flatnonzero(value == 0.0)[: n - done])
-            break
-        spread = count > 64
-        active = active[value[active] > (0.8 * top if spread else 0.0)]
-        taken = _level(points, value, weights, active, n - done)
-        picks.append(taken)
-        done += len(taken)
-        count += len(taken)
-        if done >= n:
-            break
-        if len(taken) * 64 < size and len(taken) <= 8:
-            for index in taken:
-                np.minimum(value, weights * np.sqrt(((points - points[index]) ** 2).sum(axis=1)), out=value)
-        elif spread:  # picks are at least 0.8 top apart: few of them are within top of any point
-            tree = tree or cKDTree(points)
-            pairs = cKDTree(points[taken]).sparse_distance_matrix(tree, top / least, output_type="ndarray")
-            np.minimum.at(value, pairs["j"], weights[pairs["j"]] * pairs["v"])
-        else:
-            np.minimum(value, weights * cKDTree(points[taken]).query(points, workers=-1)[0], out=value)
-        value[taken] = -1.0
-    return np.concatenate(picks).astype(np.int64)
-
-
-def _largest(value: np.ndarray, most: int) -> np.ndarray:
-    """Ascending indices of the `most` largest values; among equal values, those of the lowest indices."""
-    if most >= len(value):
-        return np.arange(len(value))
-    bound = np.partition(value, len(value) - most)[len(value) - most]
-    above = np.flatnonzero(value > bound)
-    return np.sort(np.concatenate([above, np.flatnonzero(value == bound)[: most - len(above)]]))
-
-
-def _level(points: np.ndarray, value: np.ndarray, weights: np.ndarray, active: np.ndarray, most: int) -> np.ndarray:
-    """The greedy picks among `active` that are above the level's bound, in order; at most `most`.
-
-    `active` has ascending indices of the points with the largest values (among equal ones, the lowest indices). If they
-    have too many neighbor pairs, as in a dense cluster, the level is made smaller.
-    """
-    tree = cKDTree(points[active])
-    while len(active) ** 2 > _MOST_PAIRS:
-        probes = points[active[:: max(1, len(active) // 256)]]
-        reach = value[active].max() / weights[active].min()
-        degree = tree.query_ball_point(probes, reach, return_length=True).mean()
-        if degree * len(active) <= _MOST_PAIRS:
-            break
-        active = active[_largest(value[active], len(active) // 2)]
-        tree = cKDTree(points[active])
-    own = value[active].copy()
-    bound = np.nextafter(own.min(), -1.0)  # every other point is at or below `own.min()`
-    pairs = tree.sparse_distance_matrix(tree, float(own.max() / weights[active].min()), output_type="ndarray")
-    i, j, d = pairs["i"], pairs["j"], weights[active[pairs["i"]]] * pairs["v"]  # the value of i after a pick of j
-    keep = i != j
-    i, j, d = i[keep], j[keep], d[keep]
-    waiting = np.ones(len(active), bool)
-    done = np.zeros(len(active), bool)
-    while waiting.any():
-        # i waits while a point that precedes it (larger value, or equal and lower index) is closer than own[i]
-        before = (own[j] > own[i]) | ((own[j] == own[i]) & (j < i))
-        near = before & (d < own[i])
-        blocked = np.zeros(len(active), bool)
-        blocked[i[near]] = True
-        now = waiting & ~blocked
-        done |= now
-        waiting &= ~now
-        # a pick changes only the points that follow it in the greedy order
-        touched = near & done[j]
-        np.minimum.at(own, i[touched], d[touched])
-        waiting &= own > bound
-        keep = waiting[i] & (waiting[j] | done[j])
-        i, j, d = i[keep], j[keep], d[keep]
-    chosen = np.flatnonzero(done)
-    order = np.lexsort((chosen, -own[chosen]))[:most]
-    return active[chosen[order]]
-
-
-def _from_torch(points: Any, n: int, start: int | None, selected: Any, seed: int | None) -> Any:
-    import torch
-
-    if points.ndim == 2 and points.device.type == "cpu":
-        array = points.detach().double().numpy()
-        chosen = None if selected is None else torch.as_tensor(selected).detach().cpu().double().numpy()
-        return torch.from_numpy(farthest_point_sample(array, n, start=start, selected=chosen, seed=seed))
-    batch = points if points.ndim == 3 else points[None]
-    _check(n, batch.shape[1], start)
-    if selected is not None and points.ndim == 3:
-        raise OptionError("farthest point sampling takes `selected` points only for an unbatched cloud")
-    if points.device.type == "cpu" and seed is None:
-        rows = [one.detach().double().numpy() for one in batch]
-        if batch.shape[1] > _SMALL:
-            return torch.from_numpy(np.stack([farthest_point_sample(row, n, start=start) for row in rows]))
-        return torch.from_numpy(np.stack([_fps_small(row, n, start) for row in rows]))
-    if n == 0:
-        picks = torch.empty(len(batch), 0, dtype=torch.int64, device=points.device)
-    else:
-        picks = _fps_torch(batch.detach(), n, start, selected, seed)
-    return picks if points.ndim == 3 else picks[0]
-
-
-def _fps_small(points: np.ndarray, n: int, start: int | None) -> np.ndarray:
-    """The plain greedy loop for points (N, 3), which is the fastest for the small clouds of training on a CPU."""
-    size = len(points)
-    value, picks = np.full(size, np.inf), np.empty(n, np.int64)
-    last = _first(points, start, None)
-    squared = cdist(points, points, "sqeuclidean") if size <= _MATRIX else None
-    x, y, z = np.ascontiguousarray(points.T)
-    for k in range(n):
-        picks[k] = last
-        if squared is not None:
-            np.minimum(value, squared[last], out=value)
-        else:
-            away, part = x - x[last], y - y[last]
-            away *= away
-            part *= part
-            away += part
-            part = z - z[last]
-            part *= part
-            away += part
-            np.minimum(value, away, out=value)
-        value[last] = -1.0
-        last = int(value.argmax())
-    return picks
-
-
-def _fps_torch(points: Any, n: int, start: int | None, selected: Any, seed: int | None) -> Any:
-    """The plain greedy loop for a batch (B, N, C) on a GPU."""
-    import torch
-
-    size = points.shape[1]
-    rows = torch.arange(len(points), device=points.device)
-    picks = torch.empty(len(points), n, dtype=torch.int64, device=points.device)
-    if selected is not None and len(selected):
-        chosen = torch.as_tensor(selected, dtype=points.dtype, device=points.device)
-        parts = [torch.cdist(part, chosen).amin(dim=1) ** 2 for part in points[0].split(16384)]
-        value = torch.cat(parts)[None].expand(len(points), size).clone()
-        last = value.argmax(dim=1)
-    else:
-        value = points.new_full(points.shape[:2], torch.inf)
-        if start is not None:
-            last = torch.full((len(points),), int(start), device=points.device)
-        elif seed is not None:
-            last = torch.full((len(points),), int(np.random.default_rng(seed).integers(size)), device=points.device)
-        else:
-            last = ((points - points.mean(dim=1, keepdim=True)) ** 2).sum(dim=2).argmax(dim=1)
-    for k in range(n):
-        picks[:, k] = last
-        value = torch.minimum(value, ((points - points[rows, last, None]) ** 2).sum(dim=2))
-        value[rows, picks[:, k]] = -1.0
-        last = value.argmax(dim=1)
-    return picks
+        return sample_tensors(points, n, start, selected, seed)
+    return sample_array(points, n, start, selected, seed, weights, ties, distance)

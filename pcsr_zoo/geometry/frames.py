@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CloudError
+from .kinds import is_tensor
 
 _FARTHEST = 1e307  # coordinates beyond this leave the range of float64 when they are moved
 _NEAREST, _SCALE = 1e-140, 2.0**400
@@ -83,18 +84,21 @@ def local_frames(offsets: Any, weights: Any) -> tuple[Any, Any, Any]:
     """Local frames of neighborhoods by weighted principal component analysis (Hoppe et al. 1992).
 
     Args:
-        offsets: (M, k, 3) tensor, neighbors relative to any nearby origin.
+        offsets: (M, k, 3) array or tensor, neighbors relative to any nearby origin.
         weights: (M, k), not negative; the sum of each row is positive.
 
     Returns:
         The centroids (M, 3), the axes (M, 3, 3), whose columns are the unit normal and two unit tangents, and the
         variances (M, 3) along them, ascending. The signs of the axes are arbitrary.
     """
+    share = weights / weights.sum(axis=1)[:, None]
+    centroid = (share[:, :, None] * offsets).sum(axis=1)
+    centered = offsets - centroid[:, None]
+    if not is_tensor(offsets):
+        variances, axes = np.linalg.eigh((share[:, :, None] * centered).swapaxes(1, 2) @ centered)
+        return centroid, axes, np.maximum(variances, 0)
     import torch
 
-    share = weights / weights.sum(dim=1, keepdim=True)
-    centroid = (share[:, :, None] * offsets).sum(dim=1)
-    centered = offsets - centroid[:, None]
     with torch.autocast(offsets.device.type, enabled=False):  # numpy has no bfloat16, and the axes need precision
         covariance = (share[:, :, None] * centered).mT @ centered
     if covariance.device.type == "cpu":  # numpy is twice as fast as torch for small matrices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .compiled import LARGE
 from .jets import fit_jets
 from .knn import KNN
 
@@ -30,16 +31,14 @@ def estimate_noise(points: np.ndarray, tree: KNN | None = None) -> float:
     geometry, and the estimate is 0. The point spacing is the median distance to the sixth neighbor divided by
     sqrt(6 / pi). The estimate is also 0 for clouds of fewer than 48 points, and above 0.6.
     """
-    import torch
-
     if len(points) < 48:
         return 0.0
     tree = tree or KNN(points)
     probes = points[:: max(1, len(points) // _PROBES)]
     distance, index = tree.query(probes, _NEIGHBORS)
     radius = np.maximum(distance[:, -1:], 1e-12)
-    near = torch.from_numpy((points[index] - probes[:, None]) / radius[:, :, None])
-    misfit = fit_jets(near, sharpness=0.0, rounds=0).misfit.numpy()
+    near = (points[index] - probes[:, None]) / radius[:, :, None]
+    misfit = fit_jets(near, sharpness=0.0, rounds=0, compiled=len(points) >= LARGE).misfit
     spread = misfit * np.sqrt(_NEIGHBORS / (_NEIGHBORS - _TERMS)) * radius[:, 0]
     spacing = float(np.median(distance[:, 6])) / np.sqrt(6 / np.pi)
     low, high = np.quantile(spread, [_LOW, _HIGH])

@@ -52,8 +52,11 @@ def pulled_in(new_points: np.ndarray, points: np.ndarray) -> NDArray[np.float64]
         return new_points
     tree = KNN(points)
     distance, index = tree.query(new_points, _BOX)
-    nearest, row = np.unique(index[:, 0], return_inverse=True)
-    spacing = tree.query(points[nearest], _AROUND + 1)[0][:, -1][row]
+    nearest = np.zeros(len(points), bool)
+    nearest[index[:, 0]] = True
+    around = np.zeros(len(points))
+    around[nearest] = tree.query(points[nearest], _AROUND + 1)[0][:, -1]
+    spacing = around[index[:, 0]]
     total = index.shape[1] * new_points - points[index].sum(axis=1)
     beside = np.linalg.norm(total, axis=1) > _ONE_SIDED * distance.sum(axis=1)
     outside = np.flatnonzero(beside & (distance[:, 0] > _MARGIN / 2 * spacing))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..cloud import Cloud
 from .distinct import distinct_points, first_occurrences
 from .frames import UnitFrame, principal_axes
+from .knn import KNN
 from .outliers import isolated_points
 
 _log = logging.getLogger("pcsr_zoo")
@@ -26,7 +27,7 @@ class WorkingCloud:
     Attributes:
         frame: the unit frame of the points without outliers.
         axes: (3, 3), the axes to which the points are turned.
-        rows: (K,), the points' rows in the cloud, in the order of their coordinates.
+        rows: (K,), the points' rows in the cloud, in an order that follows from their coordinates.
         alone: (A,), rows of the outliers (`geometry.outliers.isolated_points`), which models do not see.
         points: (K, 3), the points in the frame and the axes.
         distinct: (D, 3), the same without duplicates.
@@ -48,6 +49,7 @@ class WorkingCloud:
         """
         order = np.lexsort(positions.T)
         first = order[first_occurrences(positions[order])]
+        first = first[in_space(_scaled(positions[first]))]
         found = isolated_points(_scaled(positions[first]))
         alone = np.zeros(len(positions), bool)
         alone[first[found]] = True
@@ -59,6 +61,8 @@ class WorkingCloud:
             points = np.rint(points @ axes * _GRID) / _GRID
             again = np.lexsort(points.T)
             inside, points = inside[again], points[again]
+        again = in_space(points)
+        inside, points = inside[again], points[again]
         return WorkingCloud(frame, axes, inside, np.flatnonzero(alone), points, distinct_points(points))
 
     def back(self, points: np.ndarray) -> NDArray[np.float64]:
@@ -80,6 +84,11 @@ class WorkingCloud:
         """Say what happens to the outliers, if there are any."""
         if count := len(self.alone):
             _log.warning("%d of %d points far from all others: %s", count, count + len(self.rows), what)
+
+
+def in_space(points: np.ndarray) -> NDArray[np.int64]:
+    """An order of points (N, 3) in which neighbors are close in memory, which makes all that follows faster."""
+    return np.asarray(KNN(points).tree.indices)
 
 
 def _scaled(points: np.ndarray) -> np.ndarray:

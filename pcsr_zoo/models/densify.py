@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CloudError
 from ..geometry.distinct import distinct_points, first_occurrences
@@ -30,7 +31,6 @@ def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int,
     """
     current = distinct_points(base)
     new_points: list[np.ndarray] = []
-    draw = np.random.default_rng(context.seed)
     steps = max(1, math.ceil(math.log(max((len(base) + count) / len(base), 1)) / math.log(model.max_step) - 1e-9))
     while count > 0:
         growth = (1 + count / len(current)) ** (1 / max(1, steps))
@@ -39,8 +39,7 @@ def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int,
         context.progress("selection", 0.0)
         selected = candidates
         if take < len(candidates):
-            candidates = draw.permutation(candidates)  # on a grid most distances tie; avoid a bias to one side
-            selected = candidates[farthest_point_sample(candidates, take, selected=current)]
+            selected = candidates[spread(candidates, take, context.seed, selected=current)]
         context.progress("selection", 1.0)
         picks = _off(model.relax(selected, current, support, context), current)
         if len(picks) == 0:  # all candidates are equal to existing points
@@ -55,6 +54,21 @@ def densify(model: Upsampler, base: np.ndarray, support: np.ndarray, count: int,
         if count > 0:
             current = np.concatenate([current, picks])
     return np.concatenate(new_points) if new_points else np.empty((0, 3))
+
+
+def spread(
+    candidates: np.ndarray,
+    count: int,
+    seed: int,
+    selected: np.ndarray | None = None,
+    distance: np.ndarray | None = None,
+) -> NDArray[np.int64]:
+    """Ascending indices of `count` of (M, 3) candidates, by farthest point sampling; see `farthest_point_sample`.
+
+    They are in the order of the candidates, not of the picks, so that neighbors stay close in memory.
+    """
+    ties = np.random.default_rng(seed).permutation(len(candidates))  # on a grid most tie; avoid a bias to one side
+    return np.sort(farthest_point_sample(candidates, count, selected=selected, ties=ties, distance=distance))
 
 
 def _between(points: np.ndarray, count: int) -> np.ndarray:

@@ -70,9 +70,6 @@ def rings_by_elevation(elevation: NDArray[np.float64]) -> NDArray[np.int64] | No
 
     Clusters are peaks of a smoothed histogram whose valleys are almost empty.
     """
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
-
     low, high = np.quantile(elevation, [0.001, 0.999])
     width = 2e-4  # radians, .01 degrees
     if not np.isfinite(high - low) or high - low > np.pi or high - low < 50 * width:
@@ -80,8 +77,8 @@ def rings_by_elevation(elevation: NDArray[np.float64]) -> NDArray[np.int64] | No
     edges = np.arange(low - 20 * width, high + 20 * width, width)
     counts = np.histogram(elevation, edges)[0].astype(np.float64)
     for smooth in (12.0, 6.0, 3.0):
-        density = gaussian_filter1d(counts, smooth)
-        peaks = find_peaks(density, height=0.05 * density.max(), distance=int(2 * smooth))[0]
+        density = smoothed(counts, smooth)
+        peaks = highest_peaks(density, 0.05 * density.max(), int(2 * smooth))
         if not _LEAST_RINGS <= len(peaks) <= _MOST_RINGS:
             continue
         valleys = [a + int(np.argmin(density[a:b])) for a, b in itertools.pairwise(peaks)]
@@ -89,3 +86,21 @@ def rings_by_elevation(elevation: NDArray[np.float64]) -> NDArray[np.int64] | No
         if np.median(depth) < 0.2:
             return np.searchsorted(edges[valleys], elevation).astype(np.int64)
     return None
+
+
+def smoothed(values: np.ndarray, sigma: float) -> NDArray[np.float64]:
+    """Values (N,) convolved with a Gaussian, reflected at the ends."""
+    reach = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return np.convolve(np.pad(values, reach, mode="symmetric"), weights / weights.sum(), mode="valid")
+
+
+def highest_peaks(values: np.ndarray, height: float, distance: int) -> NDArray[np.int64]:
+    """Ascending indices of local maxima of at least a height, the highest first, and none closer than a distance."""
+    inner = values[1:-1]
+    peaks = np.flatnonzero((inner > values[:-2]) & (inner >= values[2:]) & (inner >= height)) + 1
+    kept = np.ones(len(peaks), bool)
+    for one in np.argsort(-values[peaks], kind="stable"):
+        if kept[one]:
+            kept &= (np.abs(peaks - peaks[one]) >= distance) | (peaks == peaks[one])
+    return peaks[kept]

@@ -8,8 +8,11 @@ used only where there are no better ones nearby; noise widens the fit.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ...geometry.compiled import LARGE
 from ...geometry.edges import neighbor_edges, rank_at_ends
 from ...geometry.jets import fit_jets
 from ...geometry.knn import KNN
@@ -77,22 +80,25 @@ class Jet(Upsampler):
 
     def _project(self, points: np.ndarray, surface: KNN, context: Context) -> tuple[np.ndarray, np.ndarray]:
         """Points (M, 3) moved onto the quadric of their nearest support points, and each quadric's misfit (M,)."""
-        import torch
-
         width, sharpness, rounds = self._width(context.noise)
         distance, index = surface.query(points, width)
         radius = np.maximum(distance[:, -1:], 1e-12)
-        near = (np.asarray(surface.tree.data)[index] - points[:, None]) / radius[:, :, None]
-        jets = fit_jets(
-            torch.from_numpy(near.astype(np.float32)).to(context.device), sharpness=sharpness, rounds=rounds
-        )
-        zero = torch.zeros(len(points), 3, device=context.device)
-        move = jets.project(zero).cpu().numpy().astype(np.float64) * radius
+        near: Any = (np.asarray(surface.tree.data)[index] - points[:, None]) / radius[:, :, None]
+        near = near.astype(np.float32)
+        if context.device != "cpu":
+            import torch
+
+            near = torch.from_numpy(near).to(context.device)
+        jets = fit_jets(near, sharpness=sharpness, rounds=rounds, compiled=surface.tree.n >= LARGE)
+        move, misfit = jets.project(near[:, 0] * 0.0), jets.misfit
+        if context.device != "cpu":
+            move, misfit = move.cpu().numpy(), misfit.cpu().numpy()
+        move = move.astype(np.float64) * radius
         # A longer step than half of the distance to the nearest support points would be an extrapolation.
         limit = distance[:, :1] / 2 if context.noise == 0 else distance[:, -1:] / 2
         length = np.linalg.norm(move, axis=1, keepdims=True)
         move *= np.minimum(1.0, limit / np.maximum(length, 1e-300))
-        return points + move, jets.misfit.cpu().numpy().astype(np.float64)
+        return points + move, misfit.astype(np.float64)
 
     def _width(self, noise: float) -> tuple[int, float, int]:
         """(neighbors, sharpness, rounds) of a fit, for noise in units of the point spacing."""

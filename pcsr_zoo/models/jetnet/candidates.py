@@ -14,15 +14,21 @@ _EMPTINESS = 0.6
 _CORNERS = 12  # nearest neighbors that may be corners of triangles
 
 
-def on_edges(points: np.ndarray, tree: KNN | None) -> NDArray[np.float64]:
+def on_edges(points: np.ndarray, near: np.ndarray | None = None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Positions (M, 3) on the empty edges (see `neighbor_edges`) between neighbors, about 9 for each point.
 
-    They are the midpoints of all edges, and the points at 1/3 and 2/3 of the longer three quarters of the edges.
+    They are the midpoints of all edges, and the points at 1/3 and 2/3 of the longer three quarters of the edges. The
+    second result (M, 2) has the ends of their edges. The nearest points `near` (N, 13 or more) of each point, itself
+    included, are looked for unless they are given.
     """
-    ends = points[neighbor_edges(points, _NEAR_EDGES, tree, _EMPTINESS)]
+    near = None if near is None else near[:, : _NEAR_EDGES + 1]
+    edges = neighbor_edges(points, _NEAR_EDGES, None, _EMPTINESS, near)
+    ends = points[edges]
     length = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
-    a, b = ends[length >= np.quantile(length, 0.25)].swapaxes(0, 1) if len(ends) else ends.swapaxes(0, 1)
-    return np.concatenate([ends.mean(axis=1), (2 * a + b) / 3, (a + 2 * b) / 3])
+    long = length >= np.quantile(length, 0.25) if len(ends) else length > 0
+    a, b = ends[long].swapaxes(0, 1)
+    positions = np.concatenate([ends.mean(axis=1), (2 * a + b) / 3, (a + 2 * b) / 3])
+    return positions, np.concatenate([edges, edges[long], edges[long]])
 
 
 def in_triangles(points: np.ndarray, tree: KNN, count: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ import numpy as np
 from ...errors import OptionError
 from ...geometry.repulsion import pushing_neighbors, repulsion
 from ..base import Context, Learned, Upsampler
+from ..densify import spread
 from .candidates import on_edges
 
 if TYPE_CHECKING:
@@ -76,38 +77,51 @@ class JetNet(Learned, Upsampler):
         context.progress("neighbors", 0.0)
         surface = self._surface(support, context)
         first = support is points and context.noise == 0
-        positions = on_edges(surface.points, surface.tree) if first else on_edges(points, None)
-        return self.project_candidates(positions, support, count, context)
+        positions, ends = on_edges(surface.points, surface.near) if first else on_edges(points)
+        moved, distance, doubt = self._project(surface, positions, ends if first else None)
+        del positions
+        if len(moved) - doubt.sum() >= count:
+            moved, distance, ends = moved[~doubt], distance[~doubt], ends[~doubt]
+        if first and len(moved) > count:
+            context.progress("selection", 0.0)
+            chosen = spread(moved, count, context.seed, distance=distance)
+            moved, ends = moved[chosen], ends[chosen]
+        context.cache["jetnet ends"] = moved, ends if first else None
+        return moved
 
-    def project_candidates(
-        self, positions: np.ndarray, support: np.ndarray, count: int, context: Context
-    ) -> np.ndarray:
-        """Positions (M, 3) moved onto the surface, without doubtful ones as long as `count` are left."""
-        surface = self._surface(support, context)
-        moved, spacing = surface.move_and_measure(positions)
+    @staticmethod
+    def _project(
+        surface: LearnedSurface, positions: np.ndarray, ends: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions (M, 3) moved onto the surface, distances (M,) to the nearest point, and a mask of doubtful ones."""
+        moved, spacing = surface.move_and_measure(positions, ends)
+        doubt = np.zeros(len(positions), bool)
         far = np.flatnonzero(np.linalg.norm(moved - positions, axis=1) > _FAR * spacing)
-        again = surface.move(moved[far])  # a second projection is more exact after a long move
-        lost = np.linalg.norm(again - moved[far], axis=1) > _LOST * spacing[far]  # it did not converge
+        again = surface.move(moved[far], _of(ends, far))  # a second projection is more exact after a long move
+        doubt[far] = np.linalg.norm(again - moved[far], axis=1) > _LOST * spacing[far]  # it did not converge
         moved[far] = again
-        distance, spacing = surface.nearest(moved)
+        distance, spacing = surface.nearest(moved, ends)
         beyond = np.flatnonzero(distance > _BEYOND * spacing)
-        beyond = beyond[surface.one_sidedness(moved[beyond]) > _BESIDE]  # outside of the border of the cloud
-        drop = np.union1d(far[lost], beyond)
-        return np.delete(moved, drop, axis=0) if len(moved) - len(drop) >= count else moved
+        # outside of the border of the cloud
+        doubt[beyond] |= surface.one_sidedness(moved[beyond], _of(ends, beyond)) > _BESIDE
+        return moved, distance, doubt
 
     def relax(self, fresh: np.ndarray, current: np.ndarray, support: np.ndarray, context: Context) -> np.ndarray:
         surface = self._surface(support, context)
         everyone, new = np.concatenate([current, fresh]), slice(len(current), None)
         if len(everyone) < 9:
             return fresh
+        known, ends = context.cache.pop("jetnet ends", (None, None))
+        ends = ends if known is fresh else None
         neighbors = pushing_neighbors(everyone)
-        outside = np.flatnonzero(surface.one_sidedness(fresh) > _INSIDE)
+        outside = np.flatnonzero(surface.one_sidedness(fresh, ends) > _INSIDE)
         for _ in range(self.relaxations):
             before = everyone[new]
             step = repulsion(everyone, neighbors, new)
             step[outside] = 0.0  # at borders and tips, repulsion is one-sided
-            after = surface.move(before + step)
-            away = outside[surface.nearest(after[outside])[0] > surface.nearest(before[outside])[0]]
+            after = surface.move(before + step, ends)
+            away = surface.nearest(after[outside], _of(ends, outside))[0]
+            away = outside[away > surface.nearest(before[outside], _of(ends, outside))[0]]
             after[away] = before[away]
             everyone[new] = after
         return everyone[new]
@@ -144,3 +158,7 @@ class JetNet(Learned, Upsampler):
         if found is None or found[0] is not support:
             found = context.cache[f"jetnet {key}"] = support, make()
         return found[1]
+
+
+def _of(ends: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if ends is None else ends[rows]

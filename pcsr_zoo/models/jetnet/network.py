@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from ...geometry.compiled import LARGE, kernels
 from ...geometry.jets import monomials
 from ...geometry.patches import Patches
 
+KERNELS = f"{__package__}.kernels"
 _CLAMP = 1.0  # largest move onto a quadric, in patch radii: quadrics do not extrapolate
 _HEARD = 16  # neighbors that send messages to a patch
 _OWN = 18  # input channels of a patch: two quadrics, two misfits, a normal, the noise
@@ -96,7 +100,7 @@ class JetNetwork(nn.Module):
         away = (square.sqrt() * radius).view(index.shape)
         share = (away / (away.mean(dim=1, keepdim=True) + 1e-12)).view(1, -1)
         place = torch.cat([local, near.sum(dim=0, keepdim=True), near[:1], wide, square, share])
-        out = self.decoder(torch.addmm(known[:, :width], place.T, self.place.weight.T)).T
+        out = self.judge(known[:, :width], place.T).T
 
         votes = out[:2] - self.sharpness * square - out.new_tensor([[0.0], [1.0]])
         votes = votes.view(2, *index.shape).transpose(0, 1).flatten(1).softmax(dim=1)
@@ -105,6 +109,18 @@ class JetNetwork(nn.Module):
         move = for_near.reshape(1, -1) * near + for_wide.reshape(1, -1) * wide + both * bent * out[2:5]
         move = (frame * move).sum(dim=1) * radius
         return move.view(3, *index.shape).sum(dim=2).T, (both * out[5:6]).view(index.shape).sum(dim=1)
+
+    def judge(self, known: Tensor, place: Tensor) -> Tensor:
+        """What the decoder says (n, 6) of features (n, decoder) and places (n, 10): votes, a residual, an error."""
+        return self.decoder(torch.addmm(known, place, self.place.weight.T))
+
+    def judge_compiled(self, fast: Any, known: Tensor, place: Tensor) -> Tensor:
+        """The same by compiled code, except for the matrices; `known` is overwritten."""
+        out = known.addmm_(place, self.place.weight.T)
+        fast.silu(out.numpy())
+        out = self.decoder[1](out)
+        fast.silu(out.numpy())
+        return self.decoder[3](out)
 
     def _first(self, patches: Patches, noise: Tensor, part: slice) -> Tensor:
         offsets, residuals = patches.offsets[part], patches.residuals[part]
@@ -121,15 +137,35 @@ class JetNetwork(nn.Module):
         )
         first, last = lengths[:, 1:2].expand_as(lengths), lengths[:, -1:].expand_as(lengths)
         seen = torch.cat([offsets, residuals, lengths, (residuals * 4).clamp(-2, 2), first, last], dim=2)
+        if (fast := _compiled(patches)) is not None:
+            return self.local.compiled(fast, seen, own, seen.new_empty(0, 0), patches.index[part])
         return self.local(seen, own)
 
     def _hear(self, pool: nn.Module, patches: Patches, features: Tensor, told: Tensor, part: slice) -> Tensor:
         offsets, near = patches.offsets[part, :_HEARD], patches.index[part, :_HEARD]
+        if (fast := _compiled(patches)) is not None:
+            seen = torch.empty(*offsets.shape[:2], _TOLD)
+            fields = (
+                patches.offsets[part],
+                patches.residuals[part],
+                patches.frame,
+                patches.radius,
+                patches.index[part],
+            )
+            fast.told(*(field.numpy() for field in fields), part.start, seen.numpy())
+            return pool.compiled(fast, seen, features[part], told, patches.index[part])  # type: ignore[operator]
         turn = patches.frame[part].mT[:, None] @ patches.frame[near]  # the neighbors' axes in the patch's frame
         scale = (patches.radius[near] / patches.radius[part][:, None]).clamp(0.1, 10).log()
         lengths = offsets.norm(dim=2, keepdim=True)
         seen = torch.cat([offsets, patches.residuals[part, :_HEARD], lengths, turn[..., :2].flatten(2), scale], dim=2)
         return pool(seen, features[part], told[near])
+
+
+def _compiled(patches: Patches) -> Any:
+    """The module of compiled functions for these patches, or None: in training, on a GPU, for small clouds."""
+    if torch.is_grad_enabled() or patches.radius.device.type != "cpu" or patches.radius.dtype != torch.float32:
+        return None
+    return kernels(KERNELS) if len(patches) >= LARGE else None
 
 
 class _Pool(nn.Module):
@@ -152,6 +188,19 @@ class _Pool(nn.Module):
         said = self.member[1:](said if told is None else said + told)
         share = self.share(said).softmax(dim=1)
         return self.out(torch.cat([(share.mT @ said).flatten(1), mine], dim=1))
+
+    def compiled(self, fast: Any, members: Tensor, own: Tensor, told: Tensor, index: Tensor) -> Tensor:
+        """The same by compiled code, except for the matrices; `told` (N, hidden) is not yet gathered by `index`."""
+        mine = self.own(own)
+        said = self.member[0](members)
+        fast.hear(said.numpy(), mine.numpy(), told.numpy(), index.numpy())
+        said = self.member[2](said)
+        fast.silu(said.flatten(0, 1).numpy())
+        pooled = mine.new_empty(len(mine), (self.heads + 1) * mine.shape[1])
+        fast.pool(said.numpy(), self.share(said).numpy(), mine.numpy(), pooled.numpy())
+        out = self.out[0](pooled)
+        fast.silu(out.numpy())
+        return self.out[2](out)
 
 
 def _onto(local: Tensor, coefficients: Tensor, origin: Tensor, axes: Tensor) -> Tensor:
