@@ -83,7 +83,7 @@ def cpu_seconds(folder: Path, points: int, options: argparse.Namespace) -> float
         "import json, resource, sys, time; sys.path[:0] = sys.argv[1:3]\n"
         "import speed, argparse, torch; torch.set_num_threads(1)\n"
         "options = argparse.Namespace(**json.loads(sys.argv[3])); run = speed.in_process(options)\n"
-        "run(speed.bumpy_torus(13_000)); points = speed.bumpy_torus(options.points); start = time.process_time()\n"
+        "run(speed.bumpy_torus(31_000)); points = speed.bumpy_torus(options.points); start = time.process_time()\n"
         "run(points); print(time.process_time() - start)"
     )
     facts = {"task": options.task, "ratio": options.ratio, "model": options.model, "points": points}

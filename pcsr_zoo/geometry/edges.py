@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,13 +25,12 @@ def neighbor_edges(
     """
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
-    if near is None:
-        tree = tree or KNN(points)
+    search: Any = tree or KNN(points) if near is None else None
     fast = kernels() if len(points) >= LARGE else None
     keys = []
     for begin in range(0, len(points), _CHUNK):
         center = points[begin : begin + _CHUNK]
-        index = tree.query(center, k + 1)[1] if near is None else near[begin : begin + _CHUNK]
+        index = near[begin : begin + _CHUNK] if near is not None else search.query(center, k + 1)[1]
         i = np.arange(begin, begin + len(center))[:, None]
         empty = index != i
         if emptiness > 0 and fast is not None:

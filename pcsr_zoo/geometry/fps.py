@@ -1,4 +1,4 @@
-"""Farthest point sampling (Gonzalez 1985; Eldar et al. 1997) of arrays and tensors; see `fps_array` for the method."""
+"""Farthest point sampling (Gonzalez 1985; Eldar et al. 1997) of arrays and tensors, see `fps_array`."""
 
 from __future__ import annotations
 

@@ -95,8 +95,8 @@ def local_frames(offsets: Any, weights: Any) -> tuple[Any, Any, Any]:
     centroid = (share[:, :, None] * offsets).sum(axis=1)
     centered = offsets - centroid[:, None]
     if not is_tensor(offsets):
-        variances, axes = np.linalg.eigh((share[:, :, None] * centered).swapaxes(1, 2) @ centered)
-        return centroid, axes, np.maximum(variances, 0)
+        along, across = np.linalg.eigh((share[:, :, None] * centered).swapaxes(1, 2) @ centered)
+        return centroid, across, np.maximum(along, 0)
     import torch
 
     with torch.autocast(offsets.device.type, enabled=False):  # numpy has no bfloat16, and the axes need precision

@@ -85,7 +85,7 @@ def fit_jets(
         fast.fit_jets(arrays[0], sharpness, rounds, tolerance, np.array(_RIDGE), *arrays[1:])
         return Jets(*parts)
     near = xp.exp(-sharpness * (neighbors * neighbors).sum(axis=2))
-    ridge = np.diag(_RIDGE) if xp is np else xp.diag(xp.tensor(_RIDGE, device=neighbors.device))
+    ridge: Any = np.diag(_RIDGE) if xp is np else xp.diag(xp.tensor(_RIDGE, device=neighbors.device))
     ridge = ridge.astype(neighbors.dtype) if xp is np else ridge.to(neighbors.dtype)
     weights, misfit = near, None
     for left in range(rounds, -1, -1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from ...geometry.compiled import LARGE, kernels
 from ...geometry.jets import monomials
+from ...geometry.parallel import each
 from ...geometry.patches import Patches
 
 KERNELS = f"{__package__}.kernels"
@@ -68,11 +71,11 @@ class JetNetwork(nn.Module):
             noise: (N,), in point spacings, as given to `fit_patches`.
         """
         parts = [slice(begin, begin + _CHUNK) for begin in range(0, len(patches), _CHUNK)]
-        features = torch.cat([self._first(patches, noise, part) for part in parts])
+        features = torch.cat(_each_part(lambda part: self._first(patches, noise, part), parts, noise.device))
         for pool, norm in zip(self.messages, self.norms, strict=True):
             told = pool.other(norm(features))  # type: ignore[operator]
-            heard = [self._hear(pool, patches, features, told, part) for part in parts]
-            features = features + torch.cat(heard)
+            hear = partial(self._hear, pool, patches, features, told)
+            features = features + torch.cat(_each_part(hear, parts, noise.device))
         bent = patches.relief / (patches.relief + self.flat)
         shapes = [bent if name == "bent" else getattr(patches, name) for name in _SHAPE]
         return torch.cat([self.to_decoder(features) + self.place.bias, *(shape.flatten(1) for shape in shapes)], dim=1)
@@ -159,6 +162,18 @@ class JetNetwork(nn.Module):
         lengths = offsets.norm(dim=2, keepdim=True)
         seen = torch.cat([offsets, patches.residuals[part, :_HEARD], lengths, turn[..., :2].flatten(2), scale], dim=2)
         return pool(seen, features[part], told[near])
+
+
+def _each_part(work: Callable[[slice], Tensor], parts: list[slice], device: torch.device) -> list[Tensor]:
+    """The results of `work` on all parts; on all cores of the CPU, unless gradients are needed."""
+    if torch.is_grad_enabled():
+        return [work(part) for part in parts]
+
+    def one(number: int) -> Tensor:
+        with torch.no_grad():  # each thread has its own mode
+            return work(parts[number])
+
+    return list(each(one, range(len(parts)), device.type))
 
 
 def _compiled(patches: Patches) -> Any:

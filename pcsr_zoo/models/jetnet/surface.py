@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -37,7 +39,8 @@ class LearnedSurface:
         self.points, self.network, self.device, self.progress = points, network, device, progress
         self.tree = KNN(points)
         large = device == "cpu" and len(points) >= LARGE
-        self._search, self._fast = (kernels(), kernels(KERNELS)) if large else (None, None)
+        self._search: Any = kernels() if large else None
+        self._fast: Any = kernels(KERNELS) if large else None
 
         def fit(begin: int) -> tuple[Patches, np.ndarray]:
             patches = fit_patches(points, self.tree, noise, slice(begin, begin + _FITTED))
