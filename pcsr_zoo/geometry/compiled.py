@@ -12,7 +12,7 @@ from typing import Any
 
 from .._version import __version__
 
-LARGE = 12_000  # points from which on the import of numba (0.5 s) pays
+LARGE = 6_000  # points from which on the import of numba (0.5 s) and of the machine code pays
 
 
 @cache
