@@ -135,13 +135,13 @@ def upsample(
         noise: standard deviation of the input's noise in units of its point spacing, 0 for a clean cloud. By default
             it is estimated.
         even: whether the result is evenly spaced where the input is not: points are picked by farthest point sampling
-            from two to eight times as many on the surface, and the input points are not kept.
+            from two to eight times as many on the surface, so that input points in dense regions are left out.
         origin: for scans of spinning LiDAR sensors, the place (x, y, z) of the sensor in the cloud; by default it is
             found.
         renumber_rings: for such scans, whether all rings, measured and new ones, get whole numbers from 0 upwards.
             Otherwise new points get the number between those of the rings below and above, rounded if it is an integer.
         synthetic: whether new points get 1 in the attribute `synthetic`, the flag of LAS, and measured ones 0. By
-            default, for clouds of LAS files and of spinning LiDAR, and with `distance`.
+            default, for clouds of LAS files and of spinning LiDAR, and with `distance`. Arrays have no attributes.
         distance: whether all points get the attribute `distance_to_measured`, in the unit of the positions.
         progress: a function that is called with (stage, fraction done).
 

@@ -90,7 +90,7 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
         return "out of memory; make fewer points, sample the input first (pcsr sample), or split it into parts"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}"
+        return f"{error.filename or 'the output'}: {error.strerror}"
     return (
         f"unexpected {type(error).__name__}: {error}\n"
         "This is a bug. Please run the command again with --verbose and report the output."

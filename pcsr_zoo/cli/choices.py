@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
@@ -98,12 +99,19 @@ def check_name(value: str, names: Iterable[str], option: str, what: str) -> None
     raise click.BadParameter(f"unknown {what} '{value}'; {suggestion(value, known)}", param_hint=option)
 
 
-def check_model(value: str, task: str | None = None) -> Resolved:
-    """Resolve a model or a checkpoint and check that it can do the task; its weights are not read."""
+def check_model(value: str, task: str | None = None, others: Sequence[str] = ()) -> Resolved:
+    """Resolve a model or a checkpoint and check that it can do the task; its weights are not read.
+
+    `others` are the names that the command also takes. They are suggested for misspelled ones.
+    """
     from ..catalog import resolve
 
     with _as_bad("--model"):
-        found = resolve(value)
+        try:
+            found = resolve(value)
+        except OptionError as error:
+            close = get_close_matches(value, others, 1)
+            raise OptionError(f"unknown model '{value}'; did you mean {close[0]}?") if close else error from None
     if task is not None and task not in found.tasks:
         able = " and ".join(f"pcsr {name}" for name in found.tasks)
         raise click.BadParameter(f"'{value}' cannot {task}; it is a model for {able}", param_hint="--model")

@@ -221,7 +221,7 @@ def benchmark(
     for model in models:
         for part in split_model(model):
             if part is not None and part not in REFERENCES:
-                check_model(part)
+                check_model(part, others=tuple(REFERENCES))
     check_name(convention, CONVENTIONS, "--convention", "convention")
     for name in (json_file, markdown_file):
         if name:

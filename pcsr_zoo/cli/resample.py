@@ -70,7 +70,7 @@ def _shared_options(model: str | None, ratio: str) -> Callable[[F], F]:
     default=None,
     help="Keep the input points unchanged, or move them onto the surface; by default kept unless noisy.",
 )
-@click.option("--even", is_flag=True, help="Space the result evenly where the input is uneven; keep no input points.")
+@click.option("--even", is_flag=True, help="Space the result evenly; leave out input points where they are dense.")
 @with_origin("spinning LiDAR: ")
 @click.option("--renumber-rings", is_flag=True, help="Spinning LiDAR: number all rings, also new ones, from 0 up.")
 @click.option(

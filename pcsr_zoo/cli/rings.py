@@ -47,7 +47,7 @@ def rings(
     names = models or (*REFERENCES, "scan-lines", "scan-net")
     for name in names:
         if name not in REFERENCES:
-            check_model(name, "upsample")
+            check_model(name, "upsample", others=REFERENCES)
     paths = expand(frames).files
     everything: list[dict[str, Any]] = []
 

@@ -252,6 +252,9 @@ def _sixteen_bits(colors: np.ndarray, eight_bits: bool) -> np.ndarray:
     return colors
 
 
+_WHOLE = 1 / 128  # share of whole values, from which on a column is one of whole values that were interpolated
+
+
 def _for_fresh_header(columns: Columns) -> Columns:
     """Rename the columns that do not fit the standard dimensions, so that they become extra dimensions."""
     labels, intensity = columns.get(_CLASSIFICATION), columns.get(INTENSITY)
@@ -261,7 +264,9 @@ def _for_fresh_header(columns: Columns) -> Columns:
         low, high = intensity.min(), intensity.max()
         if intensity.dtype.kind == "f" and low >= 0 and high <= 1:
             columns[INTENSITY] = np.rint(intensity.astype(np.float64) * 65535).astype(np.uint16)
-        elif not (low >= 0 and high <= 65535 and np.array_equal(intensity, np.rint(intensity))):
+        elif low >= 0 and high <= 65535 and np.mean(intensity == np.rint(intensity)) >= _WHOLE:
+            columns[INTENSITY] = np.rint(intensity).astype(np.uint16)  # whole ones, and means of them
+        else:
             columns[free_name("raw_intensity", columns)] = columns.pop(INTENSITY)
     columns.setdefault(_RETURNS[0], np.ones(len(next(iter(columns.values()), [])), np.uint8))
     columns.setdefault(_RETURNS[1], columns[_RETURNS[0]])

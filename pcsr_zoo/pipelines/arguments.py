@@ -53,10 +53,15 @@ def denser_count(size: int, ratio: Any, n: Any, verb: str) -> int:
         wanted = size * as_ratio(ratio, "to remove points, use sample")
         n = round(min(wanted, 1e18))
     n = as_count(n)
-    check_memory(n * _BYTES, f"{n:,} points", "give a smaller ratio or count n, or split the cloud into parts")
+    check_points(n, f"{n:,} points")
     if n < size:
         raise OptionError(f"cannot {verb} {size} points to {n}; to remove points, use sample")
     return n
+
+
+def check_points(n: int, what: str) -> None:
+    """Raise an OptionError if n points do not fit into memory; `what` begins the message."""
+    check_memory(n * _BYTES, what, "give a smaller ratio or count n, or split the cloud into parts")
 
 
 def sparser_count(size: int, ratio: Any, n: Any, below_one: str = "to add points, use upsample") -> int:

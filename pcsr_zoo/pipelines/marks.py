@@ -28,8 +28,9 @@ def marked(result: Cloud, source: Cloud, flag: bool | None = None, distance: boo
     attributes = dict(result.attributes)
     before = source.attributes.get(SYNTHETIC)
     distance = distance or DISTANCE in source.attributes  # that of an earlier run says nothing of new points
+    asked = bool(flag) or distance or before is not None
     if flag is None:
-        flag = distance or before is not None or "las" in source.metadata
+        flag = asked or "las" in source.metadata
     if flag:
         new = np.ones(len(result), bool)
         kept = _kept(result.positions, source.positions)
@@ -37,7 +38,7 @@ def marked(result: Cloud, source: Cloud, flag: bool | None = None, distance: boo
         synthetic = new.astype(np.uint8)
         if before is not None:
             synthetic[kept[0]] = before.reshape(len(source), -1)[kept[1], 0] != 0
-        if synthetic.any() or before is not None:
+        if synthetic.any() or asked:
             attributes[SYNTHETIC] = synthetic
     if distance:
         measured = source.positions

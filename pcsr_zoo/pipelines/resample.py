@@ -22,7 +22,7 @@ from ..geometry.working import WorkingCloud, warn_of_degrees
 from ..io.recovery_note import without_note
 from ..models.base import Context, PatchUpsampler, Progress, Sampler, ScanLineUpsampler, Upsampler, ignore
 from ..models.densify import densify
-from .arguments import as_bits, as_origin, check_result, denser_count, require_distinct, sparser_count
+from .arguments import as_bits, as_origin, check_points, check_result, denser_count, require_distinct, sparser_count
 from .patches import upsample_in_patches
 from .scan_lines import upsample_scan
 
@@ -50,15 +50,12 @@ def upsample(
     """Upsample a cloud; arguments and errors are those of `pcsr_zoo.upsample`, with a model object."""
     cloud.validate()
     count = denser_count(len(cloud), ratio, n, "upsample")
-    if even:
-        if keep_input or isinstance(model, ScanLineUpsampler):
-            raise OptionError("an even result does not keep the input points; leave out even or keep_input")
-        many = _many(len(cloud), count, getattr(model, "max_step", 4.0))
-        dense = upsample(cloud, n=many, model=model, seed=seed, device=device, noise=noise, progress=progress)
-        return _thinned(dense, count, progress or ignore)
     if isinstance(model, ScanLineUpsampler):
-        if keep_input is False:
-            raise OptionError(f"'{model.name}' keeps the measured points of a scan; leave out keep_input")
+        if keep_input is False or even:
+            raise OptionError(
+                f"'{model.name}' keeps the measured points of a scan; leave out even and keep_input, or choose a model "
+                "for any cloud, such as jetnet"
+            )
         context = Context(seed, device, progress or ignore)
         return upsample_scan(model, cloud, count, context, as_origin(origin), renumber_rings)
     for given, name in ((renumber_rings, "renumber_rings"), (origin is not None, "origin")):
@@ -66,6 +63,11 @@ def upsample(
             raise OptionError(f"{name} is for models of spinning LiDAR, and '{model.name}' knows no rings")
     if noise is not None and not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
         raise OptionError(f"noise must be a number of at least 0, in units of the point spacing, got {noise!r}")
+    if even and keep_input:
+        raise OptionError("an even result leaves out input points where they are dense; leave out even or keep_input")
+    wanted = count
+    if even:
+        count = _many(len(cloud), count, getattr(model, "max_step", 4.0))
     warn_of_degrees(cloud)
     if count == len(cloud) and keep_input is not False:
         return Cloud(cloud.positions, cloud.attributes, without_note(cloud.metadata))
@@ -96,15 +98,18 @@ def upsample(
         first = cloud.positions if keep else working.replaced(cloud.positions, base)
         positions = np.concatenate([first, working.back(fresh)])
         start = len(first) if keep else 0
-        if not keep and keep_input is None:
+        if not keep and keep_input is None and not even:
             _tell_moved(cloud.positions, first, context.noise)
     context.progress("attributes", 0.0)
-    return _carry(cloud, working.frame, positions, start)
+    dense = _carry(cloud, working.frame, positions, start)
+    return _thinned(dense, wanted, context.progress) if even else dense
 
 
 def _many(size: int, count: int, step: float) -> int:
     """The points that an even result of `count` points is picked from: whole steps of growth close the largest gaps."""
-    return round(size * step ** math.ceil(math.log(_EVEN * count / size, step) - 1e-9))
+    many = round(size * step ** math.ceil(math.log(_EVEN * count / size, step) - 1e-9))
+    check_points(many, f"{many:,} points, from which {count:,} evenly spaced ones are picked,")
+    return many
 
 
 def _thinned(cloud: Cloud, count: int, progress: Progress) -> Cloud:

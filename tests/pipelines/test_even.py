@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scans import room
 from scipy.spatial import cKDTree
 
 import pcsr_zoo
@@ -45,6 +46,15 @@ def test_the_result_is_evenly_spaced(ball, model) -> None:
 def test_an_even_result_keeps_no_input() -> None:
     with pytest.raises(OptionError, match="keep_input"):
         pcsr_zoo.upsample(np.random.default_rng(0).random((50, 3)), 2, model="jet", even=True, keep_input=True)
+
+
+def test_a_scan_and_its_options_are_refused() -> None:
+    points = np.random.default_rng(0).random((50, 3))
+    with pytest.raises(OptionError, match="origin"):
+        pcsr_zoo.upsample(points, 2, model="jet", even=True, origin=(0, 0, 0))
+    cloud, _ = room()
+    with pytest.raises(OptionError, match="scan-lines"):
+        pcsr_zoo.upsample(cloud, 2, model="scan-lines", even=True)
 
 
 def test_the_command(ball, tmp_path) -> None:
