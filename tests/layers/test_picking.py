@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcsr_zoo.geometry import fps
+from pcsr_zoo.geometry import fps_torch
 from pcsr_zoo.geometry.fps import farthest_point_sample
 from pcsr_zoo.layers.picking import farthest_points, gather, nearest, spacing
 
@@ -42,7 +42,7 @@ def greedy(points: np.ndarray, n: int) -> list[int]:
 
 @pytest.mark.parametrize("matrix", [0, 1000], ids=["loop", "matrix"])
 def test_farthest_points_are_the_greedy_ones(monkeypatch, matrix):
-    monkeypatch.setattr(fps, "_MATRIX", matrix)
+    monkeypatch.setattr(fps_torch, "_MATRIX", matrix)
     points = clouds(2, 200)
     found = farthest_points(points, 40)
     for b in range(2):
