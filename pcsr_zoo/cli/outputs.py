@@ -16,8 +16,6 @@ from ..errors import FileError
 from .app import session
 from .files import check_target, expand, make_folder
 
-_TEXT = (".xyz", ".xyzn", ".xyzrgb", ".pts", ".txt", ".asc", ".csv")
-
 
 @dataclass(frozen=True)
 class Output:
@@ -216,6 +214,7 @@ def stream_target(target: Path, cloud: Any) -> Path:
         FileError: it is a binary format, and standard output is a terminal.
     """
     from ..io import WRITE_SUFFIXES, is_stream, split_name
+    from ..io.formats import TEXT_SUFFIXES
 
     if not is_stream(target):
         return target
@@ -224,7 +223,7 @@ def stream_target(target: Path, cloud: Any) -> Path:
         packed = cloud.metadata.get("encoding") == "LAZ"
         suffix = ".laz" if packed else f".{str(cloud.metadata.get('format', 'ply')).lower()}"
         suffix = suffix if suffix in WRITE_SUFFIXES and "mesh" not in cloud.metadata else ".ply"
-    if suffix.lower() not in _TEXT and sys.stdout.isatty():
+    if suffix.lower() not in TEXT_SUFFIXES and sys.stdout.isatty():
         raise FileError(
             f"standard output is a terminal, and {suffix} is a binary format; name a file with -o, or use a pipe"
         )

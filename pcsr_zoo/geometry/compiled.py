@@ -26,6 +26,16 @@ def kernels(module: str = "pcsr_zoo.geometry.kernels") -> Any:
         return None
 
 
+def pays(size: int) -> bool:
+    """Whether compiled functions pay for a cloud of so many points."""
+    return size >= LARGE
+
+
+def kernels_for(size: int, module: str = "pcsr_zoo.geometry.kernels") -> Any:
+    """`kernels`, if they pay for a cloud of so many points; else None."""
+    return kernels(module) if pays(size) else None
+
+
 def is_loaded() -> bool:
     """Whether the compiled functions are loaded, so that they pay for small clouds, too."""
     return "pcsr_zoo.geometry.kernels" in sys.modules and kernels() is not None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import LARGE, kernels
+from .compiled import kernels_for
 from .knn import KNN
 
 _CHUNK = 1 << 16
@@ -26,7 +26,7 @@ def neighbor_edges(
     if len(points) < 2:
         return np.empty((0, 2), np.int64)
     search: Any = tree or KNN(points) if near is None else None
-    fast = kernels() if len(points) >= LARGE else None
+    fast = kernels_for(len(points))
     keys = []
     for begin in range(0, len(points), _CHUNK):
         center = points[begin : begin + _CHUNK]
@@ -51,7 +51,7 @@ def neighbor_edges(
 
 def rank_at_ends(edges: np.ndarray, score: np.ndarray, n: int) -> NDArray[np.int64]:
     """The rank (E,) of each edge by ascending score among the edges at each of its ends; the smaller of both ranks."""
-    if (fast := kernels() if n >= LARGE else None) is not None:
+    if (fast := kernels_for(n)) is not None:
         best = np.empty(len(edges), np.int64)
         fast.ranks(edges, score, n, best)
         return best

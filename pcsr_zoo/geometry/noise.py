@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiled import LARGE
+from .compiled import pays
 from .jets import fit_jets
 from .knn import KNN
 
@@ -38,7 +38,7 @@ def estimate_noise(points: np.ndarray, tree: KNN | None = None) -> float:
     distance, index = tree.query(probes, _NEIGHBORS)
     radius = np.maximum(distance[:, -1:], 1e-12)
     near = (points[index] - probes[:, None]) / radius[:, :, None]
-    misfit = fit_jets(near, sharpness=0.0, rounds=0, compiled=len(points) >= LARGE).misfit
+    misfit = fit_jets(near, sharpness=0.0, rounds=0, compiled=pays(len(points))).misfit
     spread = misfit * np.sqrt(_NEIGHBORS / (_NEIGHBORS - _TERMS)) * radius[:, 0]
     spacing = float(np.median(distance[:, 6])) / np.sqrt(6 / np.pi)
     low, high = np.quantile(spread, [_LOW, _HIGH])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .compiled import LARGE
+from .compiled import pays
 from .jets import Jets, fit_jets, monomials
 from .knn import KNN
 
@@ -84,7 +84,7 @@ def fit_patches(points: np.ndarray, tree: KNN | None = None, noise: float = 0.0,
     radius = np.maximum(distance[:, NEAR - 1 : NEAR], 1e-12)
     world = torch.from_numpy(((points[index] - center[:, None]) / radius[:, :, None]).astype(np.float32))
     reach = world[:, -1:].norm(dim=2, keepdim=True).clamp(min=1e-6)
-    large = len(points) >= LARGE
+    large = pays(len(points))
     robust: dict[str, Any] = {} if noise < _NOISY else {"sharpness": 2.0, "rounds": 0}
     near = fit_jets(world[:, :NEAR], **robust, compiled=large)
     wide = fit_jets(world / reach, sharpness=2.0, rounds=0, compiled=large)

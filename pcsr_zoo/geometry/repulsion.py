@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import LARGE, kernels
+from .compiled import kernels_for
 from .knn import KNN
 
 _NEIGHBORS = 8
@@ -27,7 +27,7 @@ def repulsion(points: np.ndarray, neighbors: np.ndarray, moving: slice) -> NDArr
     A neighbor at distance d contributes 0.35 h (1 - d / h), up to the range h: 1.7 times the mean distance to the
     three nearest, averaged over the neighborhood. In an even point set, the contributions cancel.
     """
-    if (fast := kernels() if len(points) >= LARGE else None) is not None:
+    if (fast := kernels_for(len(points))) is not None:
         near, step = np.empty(len(points)), np.empty((len(points[moving]), 3))
         fast.mean_of_three(points, neighbors, near)
         fast.repulse(points, neighbors, near, moving.indices(len(points))[0], _REACH, _STEP, step)

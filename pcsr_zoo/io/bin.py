@@ -57,7 +57,6 @@ def read_bin(path: str | PathLike[str], columns: str | None = None, dtype: str |
     kind = {None: None, "float32": "<f4", "float64": "<f8"}[dtype]
     if names is not None:
         what, kind = "as given", kind or "<f4"
-        _table(data, kind, len(names), path)
     else:
         what, kind, names = _guess(data, kind, path)
     table = _table(data, kind, len(names), path)

@@ -224,27 +224,17 @@ def _joined(parts: list[Cloud], metadata: dict[str, Any]) -> Cloud:
 
 def _pose(node: Any) -> tuple[np.ndarray, np.ndarray]:
     """The rotation matrix (3, 3) and the translation (3,) from the frame of a scan to that of the file."""
+    from scipy.spatial.transform import Rotation
+
     turn, shift = np.eye(3), np.zeros(3)
     if node.isDefined("pose/rotation"):
         w, x, y, z = (float(node["pose"]["rotation"][name].value()) for name in "wxyz")
         length = np.sqrt(w * w + x * x + y * y + z * z)
         if np.isfinite(length) and length > 0:
-            turn = rotation(np.array([w, x, y, z]) / length)
+            turn = Rotation.from_quat(np.array([x, y, z, w]) / length).as_matrix()
     if node.isDefined("pose/translation"):
         shift = np.array([float(node["pose"]["translation"][name].value()) for name in "xyz"])
     return turn, shift
-
-
-def rotation(quaternion: np.ndarray) -> np.ndarray:
-    """The matrix (3, 3) of a unit quaternion (w, x, y, z)."""
-    w, x, y, z = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _placed(points: np.ndarray, pose: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

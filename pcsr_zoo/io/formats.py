@@ -74,6 +74,7 @@ FORMATS: dict[str, Format] = {
 }
 READ_SUFFIXES: tuple[str, ...] = tuple(FORMATS)
 WRITE_SUFFIXES: tuple[str, ...] = tuple(suffix for suffix, entry in FORMATS.items() if entry.write)
+TEXT_SUFFIXES: tuple[str, ...] = tuple(suffix for suffix, entry in FORMATS.items() if entry.read is read_text)
 GZ = ".gz"
 _LONG = (".pcd.bin", ".copc.laz")  # suffixes of two parts that belong together
 

@@ -198,13 +198,11 @@ def _matrix(node: dict[str, Any]) -> np.ndarray:
     """The transformation (4, 4) of a node: a matrix by columns, or scale, rotation (x, y, z, w) and translation."""
     if "matrix" in node:
         return np.array(node["matrix"], np.float64).reshape(4, 4).T
+    from scipy.spatial.transform import Rotation
+
     out = np.eye(4)
-    x, y, z, w = np.array(node.get("rotation", [0, 0, 0, 1]), np.float64)
-    turn = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    out[:3, :3] = np.array(turn) * np.array(node.get("scale", [1, 1, 1]), np.float64)
+    quaternion = np.array(node.get("rotation", [0, 0, 0, 1]), np.float64)
+    turn = Rotation.from_quat(quaternion).as_matrix() if quaternion.any() else np.eye(3)
+    out[:3, :3] = turn * np.array(node.get("scale", [1, 1, 1]), np.float64)
     out[:3, 3] = node.get("translation", [0, 0, 0])
     return out

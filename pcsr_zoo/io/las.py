@@ -23,6 +23,7 @@ from .columns import Columns, colors_as_uint8, columns_from_cloud, free_name, gr
 from .files import read_bytes, readable_file
 from .las_extra import (
     add_extra_dimensions,
+    fitting,
     hidden_records,
     keep_records,
     name_extra_dimensions,
@@ -134,7 +135,7 @@ def _read(laspy: ModuleType, path: Path) -> tuple[Any, bool, list[bytes]]:
             las.evlrs = header.evlrs
     except FileError:
         raise
-    except (Exception, BaseException) as error:  # laspy, struct and numpy raise many; pyo3 raises a BaseException
+    except BaseException as error:  # laspy, struct and numpy raise many; pyo3 raises a BaseException
         if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
             raise
         raise FileError(f"{path} is not a LAS file, is truncated, or is broken: {error}") from None
@@ -283,22 +284,6 @@ def _fill(laspy: ModuleType, header: Any, cloud: Cloud, columns: Columns, path: 
     las.x, las.y, las.z = cloud.positions.T
     for name, dimension in standard.items():
         if (column := columns.get(name)) is not None:
-            las[name] = _fitting(column, dimension, name, path)
+            las[name] = fitting(column, dimension, name, path)
     put_extra(las, records, columns, list(new), path)
     return las, records
-
-
-def _fitting(values: np.ndarray, dimension: Any, name: str, path: Path) -> np.ndarray:
-    """The values in the type of the dimension; rounded for an integer type."""
-    kind = dimension.kind.name
-    if kind == "FloatingPoint":
-        return values
-    whole = np.rint(values) if values.dtype.kind == "f" else values
-    signed = kind == "SignedInteger"
-    low, high = (-(2 ** (dimension.num_bits - 1)) if signed else 0), 2 ** (dimension.num_bits - signed) - 1
-    if whole.size and not (whole.min() >= low and whole.max() <= high):
-        raise FileError(
-            f"cannot write {path}: '{name}' of this point format stores {low} to {high}, but the cloud has values of "
-            f"{whole.min():g} to {whole.max():g}; change or delete this attribute, or write .ply"
-        )
-    return whole.astype(np.int64 if signed else np.uint64)

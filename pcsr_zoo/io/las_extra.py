@@ -210,3 +210,23 @@ def _stored(values: np.ndarray, record: bytes, kind: np.dtype, count: int, name:
     if none is not None:
         out = np.where(missing, none, out)
     return out
+
+
+def fitting(values: np.ndarray, dimension: Any, name: str, path: Path) -> np.ndarray:
+    """The values in the type of the dimension; rounded for an integer type.
+
+    Raises:
+        FileError: a value does not fit.
+    """
+    kind = dimension.kind.name
+    if kind == "FloatingPoint":
+        return values
+    whole = np.rint(values) if values.dtype.kind == "f" else values
+    signed = kind == "SignedInteger"
+    low, high = (-(2 ** (dimension.num_bits - 1)) if signed else 0), 2 ** (dimension.num_bits - signed) - 1
+    if whole.size and not (whole.min() >= low and whole.max() <= high):
+        raise FileError(
+            f"cannot write {path}: '{name}' of this point format stores {low} to {high}, but the cloud has values of "
+            f"{whole.min():g} to {whole.max():g}; change or delete this attribute, or write .ply"
+        )
+    return whole.astype(np.int64 if signed else np.uint64)

@@ -31,7 +31,7 @@ def read_ptx(path: str | PathLike[str]) -> Cloud:
     """
     path = readable_file(path)
     size = path.stat().st_size
-    parts: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
+    parts: list[Cloud] = []
     try:
         with open(path, encoding="utf-8", errors="replace") as handle:
             lines = iter(handle)
@@ -50,12 +50,10 @@ def read_ptx(path: str | PathLike[str]) -> Cloud:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     if not parts:
         raise FileError(f"{path} has no scan: it begins with no number of columns")
-    shared = set.intersection(*(set(attributes) for _, attributes in parts))
-    attributes = {n: np.concatenate([a[n] for _, a in parts]) for n in parts[0][1] if n in shared}
+    cloud = Cloud.concatenate(parts)
     if len(parts) > 1:
-        attributes["scan"] = np.repeat(np.arange(len(parts), dtype=np.int32), [len(points) for points, _ in parts])
-    metadata = {"format": "PTX", "encoding": "ascii", "position_dtype": "float64"}
-    return Cloud(np.concatenate([points for points, _ in parts]), attributes, metadata)
+        cloud.attributes["scan"] = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    return cloud
 
 
 def _header(lines: Iterator[str], path: Path, at: int) -> tuple[int, int, np.ndarray, int] | None:
@@ -105,8 +103,8 @@ def _table(lines: Iterator[str], cells: int, path: Path, at: int) -> np.ndarray:
     return table
 
 
-def _scan(table: np.ndarray, rows: int, matrix: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The positions (N, 3) in the common frame, and the attributes, of the cells with a return."""
+def _scan(table: np.ndarray, rows: int, matrix: np.ndarray) -> Cloud:
+    """The cells with a return, in the common frame."""
     found = np.flatnonzero(table[:, :3].any(axis=1))
     points = table[found]
     attributes: dict[str, np.ndarray] = {}
@@ -116,4 +114,5 @@ def _scan(table: np.ndarray, rows: int, matrix: np.ndarray) -> tuple[np.ndarray,
         attributes[INTENSITY] = points[:, 3]
     attributes["row"] = (found % rows).astype(np.int32)
     attributes["column"] = (found // rows).astype(np.int32)
-    return points[:, :3] @ matrix[:3, :3] + matrix[3, :3], attributes
+    metadata = {"format": "PTX", "encoding": "ascii", "position_dtype": "float64"}
+    return Cloud(points[:, :3] @ matrix[:3, :3] + matrix[3, :3], attributes, metadata)

@@ -158,6 +158,7 @@ class PatchUpsampler(Model):
 
     kind: ClassVar[str] = "patches"
     min_points: ClassVar[int] = 2
+    turns: ClassVar[bool] = False  # see `Upsampler`
     patch_size: ClassVar[int] = 256
     overlap: ClassVar[float] = 3.0
     merge: ClassVar[str] = "fps"

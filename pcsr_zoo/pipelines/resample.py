@@ -71,7 +71,7 @@ def upsample(
     warn_of_degrees(cloud)
     if count == len(cloud) and keep_input is not False:
         return Cloud(cloud.positions, cloud.attributes, without_note(cloud.metadata))
-    working = WorkingCloud.of(cloud.positions, turned=getattr(model, "turns", False))
+    working = WorkingCloud.of(cloud.positions, turned=model.turns)
     require_distinct(working.distinct, model)
     working.tell("outliers; no points are added around them")
     context = Context(seed, device, progress or ignore)
@@ -100,9 +100,11 @@ def upsample(
         start = len(first) if keep else 0
         if not keep and keep_input is None and not even:
             _tell_moved(cloud.positions, first, context.noise)
+    if even:
+        context.progress("even spacing", 0.0)
+        positions, start = positions[_farthest(positions, wanted)], 0
     context.progress("attributes", 0.0)
-    dense = _carry(cloud, working.frame, positions, start)
-    return _thinned(dense, wanted, context.progress) if even else dense
+    return _carry(cloud, working.frame, positions, start)
 
 
 def _many(size: int, count: int, step: float) -> int:
@@ -110,14 +112,6 @@ def _many(size: int, count: int, step: float) -> int:
     many = round(size * step ** math.ceil(math.log(_EVEN * count / size, step) - 1e-9))
     check_points(many, f"{many:,} points, from which {count:,} evenly spaced ones are picked,")
     return many
-
-
-def _thinned(cloud: Cloud, count: int, progress: Progress) -> Cloud:
-    """The points of a cloud that farthest point sampling picks: an even result."""
-    progress("even spacing", 0.0)
-    chosen = cloud[_farthest(cloud.positions, count)]
-    progress("even spacing", 1.0)
-    return chosen
 
 
 def _normals(cloud: Cloud, working: WorkingCloud) -> np.ndarray | None:

@@ -26,12 +26,11 @@ CLOUD /= np.linalg.norm(CLOUD, axis=1, keepdims=True)
 CLOUD *= [1.0, 0.7, 0.4]
 
 
-def both_ways(monkeypatch, work, *modules):
+def both_ways(monkeypatch, work):
     """The results of `work` with and without compiled code."""
     found = []
     for size in (0, 10**9):
-        for module in modules:
-            monkeypatch.setattr(module, "LARGE", size)
+        monkeypatch.setattr(compiled, "LARGE", size)
         found.append(work())
     return found
 
@@ -43,7 +42,7 @@ def test_edges_and_their_ranks(monkeypatch) -> None:
         found = edges.neighbor_edges(CLOUD, 12, emptiness=0.6)
         return found, edges.rank_at_ends(found, score[: len(found)], len(CLOUD))
 
-    fast, slow = both_ways(monkeypatch, work, edges)
+    fast, slow = both_ways(monkeypatch, work)
     np.testing.assert_array_equal(fast[0], slow[0])
     np.testing.assert_array_equal(fast[1], slow[1])
 
@@ -51,7 +50,7 @@ def test_edges_and_their_ranks(monkeypatch) -> None:
 def test_repulsion(monkeypatch) -> None:
     points = np.concatenate([CLOUD, CLOUD[:5]])
     neighbors = repulsion.pushing_neighbors(points)
-    fast, slow = both_ways(monkeypatch, lambda: repulsion.repulsion(points, neighbors, slice(300, None)), repulsion)
+    fast, slow = both_ways(monkeypatch, lambda: repulsion.repulsion(points, neighbors, slice(300, None)))
     np.testing.assert_allclose(fast, slow, atol=1e-12)
 
 
@@ -93,7 +92,7 @@ def test_the_network_of_jetnet(monkeypatch) -> None:
         with torch.inference_mode():
             return model.network.encode(patches, torch.zeros(len(CLOUD)))
 
-    fast, slow = both_ways(monkeypatch, encode, network)
+    fast, slow = both_ways(monkeypatch, encode)
     torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-5)
 
     def move():
@@ -101,7 +100,7 @@ def test_the_network_of_jetnet(monkeypatch) -> None:
         positions, ends = on_edges(on.points, on.near)
         return on.move(positions, ends), on.nearest(positions, ends)[0], on.one_sidedness(positions, ends)
 
-    (moved, distance, beside), slow = both_ways(monkeypatch, move, network, surface)
+    (moved, distance, beside), slow = both_ways(monkeypatch, move)
     np.testing.assert_allclose(moved, slow[0], atol=1e-6)
     np.testing.assert_allclose(distance, slow[1], atol=1e-12)
     np.testing.assert_allclose(beside, slow[2], atol=1e-9)

@@ -11,7 +11,7 @@ import logging
 
 import numpy as np
 import pytest
-from model_contract import unmatched
+from model_contract import unmatched, with_attributes
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
@@ -63,17 +63,11 @@ def random_cloud(number: int) -> Cloud:
         points /= np.linalg.norm(points, axis=1, keepdims=True)
         points[: rng.integers(1, 4)] *= 10.0 ** rng.uniform(1, 9)
     points = points * 10.0 ** rng.uniform(-3, 3) + rng.uniform(-100, 100, 3)
-    normals = rng.normal(size=(n, 3))
-    return Cloud(
-        points,
-        {
-            "colors": rng.integers(0, 256, (n, 3), dtype=np.uint8),
-            "normals": (normals / np.linalg.norm(normals, axis=1, keepdims=True)).astype(np.float32),
-            "labels": rng.integers(0, 5, n, dtype=np.int32),
-            "gain": np.where(rng.random(n) < 0.1, np.nan, rng.random(n)),
-            "tree": rng.integers(0, 3, n).astype(float),
-        },
-    )
+    more = {
+        "gain": np.where(rng.random(n) < 0.1, np.nan, rng.random(n)),
+        "tree": rng.integers(0, 3, n).astype(float),
+    }
+    return Cloud(points, {**with_attributes(points).attributes, **more})
 
 
 def check(name: str, number: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...geometry.compiled import LARGE
+from ...geometry.compiled import pays
 from ...geometry.edges import neighbor_edges, rank_at_ends
 from ...geometry.jets import fit_jets
 from ...geometry.knn import KNN
@@ -89,7 +89,7 @@ class Jet(Upsampler):
             import torch
 
             near = torch.from_numpy(near).to(context.device)
-        jets = fit_jets(near, sharpness=sharpness, rounds=rounds, compiled=surface.tree.n >= LARGE)
+        jets = fit_jets(near, sharpness=sharpness, rounds=rounds, compiled=pays(surface.tree.n))
         move, misfit = jets.project(near[:, 0] * 0.0), jets.misfit
         if context.device != "cpu":
             move, misfit = move.cpu().numpy(), misfit.cpu().numpy()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...geometry.compiled import LARGE, kernels
+from ...geometry.compiled import kernels_for
 from ...geometry.jets import monomials
 from ...geometry.parallel import each
 from ...geometry.patches import Patches
@@ -180,7 +180,7 @@ def _compiled(patches: Patches) -> Any:
     """The module of compiled functions for these patches, or None: in training, on a GPU, for small clouds."""
     if torch.is_grad_enabled() or patches.radius.device.type != "cpu" or patches.radius.dtype != torch.float32:
         return None
-    return kernels(KERNELS) if len(patches) >= LARGE else None
+    return kernels_for(len(patches), KERNELS)
 
 
 class _Pool(nn.Module):

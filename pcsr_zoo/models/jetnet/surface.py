@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
-from ...geometry.compiled import LARGE, kernels
+from ...geometry.compiled import kernels_for
 from ...geometry.knn import KNN
 from ...geometry.parallel import each
 from ...geometry.patches import NEAR, Patches, fit_patches
@@ -38,9 +36,8 @@ class LearnedSurface:
         points = points[KNN(points).tree.indices]  # neighbors are close in memory: a tenth faster
         self.points, self.network, self.device, self.progress = points, network, device, progress
         self.tree = KNN(points)
-        large = device == "cpu" and len(points) >= LARGE
-        self._search: Any = kernels() if large else None
-        self._fast: Any = kernels(KERNELS) if large else None
+        size = len(points) if device == "cpu" else 0
+        self._search, self._fast = kernels_for(size), kernels_for(size, KERNELS)
 
         def fit(begin: int) -> tuple[Patches, np.ndarray]:
             patches = fit_patches(points, self.tree, noise, slice(begin, begin + _FITTED))
